@@ -1,0 +1,1 @@
+# BoringSSL: written by the crate shim; see third_party/boringssl.

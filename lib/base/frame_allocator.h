@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace heddle {
+
+// Memory of coroutine frames: per-thread free lists by size class (64 B steps up to 4 KiB; larger frames go to malloc).
+// A frame must be freed on the thread that allocated it, which holds because a coroutine lives and dies on one loop.
+// Under AddressSanitizer every frame is a malloc of its own, so that use after destruction is seen.
+struct FrameStats {
+  uint64_t allocated_total = 0;  // Frames ever allocated on this thread.
+  uint64_t live = 0;             // Frames alive now.
+  uint64_t live_bytes = 0;       // Their bytes, rounded up to the size class.
+};
+
+void* AllocateFrame(size_t size);
+void FreeFrame(void* frame, size_t size) noexcept;
+
+// Counters of the calling thread.
+FrameStats ThreadFrameStats();
+
+// Gives the calling thread's unused frames back to malloc; returns the bytes freed. Called by a loop that goes idle.
+size_t TrimFrames();
+
+}  // namespace heddle
