@@ -1,0 +1,119 @@
+#pragma once
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "lib/base/clock.h"
+#include "lib/io/buffer.h"
+#include "lib/io/error.h"
+
+namespace heddle::io {
+
+// One request to the kernel. It lives in the frame of the coroutine that waits for it (no allocation, no table), and the kernel
+// may hold a pointer to it: it must not be destroyed between Reactor::Start and Complete().
+class Operation {
+ public:
+  Operation(const Operation&) = delete;
+  Operation& operator=(const Operation&) = delete;
+  bool in_flight() const { return in_flight_; }
+
+ protected:
+  Operation() = default;
+  ~Operation() { CHECK(!in_flight_); }
+  // Called once per Start, by the reactor on its loop, never from inside Start or Cancel. `result` is what the system call
+  // returned: >= 0, or a negative errno; -ECANCELED after Cancel.
+  virtual void OnComplete(int32_t result) = 0;
+
+ private:
+  friend class Reactor;
+  bool in_flight_ = false;
+
+ public:  // For reactors only.
+  void Complete(int32_t result) {
+    in_flight_ = false;
+    OnComplete(result);
+  }
+  void MarkInFlight() {
+    CHECK(!in_flight_);
+    in_flight_ = true;
+  }
+  void* reactor_data = nullptr;
+};
+
+class AcceptOperation : public Operation {
+ public:
+  int fd = -1;  // The listening socket. The result is the accepted descriptor, non-blocking and close-on-exec.
+};
+
+class ReceiveOperation : public Operation {
+ public:
+  int fd = -1;
+  size_t size_hint = BufferPool::kSmall;
+  Buffer buffer;  // Filled when the result is positive; no buffer is held while waiting.
+};
+
+class SendOperation : public Operation {
+ public:
+  int fd = -1;
+  std::span<const uint8_t> data;  // The result counts the bytes taken: all of them, or fewer when an error or a cancel came.
+  bool more = false;              // More follows at once (MSG_MORE).
+};
+
+class ConnectOperation : public Operation {
+ public:
+  int fd = -1;
+  sockaddr_storage address{};
+  socklen_t address_size = 0;
+};
+
+// Waits until a descriptor is ready, once: for what has no operation of its own (datagrams with control messages, BPF ring
+// buffers, inotify, netlink). The result is the poll(2) mask.
+class PollOperation : public Operation {
+ public:
+  int fd = -1;
+  short events = 0;
+};
+
+enum class Backend : uint8_t { kEpoll, kIoUring, kSimulated };
+std::string_view ToString(Backend backend);
+
+// The kernel side of a loop, completion style: submit, then be told. Three implementations with the same semantics: io_uring,
+// epoll (performs the call when ready and posts a completion), and one without a kernel for the simulation.
+// All calls on the loop's thread, but Wake().
+class Reactor {
+ public:
+  virtual ~Reactor() = default;
+  virtual Backend backend() const = 0;
+
+  virtual void Start(AcceptOperation& operation) = 0;
+  virtual void Start(ReceiveOperation& operation) = 0;
+  virtual void Start(SendOperation& operation) = 0;
+  virtual void Start(ConnectOperation& operation) = 0;
+  virtual void Start(PollOperation& operation) = 0;
+  // Asks for the end of an operation in flight. It still completes: with -ECANCELED, or with what it did before.
+  virtual void Cancel(Operation& operation) = 0;
+  // Must be called before a descriptor that had operations is closed; none may be in flight on it.
+  virtual void Forget(int fd) = 0;
+
+  // Submits what was started, waits for completions until `until` (not at all when it has passed) and delivers them.
+  virtual void Wait(MonotonicTime now, MonotonicTime until) = 0;
+  // Ends a Wait under way or the next one. From any thread.
+  virtual void Wake() = 0;
+};
+
+struct ReactorOptions {
+  uint32_t entries = 4096;  // Ring size; the completion queue is four times as large.
+};
+
+// The epoll backend, always there.
+std::unique_ptr<Reactor> MakeEpollReactor(BufferPool& buffers);
+// The io_uring backend; an error says what is missing (tried on a real ring, because profiles of containers forbid it). The ring
+// belongs to the calling thread.
+Result<std::unique_ptr<Reactor>> MakeIoUringReactor(BufferPool& buffers, const ReactorOptions& options);
+
+}  // namespace heddle::io

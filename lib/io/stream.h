@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "lib/base/stop.h"
+#include "lib/base/task.h"
+#include "lib/io/address.h"
+#include "lib/io/buffer.h"
+#include "lib/io/error.h"
+
+namespace heddle::io {
+
+// A reliable, ordered, two-way stream of bytes with half-close: TCP, a Unix socket, TLS, an HTTP/2 stream, a pipe in memory.
+//
+// At most one Read and one Write are under way at a time (asserted). A stream belongs to one loop. It is destroyed only when
+// no operation is under way: stop the token, await the operation, then destroy.
+// When a stop token fires, the operation ends with IoCode::kStopped or kDeadline; a stopped Read has taken no bytes, a
+// stopped Write may have sent some, so the stream can only be reset afterwards.
+class Stream {
+ public:
+  virtual ~Stream() = default;
+
+  // Waits for bytes and returns what is there, at most about `size_hint` (a hint for the size of the buffer: a caller that got
+  // a full buffer asks for a larger one). An empty Buffer is the orderly end (FIN, close_notify, END_STREAM); an end without
+  // that is an error.
+  virtual Task<Result<Buffer>> Read(size_t size_hint, StopToken stop) = 0;
+
+  // Sends all of `data`, which stays valid until then. Returns when the stream has taken it; that it waits is the
+  // back-pressure.
+  virtual Task<Result<void>> Write(std::span<const uint8_t> data, StopToken stop) = 0;
+
+  // Ends our direction in order, after all that was written; the other direction goes on.
+  virtual Task<Result<void>> ShutdownWrite(StopToken stop) = 0;
+
+  // Ends both directions at once, so that the peer sees an error and not an orderly end (RST, RST_STREAM). Operations under way
+  // end with IoCode::kClosed on a later step. Idempotent, never waits.
+  virtual void Reset() = 0;
+};
+
+// A stream of a network: it has two addresses.
+class Connection : public Stream {
+ public:
+  virtual SocketAddress local() const = 0;
+  virtual SocketAddress peer() const = 0;
+};
+
+}  // namespace heddle::io
