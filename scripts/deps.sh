@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that building and testing Heddle needs and that are missing; a second run does nothing.
+set -euo pipefail
+
+packages=(
+  # Compiler, for user space and for BPF; libclang1 is read by the build of BoringSSL.
+  clang-19 lld-19 libclang-rt-19-dev clang-tidy-19 clang-format-19 llvm-19 libclang1-19
+  cmake ninja-build make pkg-config ccache
+  # The kernel's client libraries.
+  libbpf-dev libelf-dev zlib1g-dev linux-libc-dev liburing-dev libmnl-dev
+  # Libraries.
+  libnghttp2-dev libabsl-dev libprotobuf-dev protobuf-compiler libre2-dev nlohmann-json3-dev libyaml-cpp-dev
+  libspdlog-dev libfmt-dev libcli11-dev libgtest-dev libgmock-dev libbenchmark-dev
+  # What tests and the demo run.
+  containernetworking-plugins bpftool tcpdump iproute2 curl python3 python3-pytest python3-yaml jq procps util-linux
+  strace netcat-openbsd git ca-certificates
+)
+
+say() { printf 'deps: %s\n' "$*"; }
+die() { printf 'deps: %s\n' "$*" >&2; exit 1; }
+
+is_installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+
+debian_release() { (. /etc/os-release 2>/dev/null && printf '%s %s' "${ID:-unknown}" "${VERSION_ID:-}"); }
+
+[ "$(debian_release)" = 'debian 12' ] ||
+  die "this is '$(debian_release)', and the package names below are Debian 12's: install their equivalents by hand (see $0)"
+
+# cargo carries BoringSSL's sources. Debian's own cargo package is too old for them; cargo-web is current.
+if ! command -v cargo >/dev/null && [ ! -x "${HOME:-}/.cargo/bin/cargo" ]; then packages+=(cargo-web); fi
+
+missing=()
+for package in "${packages[@]}"; do
+  is_installed "$package" || missing+=("$package")
+done
+
+if [ "${#missing[@]}" -eq 0 ]; then
+  say "all ${#packages[@]} packages are installed; nothing to do"
+  exit 0
+fi
+
+[ "$(id -u)" -eq 0 ] || die "must be root to install: ${missing[*]} (try: sudo $0)"
+
+say "installing ${#missing[@]} of ${#packages[@]} packages: ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -q
+apt-get install -q -y --no-install-recommends "${missing[@]}"
+say "done"
