@@ -1,0 +1,127 @@
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <net/if.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <cstring>
+#include <fstream>
+#include <thread>
+
+#include "lib/base/unique_fd.h"
+#include "lib/netlink/route.h"
+#include "lib/netlink/tcp_diag.h"
+
+namespace heddle::netlink {
+namespace {
+
+constexpr MarkedLocalDelivery kDelivery = {.mark = 0x539, .mask = 0xfff, .table = 100, .priority = 32764};
+
+bool BringLoopbackUp() {
+  const UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq request{};
+  std::strcpy(request.ifr_name, "lo");
+  request.ifr_flags = IFF_UP | IFF_RUNNING;
+  return ::ioctl(fd.get(), SIOCSIFFLAGS, &request) == 0;
+}
+
+// Runs `body` on a thread of its own in a fresh netns, which goes with the thread. False without the right to do so.
+bool InFreshNetns(const std::function<void()>& body) {
+  bool entered = false;
+  std::thread thread([&] {
+    entered = ::unshare(CLONE_NEWNET) == 0 && BringLoopbackUp();
+    if (entered) body();
+  });
+  thread.join();
+  return entered;
+}
+
+#define IN_FRESH_NETNS(...) \
+  if (!InFreshNetns(__VA_ARGS__)) GTEST_SKIP() << "needs the right to create network namespaces (root)"
+
+UniqueFd Listen(uint16_t* port) {
+  UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  EXPECT_EQ(::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
+  EXPECT_EQ(::listen(fd.get(), 1), 0);
+  EXPECT_EQ(::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
+  *port = ntohs(address.sin_port);
+  return fd;
+}
+
+TEST(MarkedLocalDelivery, CanBeAddedTwiceAndRemovedTwiceInBothFamilies) {
+  IN_FRESH_NETNS([] {
+    for (const int family : {AF_INET, AF_INET6}) {
+      EXPECT_TRUE(AddMarkedLocalDelivery(kDelivery, family).ok());
+      EXPECT_TRUE(AddMarkedLocalDelivery(kDelivery, family).ok());
+      EXPECT_TRUE(RemoveMarkedLocalDelivery(kDelivery, family).ok());
+      EXPECT_TRUE(RemoveMarkedLocalDelivery(kDelivery, family).ok());
+    }
+  });
+}
+
+TEST(MarkedLocalDelivery, DeliversOnlyMarkedPackets) {
+  IN_FRESH_NETNS([] {
+    ASSERT_TRUE(AddMarkedLocalDelivery(kDelivery, AF_INET).ok());
+    std::ofstream("/proc/sys/net/ipv4/tcp_fwmark_accept") << "1";  // So that the answer carries the mark, too.
+    uint16_t port = 0;
+    const UniqueFd any(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    socklen_t size = sizeof(address);
+    ASSERT_EQ(::bind(any.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
+    ASSERT_EQ(::listen(any.get(), 1), 0);
+    ASSERT_EQ(::getsockname(any.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
+    port = address.sin_port;
+    sockaddr_in foreign{.sin_family = AF_INET, .sin_port = port, .sin_addr = {inet_addr("198.51.100.7")}, .sin_zero = {}};
+    const UniqueFd plain(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    EXPECT_LT(::connect(plain.get(), reinterpret_cast<sockaddr*>(&foreign), sizeof(foreign)), 0);
+    const UniqueFd marked(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const int mark = 0x539;
+    const int on = 1;
+    ASSERT_EQ(::setsockopt(marked.get(), SOL_IP, IP_TRANSPARENT, &on, sizeof(on)), 0);
+    sockaddr_in source{.sin_family = AF_INET, .sin_port = 0, .sin_addr = {inet_addr("203.0.113.9")}, .sin_zero = {}};
+    ASSERT_EQ(::bind(marked.get(), reinterpret_cast<sockaddr*>(&source), sizeof(source)), 0);
+    ASSERT_EQ(::setsockopt(marked.get(), SOL_SOCKET, SO_MARK, &mark, sizeof(mark)), 0);
+    EXPECT_EQ(::connect(marked.get(), reinterpret_cast<sockaddr*>(&foreign), sizeof(foreign)), 0) << std::strerror(errno);
+  });
+}
+
+TEST(ListAddresses, LeavesLoopbackOut) {
+  IN_FRESH_NETNS([] {
+    const auto addresses = ListAddresses();
+    ASSERT_TRUE(addresses.ok()) << addresses.status();
+    EXPECT_THAT(*addresses, testing::IsEmpty());
+  });
+}
+
+TEST(TcpDiag, TellsALiveTupleFromAListener) {
+  IN_FRESH_NETNS([] {
+    uint16_t port = 0;
+    const UniqueFd listener = Listen(&port);
+    const UniqueFd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in to{.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
+    ASSERT_EQ(::connect(client.get(), reinterpret_cast<sockaddr*>(&to), sizeof(to)), 0);
+    sockaddr_storage own{};
+    socklen_t size = sizeof(own);
+    ASSERT_EQ(::getsockname(client.get(), reinterpret_cast<sockaddr*>(&own), &size), 0);
+    const io::SocketAddress server{io::IpAddress::V4(127, 0, 0, 1), port};
+    const io::SocketAddress peer = *io::SocketAddress::FromKernel(own);
+    auto diag = TcpDiag::Open();
+    ASSERT_TRUE(diag.ok()) << diag.status();
+    EXPECT_THAT((*diag)->Exists(server, peer).value(), true);
+    EXPECT_THAT((*diag)->Exists(peer, server).value(), true);
+    const io::SocketAddress nobody{peer.ip, static_cast<uint16_t>(peer.port ^ 1)};
+    EXPECT_THAT((*diag)->Exists(server, nobody).value(), false);
+    EXPECT_THAT((*diag)->IsListening(port, AF_INET).value(), true);
+    EXPECT_THAT((*diag)->IsListening(static_cast<uint16_t>(port ^ 1), AF_INET).value(), false);
+  });
+}
+
+}  // namespace
+}  // namespace heddle::netlink
