@@ -1,0 +1,104 @@
+#include "agent/hbone/headers.h"
+
+#include <absl/strings/ascii.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_split.h>
+
+#include <algorithm>
+
+#include "lib/base/strings.h"
+
+namespace heddle::agent {
+namespace {
+
+bool IsReadable(std::string_view value) {
+  return value.size() <= kMaxClaimBytes &&
+         std::all_of(value.begin(), value.end(), [](unsigned char c) { return absl::ascii_isprint(c); });
+}
+
+void Append(std::string& out, std::string_view key, std::string_view value) {
+  if (value.empty()) return;
+  absl::StrAppend(&out, out.empty() ? "" : ",", ToAbsl(key), "=", ToAbsl(value));
+}
+
+constexpr std::string_view kWorkloadTypes[] = {"deployment", "cronjob", "pod", "job"};
+
+std::string WorkloadKey(std::string_view type) { return absl::StrCat("k8s.", ToAbsl(type), ".name"); }
+
+void MergeMember(std::string_view key, std::string_view value, Baggage& baggage) {
+  const struct {
+    std::string_view key;
+    std::string& field;
+  } fields[] = {
+      {"k8s.cluster.name", baggage.cluster},     {"k8s.namespace.name", baggage.namespace_name},
+      {"service.name", baggage.service_name},    {"service.version", baggage.service_version},
+      {"cloud.region", baggage.region},          {"cloud.availability_zone", baggage.zone},
+  };
+  for (const auto& field : fields) {
+    if (key == field.key) field.field = value;
+  }
+  for (const auto type : kWorkloadTypes) {
+    if (key != WorkloadKey(type)) continue;
+    baggage.workload_type = type;
+    baggage.workload_name = value;
+  }
+}
+
+std::string Hex(uint64_t value) { return absl::StrCat(absl::Hex(value, absl::kZeroPad16)); }
+
+}  // namespace
+
+std::string EncodeBaggage(const Baggage& baggage) {
+  std::string out;
+  Append(out, "k8s.cluster.name", baggage.cluster);
+  Append(out, "k8s.namespace.name", baggage.namespace_name);
+  Append(out, WorkloadKey(baggage.workload_type), baggage.workload_name);
+  Append(out, "service.name", baggage.service_name);
+  Append(out, "service.version", baggage.service_version);
+  Append(out, "cloud.region", baggage.region);
+  Append(out, "cloud.availability_zone", baggage.zone);
+  return out;
+}
+
+void MergeBaggage(std::string_view value, Baggage& baggage) {
+  if (!IsReadable(value)) return;
+  for (const absl::string_view member : absl::StrSplit(ToAbsl(value), ',')) {
+    const std::vector<absl::string_view> parts = absl::StrSplit(member, '=');
+    if (parts.size() < 2 || parts[1].empty()) continue;
+    MergeMember(ToStd(parts[0]), ToStd(parts[1]), baggage);  // A value is cut at a second '=', as Istio's reader does.
+  }
+}
+
+std::string EncodeForwarded(const io::SocketAddress& source, std::string_view service_host) {
+  std::string out = absl::StrCat("for=\"", source.ToString(), "\"");
+  if (!service_host.empty()) absl::StrAppend(&out, ";host=", ToAbsl(service_host));
+  return out;
+}
+
+std::string ForwardedHost(std::string_view value) {
+  if (!IsReadable(value)) return {};
+  for (absl::string_view part : absl::StrSplit(ToAbsl(value), ';')) {
+    if (part.substr(0, 5) != "host=") continue;
+    part.remove_prefix(5);
+    if (part.size() >= 2 && part.front() == '"' && part.back() == '"') part = part.substr(1, part.size() - 2);
+    return std::string(part);
+  }
+  return {};
+}
+
+std::string NewTraceparent(Random& random) {
+  // An id of all zeros is not valid (W3C Trace Context section 3.2.2.3).
+  return absl::StrCat("00-", Hex(random.Next() | 1), Hex(random.Next()), "-", Hex(random.Next() | 1), "-00");
+}
+
+bool IsTraceparent(std::string_view value) {
+  if (value.size() != 55) return false;
+  for (size_t i = 0; i < value.size(); ++i) {
+    const bool dash = i == 2 || i == 35 || i == 52;
+    const auto c = static_cast<unsigned char>(value[i]);
+    if (dash ? c != '-' : !(absl::ascii_isxdigit(c) && !absl::ascii_isupper(c))) return false;
+  }
+  return true;
+}
+
+}  // namespace heddle::agent
