@@ -1,4 +1,4 @@
-# Third-party libraries as imported targets heddle_dep::<name>, all of them SYSTEM: their headers never fail our -Werror.
+# Third-party libraries as imported targets heddle_dep::<name>, all SYSTEM: their headers never fail our -Werror.
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 find_package(Protobuf REQUIRED)

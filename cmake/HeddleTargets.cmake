@@ -13,7 +13,7 @@ target_precompile_headers(heddle_pch PRIVATE
 function(heddle_modules)
   foreach(module ${ARGN})
     if(EXISTS "${CMAKE_SOURCE_DIR}/${module}/CMakeLists.txt")
-      add_subdirectory(${module})
+      add_subdirectory("${CMAKE_SOURCE_DIR}/${module}" "${CMAKE_BINARY_DIR}/${module}")
     endif()
   endforeach()
 endfunction()
@@ -65,8 +65,8 @@ function(heddle_test name)
   set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 300)
 endfunction()
 
-# heddle_fuzz(NAME SOURCES a_fuzz.cc CORPUS corpus DEPS ...): defines LLVMFuzzerTestOneInput. Outside the fuzz preset it is
-# linked with a replaying main and its corpus (a folder beside the source) is a test with the label "fuzz".
+# heddle_fuzz(NAME SOURCES a_fuzz.cc CORPUS corpus DEPS ...): defines LLVMFuzzerTestOneInput. Outside the fuzz preset it
+# is linked with a replaying main and its corpus (a folder beside the source) is a test with the label "fuzz".
 function(heddle_fuzz name)
   cmake_parse_arguments(arg "NO_PCH" "CORPUS" "SOURCES;DEPS" ${ARGN})
   set(main "${CMAKE_SOURCE_DIR}/tests/support/fuzz_replay_main.cc")
@@ -77,6 +77,7 @@ function(heddle_fuzz name)
   target_link_libraries(${name} PRIVATE ${arg_DEPS})
   heddle_common(${name} "${arg_NO_PCH}")
   set_property(GLOBAL APPEND PROPERTY HEDDLE_FUZZ_TARGETS ${name})
+  set_property(GLOBAL APPEND PROPERTY HEDDLE_FUZZ_CORPORA "${name} ${CMAKE_CURRENT_SOURCE_DIR}/${arg_CORPUS}")
   if(HEDDLE_FUZZ)
     target_link_options(${name} PRIVATE -fsanitize=fuzzer)
   else()

@@ -42,7 +42,7 @@ class Timer {
   MonotonicTime when_;
 };
 
-// The single-threaded heart of a loop: a queue of what is ready and a heap of timers. io::Loop adds the kernel's events to
+// The single-threaded heart of a loop: a queue of what is ready and a heap of timers. io::Loop adds kernel events to
 // it; the simulation drives it by hand. All calls from its own thread.
 class Executor {
  public:

@@ -5,7 +5,7 @@
 
 namespace heddle {
 
-// The value of an operation that can fail, or why it failed. Each altitude has its own error type (docs/architecture.md):
+// The value of an operation that can fail, or why it failed. Each altitude has its own error (docs/architecture.md):
 // io::Error in lib/, proxy::Failure in the proxy, absl::Status at the edges.
 template <typename T, typename E>
 using Result = std::expected<T, E>;

@@ -15,7 +15,7 @@ class Task;
 
 namespace internal {
 
-// What every promise shares: lazy start, symmetric transfer to the waiter at the end, frames from the thread's free lists.
+// What every promise shares: lazy start, symmetric transfer to the waiter at the end, frames from the free lists.
 class PromiseBase {
  public:
   struct FinalAwaiter {
@@ -68,7 +68,7 @@ class Promise<void> : public PromiseBase {
 
 }  // namespace internal
 
-// A lazy coroutine with one owner. It starts when it is awaited and resumes its waiter by symmetric transfer when it ends.
+// A lazy coroutine with one owner. It starts when awaited and resumes its waiter by symmetric transfer when it ends.
 //
 // Lifetime: a Task that has started must run to its end before it is destroyed: an operation in flight points into its
 // frame (docs/hazards/io-lifetimes.md). Ask it to stop through its StopToken and await it; Scope does so for tasks that

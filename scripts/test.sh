@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# Runs everything that must pass before a change lands; see docs/architecture.md. Usage: scripts/test.sh [PHASE...]
+# Prints the time of each phase and ends in one line "N passed, N failed, N skipped"; exit code 1 on a failure.
+# What runs is what CTest lists: a test that is not listed under a known label is an error, not a silence.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+jobs=$(nproc)
+out=$PWD/build/test-results
+python=/usr/bin/python3
+all_phases=(build layers tidy tools unit sim bpf fuzz netns e2e asan tsan)
+if [ $# -gt 0 ]; then phases=("$@"); else phases=("${all_phases[@]}"); fi
+
+rm -rf "$out"
+mkdir -p "$out"
+: >"$out/counts"
+
+count() { echo "$1 $2 $3 $4" >>"$out/counts"; }  # count NAME PASSED FAILED SKIPPED
+
+# A command that is one test by itself.
+single() {
+  local name=$1
+  shift
+  if "$@"; then count "$name" 1 0 0; else count "$name" 0 1 0; return 1; fi
+}
+
+run_label() { "$python" scripts/run_phase.py "$1" "$2" "$out/${1##*/}-$2" "${@:3}"; }
+
+# Appends what run_phase.py counted to the total, also when it failed before it could count.
+counted() {
+  local folder=$out/${1##*/}-$2 status=0
+  run_label "$@" || status=1
+  if [ -f "$folder/counts" ]; then cat "$folder/counts" >>"$out/counts"; else count "$2" 0 1 0; status=1; fi
+  return "$status"
+}
+
+configure() { cmake --preset "$1" >"$out/configure-$1.log" 2>&1 || { tail -n 30 "$out/configure-$1.log"; return 1; }; }
+
+phase_build() { single build build_release; }
+build_release() { configure release && cmake --build build/release; }
+phase_layers() { single layers "$python" scripts/check_layers.py; }
+phase_tidy() { single tidy "$python" scripts/tidy.py; }
+phase_tools() { counted build/release tools --jobs "$jobs"; }
+phase_unit() { counted build/release unit --jobs "$jobs"; }
+phase_sim() { counted build/release sim --jobs "$jobs"; }
+phase_bpf() { counted build/release bpf; }
+phase_fuzz() { counted build/release fuzz --jobs "$jobs"; }
+phase_netns() { counted build/release netns; }
+phase_e2e() { counted build/release e2e; }
+phase_asan() {
+  single configure-asan configure asan || return 1
+  local status=0
+  counted build/asan unit --build --jobs "$jobs" || status=1
+  counted build/asan sim --build --jobs "$jobs" || status=1
+  counted build/asan fuzz --build --jobs "$jobs" || status=1
+  return "$status"
+}
+# Only what is built from our own code without uninstrumented libraries crosses threads: the loops.
+phase_tsan() {
+  single configure-tsan configure tsan || return 1
+  counted build/tsan unit --build --jobs "$jobs" --match '^(base|io|loop_pool)_'
+}
+
+summary=()
+for phase in "${phases[@]}"; do
+  printf '\n==== %s\n' "$phase"
+  started=$(date +%s.%N)
+  if "phase_$phase"; then verdict=ok; else verdict=FAILED; fi
+  seconds=$(echo "$(date +%s.%N) $started" | awk '{printf "%.1f", $1 - $2}')
+  summary+=("$(printf '%-8s %7s s  %s' "$phase" "$seconds" "$verdict")")
+  if [ "$phase" = build ] && [ "$verdict" = FAILED ]; then break; fi
+done
+
+printf '\n'
+printf '%s\n' "${summary[@]}"
+awk '{ p += $2; f += $3; s += $4 }
+     END { printf "%d passed, %d failed, %d skipped\n", p, f, s; exit f > 0 || p == 0 }' "$out/counts"

@@ -1,0 +1,16 @@
+# Every fuzz target of the tree, one per parser of outside bytes. The test "fuzz_registry" compares this list with the
+# targets that exist, so that none is lost and none is forgotten here.
+set(HEDDLE_FUZZ_REGISTRY
+)
+
+# Run as a script (cmake -DBUILT="a b" -P tests/fuzz_registry.cmake) it does the comparison.
+if(CMAKE_SCRIPT_MODE_FILE)
+  separate_arguments(built UNIX_COMMAND "${BUILT}")
+  set(unregistered ${built})
+  set(lost ${HEDDLE_FUZZ_REGISTRY})
+  list(REMOVE_ITEM unregistered ${HEDDLE_FUZZ_REGISTRY})
+  list(REMOVE_ITEM lost ${built})
+  if(unregistered OR lost)
+    message(FATAL_ERROR "tests/fuzz_registry.cmake: add [${unregistered}], and these have no target: [${lost}]")
+  endif()
+endif()
