@@ -1,0 +1,65 @@
+#include "agent/model/decode.h"
+#include "agent/model/decode_values.h"
+#include "lib/base/status.h"
+
+namespace heddle::agent {
+namespace {
+
+namespace wire = heddle::node::v1;
+
+// Exclusions of one pod: lists that a person writes.
+constexpr int kMaxExclusions = 1024;
+
+absl::Status DecodePorts(const google::protobuf::RepeatedField<uint32_t>& messages, std::vector<uint16_t>& out) {
+  if (messages.size() > kMaxExclusions) return TooMany("excluded ports", messages.size(), kMaxExclusions);
+  for (const uint32_t message : messages) {
+    TRY_ASSIGN(const uint16_t port, DecodePort(message, "excluded port"));
+    out.push_back(port);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Interception> DecodeInterception(const wire::Interception& message) {
+  Interception interception;
+  TRY_STATUS(DecodePorts(message.excluded_inbound_ports(), interception.excluded_inbound_ports));
+  TRY_STATUS(DecodePorts(message.excluded_outbound_ports(), interception.excluded_outbound_ports));
+  if (message.excluded_outbound_cidrs_size() > kMaxExclusions) {
+    return TooMany("excluded blocks", message.excluded_outbound_cidrs_size(), kMaxExclusions);
+  }
+  for (const wire::Cidr& cidr : message.excluded_outbound_cidrs()) {
+    TRY_ASSIGN(const io::IpPrefix prefix, DecodePrefix(cidr.address(), cidr.length(), "excluded block"));
+    interception.excluded_outbound_cidrs.push_back(prefix);
+  }
+  switch (message.fail_mode()) {
+    case wire::CLOSED: interception.fail_mode = FailMode::kClosed; break;
+    case wire::OPEN: interception.fail_mode = FailMode::kOpen; break;
+    default: return UnknownEnum("fail mode", message.fail_mode());
+  }
+  return interception;
+}
+
+}  // namespace
+
+absl::StatusOr<NodePod> DecodeNodePod(const wire::NodePod& message) {
+  if (message.uid().empty()) return absl::InvalidArgumentError("the pod has no uid");
+  if (message.pod_ips_size() > kMaxWorkloadAddresses) {
+    return TooMany("addresses", message.pod_ips_size(), kMaxWorkloadAddresses);
+  }
+  TRY_ASSIGN(tls::SpiffeId identity,
+             MakeIdentity(message.trust_domain(), message.namespace_(), message.service_account()));
+  NodePod pod{.uid = PodUid(message.uid()),
+              .name_space = message.namespace_(),
+              .name = message.name(),
+              .identity = std::move(identity),
+              .enrolled = message.enrolled(),
+              .host_network = message.host_network(),
+              .workload = WorkloadUid(message.workload_uid())};
+  for (const std::string& bytes : message.pod_ips()) {
+    TRY_ASSIGN(const io::IpAddress address, DecodeAddress(bytes, "pod address"));
+    pod.pod_ips.push_back(address);
+  }
+  TRY_ASSIGN(pod.interception, DecodeInterception(message.interception()));
+  return pod;
+}
+
+}  // namespace heddle::agent
