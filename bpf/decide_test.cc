@@ -21,7 +21,8 @@ TEST(DecideAddress, TakesForLoopbackWhatConnectTakesForLoopback) {
   for (const char* text : {"127.0.0.1", "127.255.255.254", "0.0.0.0", "::1", "::"}) {
     EXPECT_TRUE(hd_ip_is_loopback(Ip(text).data())) << text;
   }
-  for (const char* text : {"10.0.0.1", "128.0.0.1", "0.0.0.1", "::2", "fd00::1", "fe80::1", "::127.0.0.1"}) {
+  for (const char* text :
+       {"10.0.0.1", "128.0.0.1", "0.0.0.1", "::2", "fd00::1", "fe80::1", "::127.0.0.1"}) {
     EXPECT_FALSE(hd_ip_is_loopback(Ip(text).data())) << text;
   }
 }
@@ -47,7 +48,11 @@ TEST(DecideAgent, IsGoneWhenItsHeartbeatIsTooOldOrWasNever) {
 }
 
 hd_connect_facts Served(hd_fail_mode fail_mode = HD_FAIL_CLOSED) {
-  return {.state = HD_POD_CAPTURING, .fail_mode = fail_mode, .agent_alive = 1, .listener = 1, .has_address = 1};
+  return {.state = HD_POD_CAPTURING,
+          .fail_mode = fail_mode,
+          .agent_alive = 1,
+          .listener = 1,
+          .has_address = 1};
 }
 
 struct ConnectCase {
@@ -62,21 +67,40 @@ TEST(DecideConnect, FollowsItsTable) {
   using F = hd_connect_facts;
   const ConnectCase cases[] = {
       {"ordinary", [](F&) {}, HD_VERDICT_REDIRECT, HD_VERDICT_REDIRECT, HD_STAT_CONNECT_REDIRECTED},
-      {"state unknown to this version", [](F& f) { f.state = static_cast<hd_pod_state>(0); }, HD_VERDICT_REDIRECT,
-       HD_VERDICT_REDIRECT, HD_STAT_CONNECT_REDIRECTED},
-      {"proxy", [](F& f) { f.proxy = 1; }, HD_VERDICT_PROXY, HD_VERDICT_PROXY, HD_STAT_CONNECT_PROXY},
-      {"proxy to itself", [](F& f) { f.proxy = f.local = 1; }, HD_VERDICT_PROXY, HD_VERDICT_PROXY, HD_STAT_CONNECT_PROXY},
-      {"local", [](F& f) { f.local = 1; }, HD_VERDICT_LOCAL, HD_VERDICT_LOCAL, HD_STAT_CONNECT_LOCAL},
-      {"local without agent", [](F& f) { f.local = 1; f.agent_alive = f.listener = 0; }, HD_VERDICT_LOCAL,
-       HD_VERDICT_LOCAL, HD_STAT_CONNECT_LOCAL},
-      {"excluded", [](F& f) { f.excluded = 1; }, HD_VERDICT_EXCLUDED, HD_VERDICT_EXCLUDED, HD_STAT_CONNECT_EXCLUDED},
-      {"excluded without agent", [](F& f) { f.excluded = 1; f.agent_alive = 0; }, HD_VERDICT_EXCLUDED,
-       HD_VERDICT_EXCLUDED, HD_STAT_CONNECT_EXCLUDED},
-      {"releasing", [](F& f) { f.state = HD_POD_RELEASING; f.listener = 0; }, HD_VERDICT_RELEASED, HD_VERDICT_RELEASED,
-       HD_STAT_CONNECT_RELEASED},
-      {"stale agent", [](F& f) { f.agent_alive = 0; }, HD_VERDICT_REFUSED, HD_VERDICT_OPEN, HD_STAT_CONNECT_AGENT_STALE},
-      {"no listener", [](F& f) { f.listener = 0; }, HD_VERDICT_REFUSED, HD_VERDICT_OPEN, HD_STAT_CONNECT_NO_LISTENER},
-      {"no address", [](F& f) { f.has_address = 0; }, HD_VERDICT_REFUSED, HD_VERDICT_OPEN, HD_STAT_CONNECT_NO_ADDRESS},
+      {"state unknown to this version", [](F& f) { f.state = static_cast<hd_pod_state>(0); },
+       HD_VERDICT_REDIRECT, HD_VERDICT_REDIRECT, HD_STAT_CONNECT_REDIRECTED},
+      {"proxy", [](F& f) { f.proxy = 1; }, HD_VERDICT_PROXY, HD_VERDICT_PROXY,
+       HD_STAT_CONNECT_PROXY},
+      {"proxy to itself", [](F& f) { f.proxy = f.local = 1; }, HD_VERDICT_PROXY, HD_VERDICT_PROXY,
+       HD_STAT_CONNECT_PROXY},
+      {"local", [](F& f) { f.local = 1; }, HD_VERDICT_LOCAL, HD_VERDICT_LOCAL,
+       HD_STAT_CONNECT_LOCAL},
+      {"local without agent",
+       [](F& f) {
+         f.local = 1;
+         f.agent_alive = f.listener = 0;
+       },
+       HD_VERDICT_LOCAL, HD_VERDICT_LOCAL, HD_STAT_CONNECT_LOCAL},
+      {"excluded", [](F& f) { f.excluded = 1; }, HD_VERDICT_EXCLUDED, HD_VERDICT_EXCLUDED,
+       HD_STAT_CONNECT_EXCLUDED},
+      {"excluded without agent",
+       [](F& f) {
+         f.excluded = 1;
+         f.agent_alive = 0;
+       },
+       HD_VERDICT_EXCLUDED, HD_VERDICT_EXCLUDED, HD_STAT_CONNECT_EXCLUDED},
+      {"releasing",
+       [](F& f) {
+         f.state = HD_POD_RELEASING;
+         f.listener = 0;
+       },
+       HD_VERDICT_RELEASED, HD_VERDICT_RELEASED, HD_STAT_CONNECT_RELEASED},
+      {"stale agent", [](F& f) { f.agent_alive = 0; }, HD_VERDICT_REFUSED, HD_VERDICT_OPEN,
+       HD_STAT_CONNECT_AGENT_STALE},
+      {"no listener", [](F& f) { f.listener = 0; }, HD_VERDICT_REFUSED, HD_VERDICT_OPEN,
+       HD_STAT_CONNECT_NO_LISTENER},
+      {"no address", [](F& f) { f.has_address = 0; }, HD_VERDICT_REFUSED, HD_VERDICT_OPEN,
+       HD_STAT_CONNECT_NO_ADDRESS},
   };
   for (const ConnectCase& c : cases) {
     hd_connect_facts closed = Served(HD_FAIL_CLOSED);
@@ -97,13 +121,20 @@ TEST(DecideProbe, FollowsItsMode) {
     __u64 ancestor;
     int want;
   } cases[] = {
-      {HD_PROBE_NONE, kCgroup, 1, 0},          {HD_PROBE_ALL, kCgroup, kCgroup, 1}, {HD_PROBE_OUTSIDE, kCgroup, 1, 1},
-      {HD_PROBE_OUTSIDE, kCgroup, kCgroup, 0}, {HD_PROBE_OUTSIDE, kCgroup, 0, 1},   {HD_PROBE_OUTSIDE, 0, 0, 1},
-      {HD_PROBE_INSIDE, kCgroup, kCgroup, 1},  {HD_PROBE_INSIDE, kCgroup, 1, 0},    {HD_PROBE_INSIDE, 0, 0, 0},
+      {HD_PROBE_NONE, kCgroup, 1, 0},
+      {HD_PROBE_ALL, kCgroup, kCgroup, 1},
+      {HD_PROBE_OUTSIDE, kCgroup, 1, 1},
+      {HD_PROBE_OUTSIDE, kCgroup, kCgroup, 0},
+      {HD_PROBE_OUTSIDE, kCgroup, 0, 1},
+      {HD_PROBE_OUTSIDE, 0, 0, 1},
+      {HD_PROBE_INSIDE, kCgroup, kCgroup, 1},
+      {HD_PROBE_INSIDE, kCgroup, 1, 0},
+      {HD_PROBE_INSIDE, 0, 0, 0},
       {static_cast<hd_probe_mode>(9), kCgroup, kCgroup, 0},
   };
   for (const auto& c : cases) {
-    EXPECT_EQ(hd_is_probe(c.mode, c.cgroup, c.ancestor), c.want) << c.mode << " " << c.cgroup << " " << c.ancestor;
+    EXPECT_EQ(hd_is_probe(c.mode, c.cgroup, c.ancestor), c.want)
+        << c.mode << " " << c.cgroup << " " << c.ancestor;
   }
 }
 
@@ -119,7 +150,12 @@ TEST(DecideBind, KeepsTheMeshPortsForTheAgent) {
 }
 
 hd_inbound_facts Arriving(hd_fail_mode fail_mode = HD_FAIL_CLOSED) {
-  return {.state = HD_POD_CAPTURING, .fail_mode = fail_mode, .local_port = 8080, .has_pod = 1, .agent_alive = 1, .listener = 1};
+  return {.state = HD_POD_CAPTURING,
+          .fail_mode = fail_mode,
+          .local_port = 8080,
+          .has_pod = 1,
+          .agent_alive = 1,
+          .listener = 1};
 }
 
 struct InboundCase {
@@ -134,35 +170,74 @@ TEST(DecideInbound, FollowsItsTable) {
   using F = hd_inbound_facts;
   const InboundCase cases[] = {
       {"ordinary", [](F&) {}, HD_INBOUND_SELECT, HD_INBOUND_SELECT, HD_STAT_INBOUND_SELECTED},
-      {"from self", [](F& f) { f.from_self = 1; }, HD_INBOUND_PASS, HD_INBOUND_PASS, HD_STAT_INBOUND_LOCAL},
-      {"from self to our port", [](F& f) { f.from_self = 1; f.local_port = 15001; }, HD_INBOUND_PASS, HD_INBOUND_PASS,
+      {"from self", [](F& f) { f.from_self = 1; }, HD_INBOUND_PASS, HD_INBOUND_PASS,
        HD_STAT_INBOUND_LOCAL},
-      {"redirected from another own address", [](F& f) { f.redirected = 1; f.local_port = 15001; }, HD_INBOUND_PASS,
-       HD_INBOUND_PASS, HD_STAT_INBOUND_LOCAL},
-      {"HBONE", [](F& f) { f.local_port = 15008; }, HD_INBOUND_PASS, HD_INBOUND_PASS, HD_STAT_INBOUND_HBONE},
-      {"HBONE where plaintext is refused", [](F& f) { f.local_port = 15008; f.refuse_plaintext = 1; }, HD_INBOUND_PASS,
-       HD_INBOUND_PASS, HD_STAT_INBOUND_HBONE},
+      {"from self to our port",
+       [](F& f) {
+         f.from_self = 1;
+         f.local_port = 15001;
+       },
+       HD_INBOUND_PASS, HD_INBOUND_PASS, HD_STAT_INBOUND_LOCAL},
+      {"redirected from another own address",
+       [](F& f) {
+         f.redirected = 1;
+         f.local_port = 15001;
+       },
+       HD_INBOUND_PASS, HD_INBOUND_PASS, HD_STAT_INBOUND_LOCAL},
+      {"HBONE", [](F& f) { f.local_port = 15008; }, HD_INBOUND_PASS, HD_INBOUND_PASS,
+       HD_STAT_INBOUND_HBONE},
+      {"HBONE where plaintext is refused",
+       [](F& f) {
+         f.local_port = 15008;
+         f.refuse_plaintext = 1;
+       },
+       HD_INBOUND_PASS, HD_INBOUND_PASS, HD_STAT_INBOUND_HBONE},
       {"15001 from outside", [](F& f) { f.local_port = 15001; }, HD_INBOUND_DROP, HD_INBOUND_DROP,
        HD_STAT_INBOUND_MESH_PORT},
       {"15006 from outside", [](F& f) { f.local_port = 15006; }, HD_INBOUND_DROP, HD_INBOUND_DROP,
        HD_STAT_INBOUND_MESH_PORT},
       {"15053 from outside", [](F& f) { f.local_port = 15053; }, HD_INBOUND_DROP, HD_INBOUND_DROP,
        HD_STAT_INBOUND_MESH_PORT},
-      {"15001 by a bypass", [](F& f) { f.local_port = 15001; f.bypass = f.excluded = 1; }, HD_INBOUND_DROP,
-       HD_INBOUND_DROP, HD_STAT_INBOUND_MESH_PORT},
-      {"no record", [](F& f) { f.has_pod = 0; }, HD_INBOUND_DROP, HD_INBOUND_DROP, HD_STAT_INBOUND_NO_POD},
-      {"releasing", [](F& f) { f.state = HD_POD_RELEASING; f.refuse_plaintext = 1; f.listener = 0; }, HD_INBOUND_PASS,
-       HD_INBOUND_PASS, HD_STAT_INBOUND_RELEASED},
-      {"probe", [](F& f) { f.bypass = 1; f.refuse_plaintext = 1; f.agent_alive = f.listener = 0; }, HD_INBOUND_PASS,
-       HD_INBOUND_PASS, HD_STAT_INBOUND_BYPASS},
-      {"excluded", [](F& f) { f.excluded = 1; f.refuse_plaintext = 1; }, HD_INBOUND_PASS, HD_INBOUND_PASS,
-       HD_STAT_INBOUND_EXCLUDED},
+      {"15001 by a bypass",
+       [](F& f) {
+         f.local_port = 15001;
+         f.bypass = f.excluded = 1;
+       },
+       HD_INBOUND_DROP, HD_INBOUND_DROP, HD_STAT_INBOUND_MESH_PORT},
+      {"no record", [](F& f) { f.has_pod = 0; }, HD_INBOUND_DROP, HD_INBOUND_DROP,
+       HD_STAT_INBOUND_NO_POD},
+      {"releasing",
+       [](F& f) {
+         f.state = HD_POD_RELEASING;
+         f.refuse_plaintext = 1;
+         f.listener = 0;
+       },
+       HD_INBOUND_PASS, HD_INBOUND_PASS, HD_STAT_INBOUND_RELEASED},
+      {"probe",
+       [](F& f) {
+         f.bypass = 1;
+         f.refuse_plaintext = 1;
+         f.agent_alive = f.listener = 0;
+       },
+       HD_INBOUND_PASS, HD_INBOUND_PASS, HD_STAT_INBOUND_BYPASS},
+      {"excluded",
+       [](F& f) {
+         f.excluded = 1;
+         f.refuse_plaintext = 1;
+       },
+       HD_INBOUND_PASS, HD_INBOUND_PASS, HD_STAT_INBOUND_EXCLUDED},
       {"plaintext refused", [](F& f) { f.refuse_plaintext = 1; }, HD_INBOUND_DROP, HD_INBOUND_DROP,
        HD_STAT_INBOUND_REFUSED},
-      {"plaintext refused without agent", [](F& f) { f.refuse_plaintext = 1; f.agent_alive = f.listener = 0; },
+      {"plaintext refused without agent",
+       [](F& f) {
+         f.refuse_plaintext = 1;
+         f.agent_alive = f.listener = 0;
+       },
        HD_INBOUND_DROP, HD_INBOUND_DROP, HD_STAT_INBOUND_REFUSED},
-      {"stale agent", [](F& f) { f.agent_alive = 0; }, HD_INBOUND_DROP, HD_INBOUND_PASS, HD_STAT_INBOUND_AGENT_STALE},
-      {"no listener", [](F& f) { f.listener = 0; }, HD_INBOUND_DROP, HD_INBOUND_PASS, HD_STAT_INBOUND_NO_LISTENER},
+      {"stale agent", [](F& f) { f.agent_alive = 0; }, HD_INBOUND_DROP, HD_INBOUND_PASS,
+       HD_STAT_INBOUND_AGENT_STALE},
+      {"no listener", [](F& f) { f.listener = 0; }, HD_INBOUND_DROP, HD_INBOUND_PASS,
+       HD_STAT_INBOUND_NO_LISTENER},
   };
   for (const InboundCase& c : cases) {
     hd_inbound_facts closed = Arriving(HD_FAIL_CLOSED);

@@ -1,4 +1,5 @@
-/* What several hooks do alike: reading addresses out of contexts, counting, reporting, asking who is calling. */
+/* What several hooks do alike: reading addresses out of contexts, counting, reporting, asking who
+ * is calling. */
 #pragma once
 
 #include <linux/bpf.h>
@@ -29,102 +30,106 @@ char hd_license[] __weak SEC("license") = "Dual BSD/GPL";
 
 static __always_inline void hd_ip_from_v4(__u8 *ip, __be32 v4)
 {
-	__builtin_memset(ip, 0, 10);
-	ip[10] = 0xff;
-	ip[11] = 0xff;
-	__builtin_memcpy(ip + 12, &v4, 4);
+    __builtin_memset(ip, 0, 10);
+    ip[10] = 0xff;
+    ip[11] = 0xff;
+    __builtin_memcpy(ip + 12, &v4, 4);
 }
 
 /* Contexts allow four-byte loads only: volatile keeps the compiler from joining two of them. */
 static __always_inline void hd_ip_from_ctx(__u8 *ip, const volatile __u32 *words)
 {
-	__u32 a = words[0], b = words[1], c = words[2], d = words[3];
+    __u32 a = words[0], b = words[1], c = words[2], d = words[3];
 
-	__builtin_memcpy(ip, &a, 4);
-	__builtin_memcpy(ip + 4, &b, 4);
-	__builtin_memcpy(ip + 8, &c, 4);
-	__builtin_memcpy(ip + 12, &d, 4);
+    __builtin_memcpy(ip, &a, 4);
+    __builtin_memcpy(ip + 4, &b, 4);
+    __builtin_memcpy(ip + 8, &c, 4);
+    __builtin_memcpy(ip + 12, &d, 4);
 }
 
 static __always_inline __u32 hd_ip_word(const __u8 *ip, int index)
 {
-	__u32 word;
+    __u32 word;
 
-	__builtin_memcpy(&word, ip + 4 * index, 4);
-	return word;
+    __builtin_memcpy(&word, ip + 4 * index, 4);
+    return word;
 }
 
 static __always_inline void hd_count(__u32 stat)
 {
-	__u64 *counter = bpf_map_lookup_elem(&hd_stats, &stat);
+    __u64 *counter = bpf_map_lookup_elem(&hd_stats, &stat);
 
-	if (counter)
-		(*counter)++; /* Per CPU, and hooks of one CPU that interrupt each other may lose one: it is a counter. */
+    if (counter)
+        (*counter)++; /* Per CPU, and hooks of one CPU that interrupt each other may lose one: it is
+                         a counter. */
 }
 
 /* What happened, to whom; the flow may be partly unknown (zero). */
-static __always_inline void hd_report(enum hd_event_type type, enum hd_stat reason, const struct hd_flow *flow,
-				      __u64 socket_cookie)
+static __always_inline void hd_report(enum hd_event_type type, enum hd_stat reason,
+                                      const struct hd_flow *flow, __u64 socket_cookie)
 {
-	struct hd_event *event = bpf_ringbuf_reserve(&hd_events, sizeof(*event), 0);
+    struct hd_event *event = bpf_ringbuf_reserve(&hd_events, sizeof(*event), 0);
 
-	if (!event) {
-		hd_count(HD_STAT_EVENTS_LOST);
-		return;
-	}
-	event->ts_ns = bpf_ktime_get_ns();
-	event->netns_cookie = flow->netns_cookie;
-	event->socket_cookie = socket_cookie;
-	event->type = type;
-	event->reason = reason;
-	__builtin_memcpy(event->src_ip, flow->src_ip, 16);
-	__builtin_memcpy(event->dst_ip, flow->dst_ip, 16);
-	event->src_port = flow->src_port;
-	event->dst_port = flow->dst_port;
-	event->zero = 0;
-	bpf_ringbuf_submit(event, 0);
+    if (!event) {
+        hd_count(HD_STAT_EVENTS_LOST);
+        return;
+    }
+    event->ts_ns = bpf_ktime_get_ns();
+    event->netns_cookie = flow->netns_cookie;
+    event->socket_cookie = socket_cookie;
+    event->type = type;
+    event->reason = reason;
+    __builtin_memcpy(event->src_ip, flow->src_ip, 16);
+    __builtin_memcpy(event->dst_ip, flow->dst_ip, 16);
+    event->src_port = flow->src_port;
+    event->dst_port = flow->dst_port;
+    event->zero = 0;
+    bpf_ringbuf_submit(event, 0);
 }
 
 /* Only in hooks that run in the caller's context. */
 static __always_inline int hd_caller_is_proxy(void)
 {
-	__u64 cgroup_id = bpf_get_current_cgroup_id();
+    __u64 cgroup_id = bpf_get_current_cgroup_id();
 
-	return bpf_map_lookup_elem(&hd_proxies, &cgroup_id) != 0;
+    return bpf_map_lookup_elem(&hd_proxies, &cgroup_id) != 0;
 }
 
 static __always_inline int hd_heartbeat_is_fresh(void)
 {
-	__u32 zero = 0;
-	struct hd_cfg *cfg = bpf_map_lookup_elem(&hd_cfg, &zero);
+    __u32 zero = 0;
+    struct hd_cfg *cfg = bpf_map_lookup_elem(&hd_cfg, &zero);
 
-	return cfg && hd_agent_is_alive(bpf_ktime_get_ns(), *(volatile __u64 *)&cfg->heartbeat_ns);
+    return cfg && hd_agent_is_alive(bpf_ktime_get_ns(), *(volatile __u64 *)&cfg->heartbeat_ns);
 }
 
-static __always_inline int hd_port_is_excluded(__u32 exclusion_set, enum hd_direction direction, __u16 port)
+static __always_inline int hd_port_is_excluded(__u32 exclusion_set, enum hd_direction direction,
+                                               __u16 port)
 {
-	struct hd_excl_port_key key = {.exclusion_set = exclusion_set, .port = port, .direction = direction};
+    struct hd_excl_port_key key = {
+        .exclusion_set = exclusion_set, .port = port, .direction = direction};
 
-	return exclusion_set != 0 && bpf_map_lookup_elem(&hd_excl_port, &key) != 0;
+    return exclusion_set != 0 && bpf_map_lookup_elem(&hd_excl_port, &key) != 0;
 }
 
-/* Deletes an entry of hd_origdst or hd_bypass if it still belongs to `owner`: tuples are used again. */
+/* Deletes an entry of hd_origdst or hd_bypass if it still belongs to `owner`: tuples are used
+ * again. */
 static __always_inline void hd_drop_entry(struct hd_sk *storage)
 {
-	if (storage->entry == HD_ENTRY_BYPASS) {
-		struct hd_bypass *bypass = bpf_map_lookup_elem(&hd_bypass, &storage->flow);
+    if (storage->entry == HD_ENTRY_BYPASS) {
+        struct hd_bypass *bypass = bpf_map_lookup_elem(&hd_bypass, &storage->flow);
 
-		if (bypass && bypass->owner_cookie == storage->owner_cookie)
-			bpf_map_delete_elem(&hd_bypass, &storage->flow);
-	} else if (storage->entry != HD_ENTRY_NONE) {
-		struct hd_origdst *origdst = bpf_map_lookup_elem(&hd_origdst, &storage->flow);
-		/* Once the connection has arrived, it waits for the proxy even if its client is gone (a short request,
-		 * closed at once): then the accepting end alone ends the entry. */
-		enum hd_origdst_state state = storage->entry == HD_ENTRY_ORIGDST ? HD_ORIGDST_CONNECTING
-										 : HD_ORIGDST_ARRIVED;
+        if (bypass && bypass->owner_cookie == storage->owner_cookie)
+            bpf_map_delete_elem(&hd_bypass, &storage->flow);
+    } else if (storage->entry != HD_ENTRY_NONE) {
+        struct hd_origdst *origdst = bpf_map_lookup_elem(&hd_origdst, &storage->flow);
+        /* Once the connection has arrived, it waits for the proxy even if its client is gone (a
+         * short request, closed at once): then the accepting end alone ends the entry. */
+        enum hd_origdst_state state =
+            storage->entry == HD_ENTRY_ORIGDST ? HD_ORIGDST_CONNECTING : HD_ORIGDST_ARRIVED;
 
-		if (origdst && origdst->owner_cookie == storage->owner_cookie && origdst->state == state)
-			bpf_map_delete_elem(&hd_origdst, &storage->flow);
-	}
-	storage->entry = HD_ENTRY_NONE;
+        if (origdst && origdst->owner_cookie == storage->owner_cookie && origdst->state == state)
+            bpf_map_delete_elem(&hd_origdst, &storage->flow);
+    }
+    storage->entry = HD_ENTRY_NONE;
 }

@@ -1,85 +1,91 @@
-/* A new connection arrives in a captured netns: the plaintext listener gets it, the application, or nobody.
- * Loaded once for each pod, because the hook cannot ask for its netns: hd_pod_netns_cookie says whose program this is.
- * Default for what is not TCP: pass. For TCP that it cannot place (no record, no memory): drop; the client is refused. */
+/* A new connection arrives in a captured netns: the plaintext listener gets it, the application, or
+ * nobody. Loaded once for each pod, because the hook cannot ask for its netns: hd_pod_netns_cookie
+ * says whose program this is. Default for what is not TCP: pass. For TCP that it cannot place (no
+ * record, no memory): drop; the client is refused. */
 #include "hooks.h"
 
 const volatile __u64 hd_pod_netns_cookie = 0;
 
 static __always_inline void read_flow(struct bpf_sk_lookup *ctx, struct hd_flow *flow)
 {
-	if (ctx->family == AF_INET) {
-		hd_ip_from_v4(flow->src_ip, ctx->remote_ip4);
-		hd_ip_from_v4(flow->dst_ip, ctx->local_ip4);
-	} else {
-		hd_ip_from_ctx(flow->src_ip, ctx->remote_ip6);
-		hd_ip_from_ctx(flow->dst_ip, ctx->local_ip6);
-	}
-	flow->src_port = bpf_ntohs(ctx->remote_port);
-	flow->dst_port = ctx->local_port;
+    if (ctx->family == AF_INET) {
+        hd_ip_from_v4(flow->src_ip, ctx->remote_ip4);
+        hd_ip_from_v4(flow->dst_ip, ctx->local_ip4);
+    } else {
+        hd_ip_from_ctx(flow->src_ip, ctx->remote_ip6);
+        hd_ip_from_ctx(flow->dst_ip, ctx->local_ip6);
+    }
+    flow->src_port = bpf_ntohs(ctx->remote_port);
+    flow->dst_port = ctx->local_port;
 }
 
-static __always_inline void count_inbound(const struct hd_flow *flow, struct hd_inbound_decision decision)
+static __always_inline void count_inbound(const struct hd_flow *flow,
+                                          struct hd_inbound_decision decision)
 {
-	struct hd_pod_stats *stats = bpf_map_lookup_elem(&hd_pod_stats, &flow->netns_cookie);
+    struct hd_pod_stats *stats = bpf_map_lookup_elem(&hd_pod_stats, &flow->netns_cookie);
 
-	hd_count(decision.reason);
-	if (decision.action == HD_INBOUND_DROP)
-		hd_report(HD_EVENT_INBOUND_REFUSED, decision.reason, flow, 0);
-	if (!stats)
-		return;
-	if (decision.action == HD_INBOUND_DROP)
-		stats->inbound_refused++;
-	else if (decision.action == HD_INBOUND_SELECT)
-		stats->inbound_selected++;
-	else if (decision.reason != HD_STAT_INBOUND_LOCAL && decision.reason != HD_STAT_INBOUND_HBONE)
-		stats->inbound_passed++;
+    hd_count(decision.reason);
+    if (decision.action == HD_INBOUND_DROP)
+        hd_report(HD_EVENT_INBOUND_REFUSED, decision.reason, flow, 0);
+    if (!stats)
+        return;
+    if (decision.action == HD_INBOUND_DROP)
+        stats->inbound_refused++;
+    else if (decision.action == HD_INBOUND_SELECT)
+        stats->inbound_selected++;
+    else if (decision.reason != HD_STAT_INBOUND_LOCAL && decision.reason != HD_STAT_INBOUND_HBONE)
+        stats->inbound_passed++;
 }
 
-static __always_inline struct hd_inbound_decision decide(const struct hd_flow *flow, const struct bpf_sock *listener)
+static __always_inline struct hd_inbound_decision decide(const struct hd_flow *flow,
+                                                         const struct bpf_sock *listener)
 {
-	struct hd_pod *pod = bpf_map_lookup_elem(&hd_pods, &flow->netns_cookie);
-	struct hd_inbound_facts facts = {.local_port = flow->dst_port, .listener = listener != 0};
+    struct hd_pod *pod = bpf_map_lookup_elem(&hd_pods, &flow->netns_cookie);
+    struct hd_inbound_facts facts = {.local_port = flow->dst_port, .listener = listener != 0};
 
-	/* Not by interface: a connection to the pod's own address arrives "on" the interface that owns the address. */
-	facts.from_self = hd_ip_is_loopback(flow->src_ip) || hd_ip_equal(flow->src_ip, flow->dst_ip);
-	/* A redirected socket that is bound to another address of its pod comes from there, not from itself. */
-	facts.redirected = flow->dst_port == HD_PORT_OUTBOUND && bpf_map_lookup_elem(&hd_origdst, flow) != 0;
-	if (pod) {
-		facts.has_pod = 1;
-		facts.state = pod->state;
-		facts.fail_mode = pod->fail_mode;
-		facts.refuse_plaintext = pod->refuse_plaintext;
-		facts.bypass = bpf_map_lookup_elem(&hd_bypass, flow) != 0;
-		facts.excluded = hd_port_is_excluded(pod->exclusion_set, HD_INBOUND, flow->dst_port);
-		facts.agent_alive = hd_heartbeat_is_fresh();
-	}
-	return hd_decide_inbound(&facts);
+    /* Not by interface: a connection to the pod's own address arrives "on" the interface that owns
+     * the address. */
+    facts.from_self = hd_ip_is_loopback(flow->src_ip) || hd_ip_equal(flow->src_ip, flow->dst_ip);
+    /* A redirected socket that is bound to another address of its pod comes from there, not from
+     * itself. */
+    facts.redirected =
+        flow->dst_port == HD_PORT_OUTBOUND && bpf_map_lookup_elem(&hd_origdst, flow) != 0;
+    if (pod) {
+        facts.has_pod = 1;
+        facts.state = pod->state;
+        facts.fail_mode = pod->fail_mode;
+        facts.refuse_plaintext = pod->refuse_plaintext;
+        facts.bypass = bpf_map_lookup_elem(&hd_bypass, flow) != 0;
+        facts.excluded = hd_port_is_excluded(pod->exclusion_set, HD_INBOUND, flow->dst_port);
+        facts.agent_alive = hd_heartbeat_is_fresh();
+    }
+    return hd_decide_inbound(&facts);
 }
 
 SEC("sk_lookup")
 int hd_sk_lookup(struct bpf_sk_lookup *ctx)
 {
-	struct hd_listen_key key = {};
-	struct hd_flow flow = {};
-	struct hd_inbound_decision decision;
-	struct bpf_sock *listener;
+    struct hd_listen_key key = {};
+    struct hd_flow flow = {};
+    struct hd_inbound_decision decision;
+    struct bpf_sock *listener;
 
-	if (ctx->protocol != IPPROTO_TCP)
-		return SK_PASS;
-	key.netns_cookie = hd_pod_netns_cookie;
-	key.role = HD_LISTENER_INBOUND_PLAINTEXT;
-	flow.netns_cookie = hd_pod_netns_cookie;
-	read_flow(ctx, &flow);
-	listener = bpf_map_lookup_elem(&hd_listen, &key);
-	decision = decide(&flow, listener);
-	/* REPLACE: a foreign program's choice must not carry the connection past the mesh. */
-	if (decision.action == HD_INBOUND_SELECT && listener &&
-	    bpf_sk_assign(ctx, listener, BPF_SK_LOOKUP_F_REPLACE) != 0) {
-		decision.action = HD_INBOUND_DROP;
-		decision.reason = HD_STAT_INBOUND_NO_LISTENER;
-	}
-	if (listener)
-		bpf_sk_release(listener);
-	count_inbound(&flow, decision);
-	return decision.action == HD_INBOUND_DROP ? SK_DROP : SK_PASS;
+    if (ctx->protocol != IPPROTO_TCP)
+        return SK_PASS;
+    key.netns_cookie = hd_pod_netns_cookie;
+    key.role = HD_LISTENER_INBOUND_PLAINTEXT;
+    flow.netns_cookie = hd_pod_netns_cookie;
+    read_flow(ctx, &flow);
+    listener = bpf_map_lookup_elem(&hd_listen, &key);
+    decision = decide(&flow, listener);
+    /* REPLACE: a foreign program's choice must not carry the connection past the mesh. */
+    if (decision.action == HD_INBOUND_SELECT && listener &&
+        bpf_sk_assign(ctx, listener, BPF_SK_LOOKUP_F_REPLACE) != 0) {
+        decision.action = HD_INBOUND_DROP;
+        decision.reason = HD_STAT_INBOUND_NO_LISTENER;
+    }
+    if (listener)
+        bpf_sk_release(listener);
+    count_inbound(&flow, decision);
+    return decision.action == HD_INBOUND_DROP ? SK_DROP : SK_PASS;
 }
