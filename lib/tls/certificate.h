@@ -15,6 +15,8 @@
 #include "lib/tls/private_key.h"
 #include "lib/tls/spiffe_id.h"
 
+struct x509_st;  // BoringSSL's certificate; its functions stay inside this module.
+
 namespace heddle::tls {
 
 // Most certificates in one PEM text: a chain has two to four, a bundle of roots during a rotation a few more.
@@ -41,6 +43,7 @@ struct SubjectAltName {
 class Certificate {
  public:
   static absl::StatusOr<Certificate> FromDer(std::string_view der);
+  static absl::StatusOr<Certificate> FromX509(const x509_st* x509);  // For this module.
 
   const std::string& der() const { return fields_->der; }
   std::string ToPem() const;

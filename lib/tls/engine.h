@@ -91,6 +91,7 @@ class TlsEngine {
   TlsError error() const { return error_; }
   const std::string& failure() const { return failure_; }
 
+  const PeerRule& rule() const { return rule_; }
   // Once the handshake is done.
   const VerifiedPeer& peer() const { return peer_; }
   std::string_view alpn() const;
@@ -107,11 +108,9 @@ class TlsEngine {
   void SetState(TlsState next);
   void Fail(TlsError error, std::string failure);
   void FailFromLibrary(int ssl_error);
-  void Configure();
   void Handshake();
   void FinishHandshake();
   size_t ReadRecords(std::span<uint8_t> plaintext);
-  void CountPostHandshakeMessage();
   void UpdateKeyIfWorn();
 
   const std::shared_ptr<const TlsContext> context_;
