@@ -3,7 +3,8 @@
 # The sources come with the crate boring-sys, pinned by cmake/boringssl/Cargo.lock, and are compiled by its build script
 # with our compiler. Cargo's JSON messages say where that script left the libraries. The result, and nothing else, is
 # kept outside the tree and outside the build directories, so that every build directory of a machine shares one build.
-# -DBORINGSSL_ROOT=<dir> takes another build: <dir>/include/openssl/ssl.h and libssl.a, libcrypto.a in <dir>, lib or build.
+# -DBORINGSSL_ROOT=<dir> takes another build: <dir>/include/openssl/ssl.h, and libssl.a and libcrypto.a in <dir>,
+# <dir>/lib or <dir>/build.
 set(BORINGSSL_ROOT "" CACHE PATH "A BoringSSL build to use instead of the pinned one")
 set(HEDDLE_BORINGSSL_LOCK_TIMEOUT 1800 CACHE STRING "Seconds to wait for another configure that builds BoringSSL")
 mark_as_advanced(HEDDLE_BORINGSSL_LOCK_TIMEOUT)
@@ -36,7 +37,8 @@ function(heddle_boringssl_libclang_dir out)
   cmake_path(GET bin PARENT_PATH prefix)
   file(GLOB found "${prefix}/lib/libclang.so*" "${prefix}/lib/libclang-*.so*")
   if(NOT found)
-    message(FATAL_ERROR "No libclang in ${prefix}/lib, which the BoringSSL build needs: run scripts/deps.sh or set LIBCLANG_PATH")
+    message(FATAL_ERROR
+      "No libclang in ${prefix}/lib, which the BoringSSL build needs: run scripts/deps.sh or set LIBCLANG_PATH")
   endif()
   set(${out} "${prefix}/lib" PARENT_SCOPE)
 endfunction()
@@ -67,7 +69,8 @@ endfunction()
 function(heddle_boringssl_build dir)
   find_program(cargo cargo HINTS "$ENV{HOME}/.cargo/bin" NO_CACHE)
   if(NOT cargo)
-    message(FATAL_ERROR "No cargo, which carries BoringSSL's sources: run scripts/deps.sh (Debian's package cargo-web serves)")
+    message(FATAL_ERROR
+      "No cargo, which carries BoringSSL's sources: run scripts/deps.sh (Debian's package cargo-web serves)")
   endif()
   heddle_boringssl_libclang_dir(libclang)
   set(work "${dir}.work")

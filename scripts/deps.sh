@@ -24,7 +24,7 @@ is_installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" 
 debian_release() { (. /etc/os-release 2>/dev/null && printf '%s %s' "${ID:-unknown}" "${VERSION_ID:-}"); }
 
 [ "$(debian_release)" = 'debian 12' ] ||
-  die "this is '$(debian_release)', and the package names below are Debian 12's: install their equivalents by hand (see $0)"
+  die "this is '$(debian_release)', and the package names in $0 are Debian 12's: install their equivalents by hand"
 
 # cargo carries BoringSSL's sources. Debian's own cargo package is too old for them; cargo-web is current.
 if ! command -v cargo >/dev/null && [ ! -x "${HOME:-}/.cargo/bin/cargo" ]; then packages+=(cargo-web); fi

@@ -33,7 +33,8 @@ std::string NameText(const X509_NAME* name) {
   bssl::UniquePtr<BIO> bio(BIO_new(BIO_s_mem()));
   // Escapes control and non-ASCII bytes; a separator in a value is quoted.
   CHECK(bio != nullptr);
-  if (X509_NAME_print_ex(bio.get(), name, 0, XN_FLAG_ONELINE & ~XN_FLAG_SPC_EQ & ~ASN1_STRFLGS_ESC_MSB) < 0) {
+  if (X509_NAME_print_ex(bio.get(), name, 0,
+                         XN_FLAG_ONELINE & ~XN_FLAG_SPC_EQ & ~ASN1_STRFLGS_ESC_MSB) < 0) {
     ERR_clear_error();
     return "(unprintable name)";
   }
@@ -45,11 +46,13 @@ std::string StringOf(const ASN1_STRING* string) {
                      static_cast<size_t>(ASN1_STRING_length(string)));
 }
 
-// An address as text; anything that is not four or sixteen bytes long as hexadecimal, so that it can match nothing.
+// An address as text; anything that is not four or sixteen bytes long as hexadecimal, so that it
+// can match nothing.
 std::string AddressText(const std::string& bytes) {
   char text[INET6_ADDRSTRLEN];
   const int family = bytes.size() == 4 ? AF_INET : AF_INET6;
-  if (bytes.size() != 4 && bytes.size() != 16) return absl::StrCat("0x", absl::BytesToHexString(bytes));
+  if (bytes.size() != 4 && bytes.size() != 16)
+    return absl::StrCat("0x", absl::BytesToHexString(bytes));
   CHECK(inet_ntop(family, bytes.data(), text, sizeof(text)) != nullptr);
   return text;
 }
@@ -67,13 +70,14 @@ SubjectAltName AltName(const GENERAL_NAME* name) {
 
 absl::StatusOr<std::vector<SubjectAltName>> AltNames(const X509* x509) {
   int critical = 0;
-  bssl::UniquePtr<GENERAL_NAMES> names(
-      static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(x509, NID_subject_alt_name, &critical, nullptr)));
+  bssl::UniquePtr<GENERAL_NAMES> names(static_cast<GENERAL_NAMES*>(
+      X509_get_ext_d2i(x509, NID_subject_alt_name, &critical, nullptr)));
   std::vector<SubjectAltName> out;
   if (names == nullptr) {
     if (critical == -1) return out;  // No such extension.
     ERR_clear_error();
-    return Bad(critical == -2 ? "two subjectAltName extensions" : "its subjectAltName extension is malformed");
+    return Bad(critical == -2 ? "two subjectAltName extensions"
+                              : "its subjectAltName extension is malformed");
   }
   const size_t count = sk_GENERAL_NAME_num(names.get());
   if (count > kMaxSubjectAltNames) return Bad("it has more than 256 names");
@@ -140,19 +144,22 @@ absl::StatusOr<Certificate> Certificate::FromX509(const X509* x509) {
 
 std::string Certificate::ToPem() const {
   bssl::UniquePtr<BIO> bio(BIO_new(BIO_s_mem()));
-  CHECK(bio && PEM_write_bio(bio.get(), kPemCertificate.data(), "", reinterpret_cast<const uint8_t*>(der().data()),
+  CHECK(bio && PEM_write_bio(bio.get(), kPemCertificate.data(), "",
+                             reinterpret_cast<const uint8_t*>(der().data()),
                              static_cast<long>(der().size())));
   return TakeBio(bio.get());
 }
 
 std::string Certificate::Fingerprint() const {
   std::string digest(SHA256_DIGEST_LENGTH, '\0');
-  SHA256(reinterpret_cast<const uint8_t*>(der().data()), der().size(), reinterpret_cast<uint8_t*>(digest.data()));
+  SHA256(reinterpret_cast<const uint8_t*>(der().data()), der().size(),
+         reinterpret_cast<uint8_t*>(digest.data()));
   return absl::BytesToHexString(digest);
 }
 
 absl::StatusOr<std::vector<Certificate>> ParseCertificatesPem(std::string_view pem) {
-  if (pem.size() > kMaxPemBytes) return absl::InvalidArgumentError("the PEM text is longer than 1 MiB");
+  if (pem.size() > kMaxPemBytes)
+    return absl::InvalidArgumentError("the PEM text is longer than 1 MiB");
   bssl::UniquePtr<BIO> bio(BIO_new_mem_buf(pem.data(), static_cast<ossl_ssize_t>(pem.size())));
   CHECK(bio != nullptr);
   std::vector<Certificate> out;
@@ -167,14 +174,17 @@ absl::StatusOr<std::vector<Certificate>> ParseCertificatesPem(std::string_view p
     if (out.size() == kMaxPemCertificates) {
       return absl::InvalidArgumentError("the PEM text has more than 64 certificates");
     }
-    auto one = Certificate::FromDer({reinterpret_cast<const char*>(data), static_cast<size_t>(size)});
-    if (!one.ok()) return Annotate(one.status(), "certificate ", out.size() + 1, " of the PEM text");
+    auto one =
+        Certificate::FromDer({reinterpret_cast<const char*>(data), static_cast<size_t>(size)});
+    if (!one.ok())
+      return Annotate(one.status(), "certificate ", out.size() + 1, " of the PEM text");
     out.push_back(*std::move(one));
   }
   const bool at_end = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
   const std::string reason = TakeLibraryError();
   if (!at_end) {
-    return absl::InvalidArgumentError(absl::StrCat("the PEM text is broken behind certificate ", out.size(), ": ", reason));
+    return absl::InvalidArgumentError(
+        absl::StrCat("the PEM text is broken behind certificate ", out.size(), ": ", reason));
   }
   if (out.empty()) return absl::InvalidArgumentError("the PEM text has no certificate");
   return out;

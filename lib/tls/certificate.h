@@ -19,7 +19,8 @@ struct x509_st;  // BoringSSL's certificate; its functions stay inside this modu
 
 namespace heddle::tls {
 
-// Most certificates in one PEM text: a chain has two to four, a bundle of roots during a rotation a few more.
+// Most certificates in one PEM text: a chain has two to four, a bundle of roots during a rotation a
+// few more.
 inline constexpr size_t kMaxPemCertificates = 64;
 // Longest PEM text that is read, and longest single certificate. Ours have about 700 bytes.
 inline constexpr size_t kMaxPemBytes = 1024 * 1024;
@@ -31,15 +32,16 @@ inline constexpr size_t kMaxSubjectAltNames = 256;
 struct SubjectAltName {
   enum class Type : uint8_t { kDns, kUri, kIp, kEmail, kOther };
   Type type = Type::kOther;
-  std::string value;  // The bytes as they stand in the certificate, NUL included; an IP address as text.
+  // The bytes as they stand in the certificate, NUL included; an IP address as text.
+  std::string value;
 
   // "URI:spiffe://...", unprintable bytes escaped.
   std::string ToString() const;
   bool operator==(const SubjectAltName&) const = default;
 };
 
-// A parsed X.509 certificate: its bytes and the fields that are of use here. Nothing about it has been verified.
-// Immutable; copies share the bytes. Thread-safe.
+// A parsed X.509 certificate: its bytes and the fields that are of use here. Nothing about it has
+// been verified. Immutable; copies share the bytes. Thread-safe.
 class Certificate {
  public:
   static absl::StatusOr<Certificate> FromDer(std::string_view der);
@@ -55,7 +57,9 @@ class Certificate {
   const std::string& serial() const { return fields_->serial; }
   absl::Time not_before() const { return fields_->not_before; }
   absl::Time not_after() const { return fields_->not_after; }
-  const std::vector<SubjectAltName>& subject_alt_names() const { return fields_->subject_alt_names; }
+  const std::vector<SubjectAltName>& subject_alt_names() const {
+    return fields_->subject_alt_names;
+  }
   // basicConstraints say that it may sign certificates.
   bool is_ca() const { return fields_->is_ca; }
   PublicKey public_key() const { return PublicKey(fields_->spki); }
@@ -75,14 +79,16 @@ class Certificate {
   std::shared_ptr<const Fields> fields_;
 };
 
-// Reads every CERTIFICATE block of `pem`, in order; text between blocks and blocks of other types are ignored. None, one
-// that does not parse, or more than the limits above is an error that says which.
+// Reads every CERTIFICATE block of `pem`, in order; text between blocks and blocks of other types
+// are ignored. None, one that does not parse, or more than the limits above is an error that says
+// which.
 absl::StatusOr<std::vector<Certificate>> ParseCertificatesPem(std::string_view pem);
 
 std::string ToPem(std::span<const Certificate> certificates);
 
-// The identity that the certificate claims: its single URI name. No URI name, several, a NUL in any name, or a URI that
-// is no SPIFFE ID is an error with a sentence of its own. A claim only: see PeerVerifier.
+// The identity that the certificate claims: its single URI name. No URI name, several, a NUL in any
+// name, or a URI that is no SPIFFE ID is an error with a sentence of its own. A claim only: see
+// PeerVerifier.
 absl::StatusOr<SpiffeId> ClaimedSpiffeId(const Certificate& certificate);
 
 }  // namespace heddle::tls

@@ -22,7 +22,9 @@
 namespace heddle::tls {
 namespace {
 
-const uint8_t* Bytes(const std::string& text) { return reinterpret_cast<const uint8_t*>(text.data()); }
+const uint8_t* Bytes(const std::string& text) {
+  return reinterpret_cast<const uint8_t*>(text.data());
+}
 
 // A key identifier as RFC 7093 section 2 makes it: the first 160 bits of the SHA-256 of the key.
 bssl::UniquePtr<ASN1_OCTET_STRING> KeyIdentifier(const std::string& spki) {
@@ -40,15 +42,18 @@ bool AddBasicConstraints(X509* x509, const CertificateTemplate& wanted) {
     constraints->pathlen = ASN1_INTEGER_new();
     CHECK(ASN1_INTEGER_set_int64(constraints->pathlen, *wanted.path_length));
   }
-  return X509_add1_ext_i2d(x509, NID_basic_constraints, constraints.get(), /*crit=*/1, X509V3_ADD_DEFAULT);
+  return X509_add1_ext_i2d(x509, NID_basic_constraints, constraints.get(), /*crit=*/1,
+                           X509V3_ADD_DEFAULT);
 }
 
 bool AddKeyUsages(X509* x509, const KeyUsages& usages) {
   if (usages.empty()) return true;
   bssl::UniquePtr<ASN1_BIT_STRING> bits(ASN1_BIT_STRING_new());
   // Bit numbers of RFC 5280 section 4.2.1.3.
-  const std::pair<int, bool> kBits[] = {
-      {0, usages.digital_signature}, {4, usages.key_agreement}, {5, usages.certificate_signing}, {6, usages.crl_signing}};
+  const std::pair<int, bool> kBits[] = {{0, usages.digital_signature},
+                                        {4, usages.key_agreement},
+                                        {5, usages.certificate_signing},
+                                        {6, usages.crl_signing}};
   for (auto [bit, set] : kBits) {
     if (set) CHECK(ASN1_BIT_STRING_set_bit(bits.get(), bit, 1));
   }
@@ -66,14 +71,17 @@ bool AddExtendedKeyUsages(X509* x509, const ExtendedKeyUsages& usages) {
 bool AddKeyIdentifiers(X509* x509, const std::string& spki, const std::string& issuer_spki) {
   bssl::UniquePtr<AUTHORITY_KEYID> authority(AUTHORITY_KEYID_new());
   authority->keyid = KeyIdentifier(issuer_spki).release();
-  return X509_add1_ext_i2d(x509, NID_subject_key_identifier, KeyIdentifier(spki).get(), 0, X509V3_ADD_DEFAULT) &&
-         X509_add1_ext_i2d(x509, NID_authority_key_identifier, authority.get(), 0, X509V3_ADD_DEFAULT);
+  return X509_add1_ext_i2d(x509, NID_subject_key_identifier, KeyIdentifier(spki).get(), 0,
+                           X509V3_ADD_DEFAULT) &&
+         X509_add1_ext_i2d(x509, NID_authority_key_identifier, authority.get(), 0,
+                           X509V3_ADD_DEFAULT);
 }
 
 absl::Status AddNames(X509* x509, const std::vector<SubjectAltName>& names) {
   if (names.empty()) return absl::OkStatus();
   TRY_ASSIGN(bssl::UniquePtr<GENERAL_NAMES> list, MakeGeneralNames(names));
-  if (X509_add1_ext_i2d(x509, NID_subject_alt_name, list.get(), /*crit=*/1, X509V3_ADD_DEFAULT)) return absl::OkStatus();
+  if (X509_add1_ext_i2d(x509, NID_subject_alt_name, list.get(), /*crit=*/1, X509V3_ADD_DEFAULT))
+    return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("cannot write the names: ", TakeLibraryError()));
 }
 
@@ -91,7 +99,8 @@ absl::Status SetNames(X509* x509, const CertificateTemplate& wanted, const Certi
   if (!wanted.common_name.empty() &&
       !X509_NAME_add_entry_by_NID(subject, NID_commonName, MBSTRING_UTF8, Bytes(wanted.common_name),
                                   static_cast<ossl_ssize_t>(wanted.common_name.size()), -1, 0)) {
-    return absl::InvalidArgumentError(absl::StrCat("cannot use the common name: ", TakeLibraryError()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("cannot use the common name: ", TakeLibraryError()));
   }
   if (issuer == nullptr) {
     CHECK(X509_set_issuer_name(x509, subject));
@@ -108,19 +117,23 @@ absl::Status SetValidity(X509* x509, const Validity& validity) {
       ASN1_TIME_set_posix(X509_getm_notAfter(x509), absl::ToUnixSeconds(validity.not_after))) {
     return absl::OkStatus();
   }
-  return absl::InvalidArgumentError(absl::StrCat("cannot write the validity: ", TakeLibraryError()));
+  return absl::InvalidArgumentError(
+      absl::StrCat("cannot write the validity: ", TakeLibraryError()));
 }
 
 }  // namespace
 
-absl::StatusOr<Certificate> BuildCertificate(const CertificateTemplate& wanted, const Certificate* issuer,
+absl::StatusOr<Certificate> BuildCertificate(const CertificateTemplate& wanted,
+                                             const Certificate* issuer,
                                              const PrivateKey& issuer_key) {
   CBS spki(bssl::Span(Bytes(wanted.key.spki()), wanted.key.spki().size()));
   bssl::UniquePtr<EVP_PKEY> key(EVP_parse_public_key(&spki));
-  if (key == nullptr) return absl::InvalidArgumentError(absl::StrCat("cannot use the key: ", TakeLibraryError()));
+  if (key == nullptr)
+    return absl::InvalidArgumentError(absl::StrCat("cannot use the key: ", TakeLibraryError()));
 
   bssl::UniquePtr<X509> x509(X509_new());
-  CHECK(x509 && X509_set_version(x509.get(), X509_VERSION_3) && X509_set_pubkey(x509.get(), key.get()));
+  CHECK(x509 && X509_set_version(x509.get(), X509_VERSION_3) &&
+        X509_set_pubkey(x509.get(), key.get()));
   TRY_STATUS(SetSerial(x509.get(), wanted.serial));
   TRY_STATUS(SetNames(x509.get(), wanted, issuer));
   TRY_STATUS(SetValidity(x509.get(), wanted.validity));

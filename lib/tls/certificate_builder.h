@@ -13,14 +13,16 @@
 
 namespace heddle::tls {
 
-// The usages that we ever put into a certificate (RFC 5280 sections 4.2.1.3 and 4.2.1.12). An empty set leaves the
-// extension out.
+// The usages that we ever put into a certificate (RFC 5280 sections 4.2.1.3 and 4.2.1.12). An empty
+// set leaves the extension out.
 struct KeyUsages {
   bool digital_signature = false;
   bool key_agreement = false;
   bool certificate_signing = false;
   bool crl_signing = false;
-  bool empty() const { return !digital_signature && !key_agreement && !certificate_signing && !crl_signing; }
+  bool empty() const {
+    return !digital_signature && !key_agreement && !certificate_signing && !crl_signing;
+  }
 };
 struct ExtendedKeyUsages {
   bool server = false;
@@ -28,8 +30,8 @@ struct ExtendedKeyUsages {
   bool empty() const { return !server && !client; }
 };
 
-// What goes into a certificate: any certificate, also one that no verifier should accept. Issuer is where sense is made of
-// it. Key identifiers are added always.
+// What goes into a certificate: any certificate, also one that no verifier should accept. Issuer is
+// where sense is made of it. Key identifiers are added always.
 struct CertificateTemplate {
   std::string common_name;  // Empty: an empty subject.
   PublicKey key;
@@ -42,8 +44,10 @@ struct CertificateTemplate {
   ExtendedKeyUsages extended_key_usages;
 };
 
-// Signs with SHA-256. Without `issuer` the certificate is self-signed: `issuer_key` is then its own key.
-absl::StatusOr<Certificate> BuildCertificate(const CertificateTemplate& wanted, const Certificate* issuer,
+// Signs with SHA-256. Without `issuer` the certificate is self-signed: `issuer_key` is then its own
+// key.
+absl::StatusOr<Certificate> BuildCertificate(const CertificateTemplate& wanted,
+                                             const Certificate* issuer,
                                              const PrivateKey& issuer_key);
 
 }  // namespace heddle::tls

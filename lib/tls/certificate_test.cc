@@ -26,7 +26,8 @@ TEST(Certificate, TellsTheFieldsOfAnIssuedLeaf) {
   EXPECT_FALSE(leaf.is_ca());
   EXPECT_EQ(leaf.public_key(), credential.key.public_key());
   ASSERT_THAT(leaf.subject_alt_names(), SizeIs(1));
-  EXPECT_EQ(leaf.subject_alt_names()[0].ToString(), "URI:spiffe://cluster.local/ns/default/sa/sleep");
+  EXPECT_EQ(leaf.subject_alt_names()[0].ToString(),
+            "URI:spiffe://cluster.local/ns/default/sa/sleep");
   EXPECT_EQ(*ClaimedSpiffeId(leaf), MakeId("default", "sleep"));
   EXPECT_THAT(leaf.Fingerprint(), SizeIs(64));
 }
@@ -46,7 +47,8 @@ TEST(Certificate, SurvivesPem) {
 TEST(Certificate, IgnoresPemBlocksOfOtherTypes) {
   FakeClock clock;
   TestAuthority authority(clock);
-  auto parsed = ParseCertificatesPem(PrivateKey::Generate().ToPem() + authority.issuer().root().ToPem());
+  auto parsed =
+      ParseCertificatesPem(PrivateKey::Generate().ToPem() + authority.issuer().root().ToPem());
   ASSERT_TRUE(parsed.ok()) << parsed.status();
   EXPECT_THAT(*parsed, SizeIs(1));
 }
@@ -86,7 +88,8 @@ TEST(Certificate, RefusesDerWithABytePrefixedAppendedOrMissing) {
   EXPECT_TRUE(Certificate::FromDer(der).ok());
   EXPECT_FALSE(Certificate::FromDer(der + "x").ok());
   EXPECT_FALSE(Certificate::FromDer("x" + der).ok());
-  for (size_t n = 0; n < der.size(); ++n) ASSERT_FALSE(Certificate::FromDer(der.substr(0, n)).ok()) << n;
+  for (size_t n = 0; n < der.size(); ++n)
+    ASSERT_FALSE(Certificate::FromDer(der.substr(0, n)).ok()) << n;
 }
 
 TEST(Certificate, ClaimsAnIdentityOnlyWithExactlyOneUri) {
@@ -100,12 +103,18 @@ TEST(Certificate, ClaimsAnIdentityOnlyWithExactlyOneUri) {
   } kCases[] = {
       {"no name", {}, "has no URI name and so no identity: it has no subjectAltName"},
       {"DNS in place of URI", {{Type::kDns, "a.b.svc"}}, "its names are DNS:a.b.svc"},
-      {"two URIs", {good, {Type::kUri, "spiffe://cluster.local/ns/a/sa/c"}}, "more than one URI name"},
+      {"two URIs",
+       {good, {Type::kUri, "spiffe://cluster.local/ns/a/sa/c"}},
+       "more than one URI name"},
       {"the same twice", {good, good}, "more than one URI name"},
       {"other URI", {{Type::kUri, "https://cluster.local/"}}, "not of the form spiffe://"},
       {"NUL at the end", {{Type::kUri, good.value + std::string(1, '\0')}}, "contains a NUL byte"},
-      {"NUL in the middle", {{Type::kUri, "spiffe://cluster.local/ns/a/sa/b" + std::string("\0x", 2)}}, "NUL byte"},
-      {"NUL in another name", {good, {Type::kDns, std::string("a\0z", 3)}}, "contains a NUL byte: DNS:a\\x00z"},
+      {"NUL in the middle",
+       {{Type::kUri, "spiffe://cluster.local/ns/a/sa/b" + std::string("\0x", 2)}},
+       "NUL byte"},
+      {"NUL in another name",
+       {good, {Type::kDns, std::string("a\0z", 3)}},
+       "contains a NUL byte: DNS:a\\x00z"},
   };
   const PrivateKey key = PrivateKey::Generate();
   for (const auto& test : kCases) {
@@ -113,7 +122,8 @@ TEST(Certificate, ClaimsAnIdentityOnlyWithExactlyOneUri) {
     ASSERT_FALSE(id.ok()) << test.name;
     EXPECT_THAT(id.status().message(), HasSubstr(test.why)) << test.name;
   }
-  const auto leaf = authority.Sign(authority.LeafTemplate(key, {good, {Type::kDns, "also.fine"}, {Type::kIp, "10.0.0.1"}}));
+  const auto leaf = authority.Sign(
+      authority.LeafTemplate(key, {good, {Type::kDns, "also.fine"}, {Type::kIp, "10.0.0.1"}}));
   EXPECT_TRUE(ClaimedSpiffeId(leaf).ok());
   EXPECT_EQ(leaf.subject_alt_names()[2].ToString(), "IP:10.0.0.1");
 }
@@ -125,7 +135,8 @@ TEST(PrivateKey, SurvivesPemAndRefusesWhatWeDoNotUse) {
   ASSERT_TRUE(parsed.ok()) << parsed.status();
   EXPECT_EQ(parsed->public_key(), key.public_key());
   EXPECT_FALSE(PrivateKey::FromPem("").ok());
-  EXPECT_FALSE(PrivateKey::FromPem("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n").ok());
+  EXPECT_FALSE(
+      PrivateKey::FromPem("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n").ok());
   // The Ed25519 key of RFC 8032 section 7.1, test 1: a type that our peers do not use.
   auto ed25519 = PrivateKey::FromPem(
       "-----BEGIN PRIVATE KEY-----\n"

@@ -28,18 +28,21 @@ absl::StatusOr<SpiffeId> ClaimedSpiffeId(const Certificate& certificate) {
   for (const SubjectAltName& name : certificate.subject_alt_names()) {
     // A NUL ends a string for some readers and not for others: CVE-2025-66220 and its elders.
     if (name.value.find('\0') != std::string::npos) {
-      return absl::InvalidArgumentError(absl::StrCat("a name of the certificate contains a NUL byte: ", name.ToString()));
+      return absl::InvalidArgumentError(
+          absl::StrCat("a name of the certificate contains a NUL byte: ", name.ToString()));
     }
     if (name.type != SubjectAltName::Type::kUri) continue;
     if (uri != nullptr) {
-      return absl::InvalidArgumentError(absl::StrCat("the certificate has more than one URI name, where an identity has ",
-                                                     "exactly one: ", uri->ToString(), " and ", name.ToString()));
+      return absl::InvalidArgumentError(
+          absl::StrCat("the certificate has more than one URI name, where an identity has ",
+                       "exactly one: ", uri->ToString(), " and ", name.ToString()));
     }
     uri = &name;
   }
   if (uri == nullptr) {
     return absl::InvalidArgumentError(
-        absl::StrCat("the certificate has no URI name and so no identity: ", ListNames(certificate.subject_alt_names())));
+        absl::StrCat("the certificate has no URI name and so no identity: ",
+                     ListNames(certificate.subject_alt_names())));
   }
   return SpiffeId::Parse(uri->value);
 }

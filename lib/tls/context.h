@@ -18,7 +18,12 @@ struct ssl_ctx_st;
 namespace heddle::tls {
 
 // Key exchange groups, by the numbers of the TLS registry.
-enum class Group : uint16_t { kX25519 = 0x001d, kP256 = 0x0017, kP384 = 0x0018, kX25519MlKem768 = 0x11ec };
+enum class Group : uint16_t {
+  kX25519 = 0x001d,
+  kP256 = 0x0017,
+  kP384 = 0x0018,
+  kX25519MlKem768 = 0x11ec
+};
 
 // What we present: our leaf with its intermediates (not the root), and the leaf's key.
 struct Credential {
@@ -27,22 +32,28 @@ struct Credential {
 };
 
 struct ContextOptions {
-  std::optional<Credential> credential;      // None: a client that presents nothing.
-  std::shared_ptr<const TrustRoots> roots;   // None: only a server that asks for no certificate can be made.
-  // Protocols in order of preference (RFC 7301). Not empty: the peer must agree to one, or the handshake fails.
+  std::optional<Credential> credential;  // None: a client that presents nothing.
+  std::shared_ptr<const TrustRoots>
+      roots;  // None: only a server that asks for no certificate can be made.
+  // Protocols in order of preference (RFC 7301). Not empty: the peer must agree to one, or the
+  // handshake fails.
   std::vector<std::string> alpn;
-  std::vector<Group> groups = {Group::kX25519};  // In order of preference; not left to the library's defaults.
-  // Records that are sealed with one key before it is updated. AES-GCM allows 2^24.5 (RFC 8446 section 5.5).
+  std::vector<Group> groups = {
+      Group::kX25519};  // In order of preference; not left to the library's defaults.
+  // Records that are sealed with one key before it is updated. AES-GCM allows 2^24.5 (RFC 8446
+  // section 5.5).
   uint64_t records_per_key = uint64_t{1} << 23;
 };
 
-// What the connections of one identity have in common: certificate, key, roots, parameters. TLS 1.3 only, AES-GCM only, no
-// tickets, no resumption, no early data. Immutable, thread-safe; a rotated certificate is a new context, and engines made
-// from the old one keep it.
+// What the connections of one identity have in common: certificate, key, roots, parameters. TLS 1.3
+// only, AES-GCM only, no tickets, no resumption, no early data. Immutable, thread-safe; a rotated
+// certificate is a new context, and engines made from the old one keep it.
 class TlsContext {
  public:
-  // `clock` outlives the context. Errors: the key is not the leaf's, an ALPN name or the list of groups is unusable.
-  static absl::StatusOr<std::shared_ptr<const TlsContext>> Create(ContextOptions options, const Clock& clock);
+  // `clock` outlives the context. Errors: the key is not the leaf's, an ALPN name or the list of
+  // groups is unusable.
+  static absl::StatusOr<std::shared_ptr<const TlsContext>> Create(ContextOptions options,
+                                                                  const Clock& clock);
 
   const ContextOptions& options() const { return options_; }
   const Clock& clock() const { return clock_; }

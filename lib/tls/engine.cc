@@ -30,10 +30,12 @@ bool IsLegalEdge(TlsState from, TlsState to) {
   return false;
 }
 
-// The alert that the peer sent, when that is what BoringSSL's oldest error says: its reasons from 1000 on are alerts.
+// The alert that the peer sent, when that is what BoringSSL's oldest error says: its reasons from
+// 1000 on are alerts.
 std::optional<int> ReceivedAlert() {
   const uint32_t error = ERR_peek_error();
-  if (ERR_GET_LIB(error) != ERR_LIB_SSL || ERR_GET_REASON(error) < SSL_AD_REASON_OFFSET) return std::nullopt;
+  if (ERR_GET_LIB(error) != ERR_LIB_SSL || ERR_GET_REASON(error) < SSL_AD_REASON_OFFSET)
+    return std::nullopt;
   return ERR_GET_REASON(error) - SSL_AD_REASON_OFFSET;
 }
 
@@ -42,7 +44,10 @@ std::optional<int> ReceivedAlert() {
 void TlsEngine::SslDeleter::operator()(SSL* ssl) const { SSL_free(ssl); }
 
 TlsEngine::TlsEngine(std::shared_ptr<const TlsContext> context, Role role, PeerRule rule)
-    : context_(std::move(context)), rule_(std::move(rule)), role_(role), ssl_(SSL_new(context_->get())) {
+    : context_(std::move(context)),
+      rule_(std::move(rule)),
+      role_(role),
+      ssl_(SSL_new(context_->get())) {
   CHECK(ssl_ != nullptr);
   const bool asks = !std::holds_alternative<NoCertificate>(rule_);
   CHECK(asks || role_ == Role::kServer);
@@ -54,7 +59,8 @@ TlsEngine::TlsEngine(std::shared_ptr<const TlsContext> context, Role role, PeerR
   } else {
     SSL_set_connect_state(ssl_.get());
     const auto* dns = std::get_if<HasDnsName>(&rule_);
-    if (dns != nullptr && !dns->names.empty()) CHECK(SSL_set_tlsext_host_name(ssl_.get(), dns->names.front().c_str()));
+    if (dns != nullptr && !dns->names.empty())
+      CHECK(SSL_set_tlsext_host_name(ssl_.get(), dns->names.front().c_str()));
   }
   SSL_set_shed_handshake_config(ssl_.get(), 1);
   Handshake();
@@ -62,13 +68,16 @@ TlsEngine::TlsEngine(std::shared_ptr<const TlsContext> context, Role role, PeerR
 
 TlsEngine::~TlsEngine() { ERR_clear_error(); }
 
-TlsEngine::ReadResult TlsEngine::Read(std::span<const uint8_t> ciphertext, std::span<uint8_t> plaintext) {
+TlsEngine::ReadResult TlsEngine::Read(std::span<const uint8_t> ciphertext,
+                                      std::span<uint8_t> plaintext) {
   input_ = ciphertext;
   if (state_ == TlsState::kHandshake) Handshake();
   ReadResult result;
-  if (state_ == TlsState::kOpen || state_ == TlsState::kWriteClosed) result.produced = ReadRecords(plaintext);
+  if (state_ == TlsState::kOpen || state_ == TlsState::kWriteClosed)
+    result.produced = ReadRecords(plaintext);
   // After the end of our reading, what still comes means nothing.
-  const bool reading = state_ == TlsState::kHandshake || state_ == TlsState::kOpen || state_ == TlsState::kWriteClosed;
+  const bool reading = state_ == TlsState::kHandshake || state_ == TlsState::kOpen ||
+                       state_ == TlsState::kWriteClosed;
   result.consumed = reading ? ciphertext.size() - input_.size() : ciphertext.size();
   input_ = {};
   return result;
@@ -83,7 +92,8 @@ void TlsEngine::Handshake() {
 }
 
 void TlsEngine::FinishHandshake() {
-  // A server that ignores ALPN leaves it empty, and then we do not know what it will speak (RFC 7301 section 3.2).
+  // A server that ignores ALPN leaves it empty, and then we do not know what it will speak (RFC
+  // 7301 section 3.2).
   if (!context_->options().alpn.empty() && alpn().empty()) {
     SSL_send_fatal_alert(ssl_.get(), SSL_AD_NO_APPLICATION_PROTOCOL);
     return Fail(TlsError::kProtocol, "the peer agreed to none of our application protocols (ALPN)");
@@ -103,7 +113,8 @@ size_t TlsEngine::ReadRecords(std::span<uint8_t> plaintext) {
     }
     if (post_handshake_messages_ > kMaxPostHandshakeMessages + (plaintext_read_ >> 20)) {
       SSL_send_fatal_alert(ssl_.get(), SSL_AD_UNEXPECTED_MESSAGE);
-      Fail(TlsError::kLimit, "the peer sends too many key updates or session tickets for the data between them");
+      Fail(TlsError::kLimit,
+           "the peer sends too many key updates or session tickets for the data between them");
       return produced;
     }
     if (result > 0) continue;
@@ -124,11 +135,13 @@ void TlsEngine::ReceiveEof() {
     case TlsState::kReadClosed:
     case TlsState::kClosed:
     case TlsState::kFailed: return;
-    case TlsState::kHandshake: return Fail(TlsError::kUncleanEof, "the peer's bytes ended during the TLS handshake");
+    case TlsState::kHandshake:
+      return Fail(TlsError::kUncleanEof, "the peer's bytes ended during the TLS handshake");
     case TlsState::kOpen:
     case TlsState::kWriteClosed: break;
   }
-  Fail(TlsError::kUncleanEof, "the peer's bytes ended without close_notify, so data may be missing");
+  Fail(TlsError::kUncleanEof,
+       "the peer's bytes ended without close_notify, so data may be missing");
 }
 
 size_t TlsEngine::Write(std::span<const uint8_t> plaintext) {
@@ -184,11 +197,13 @@ void TlsEngine::FailFromLibrary(int ssl_error) {
   const std::string_view during = state_ == TlsState::kHandshake ? " during the TLS handshake" : "";
   std::string reason = TakeLibraryError();
   if (alert) {
-    return Fail(TlsError::kAlert, absl::StrCat("the peer ended the connection", std::string(during), " with alert ", *alert,
-                                               " (", SSL_alert_desc_string_long(*alert), ")"));
+    return Fail(TlsError::kAlert,
+                absl::StrCat("the peer ended the connection", std::string(during), " with alert ",
+                             *alert, " (", SSL_alert_desc_string_long(*alert), ")"));
   }
   if (ssl_error != SSL_ERROR_SSL) absl::StrAppend(&reason, " (SSL error ", ssl_error, ")");
-  Fail(TlsError::kProtocol, absl::StrCat("the peer broke the TLS protocol", std::string(during), ": ", reason));
+  Fail(TlsError::kProtocol,
+       absl::StrCat("the peer broke the TLS protocol", std::string(during), ": ", reason));
 }
 
 std::string_view TlsEngine::alpn() const {

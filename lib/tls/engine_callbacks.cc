@@ -35,7 +35,9 @@ struct EngineCallbacks {
     return size;
   }
 
-  static long BioControl(BIO*, int command, long, void*) { return command == BIO_CTRL_FLUSH ? 1 : 0; }
+  static long BioControl(BIO*, int command, long, void*) {
+    return command == BIO_CTRL_FLUSH ? 1 : 0;
+  }
 
   static ssl_verify_result_t Verify(SSL* ssl, uint8_t* alert) {
     TlsEngine& engine = Engine(ssl);
@@ -43,11 +45,12 @@ struct EngineCallbacks {
     std::vector<std::string_view> chain;
     for (size_t i = 0; i < (buffers == nullptr ? 0 : sk_CRYPTO_BUFFER_num(buffers)); ++i) {
       const CRYPTO_BUFFER* one = sk_CRYPTO_BUFFER_value(buffers, i);
-      chain.emplace_back(reinterpret_cast<const char*>(CRYPTO_BUFFER_data(one)), CRYPTO_BUFFER_len(one));
+      chain.emplace_back(reinterpret_cast<const char*>(CRYPTO_BUFFER_data(one)),
+                         CRYPTO_BUFFER_len(one));
     }
     auto peer = VerifyPeer(*engine.context_->options().roots, engine.rule_,
-                           engine.role_ == Role::kServer ? PeerRole::kClient : PeerRole::kServer, chain,
-                           engine.context_->clock().Wall());
+                           engine.role_ == Role::kServer ? PeerRole::kClient : PeerRole::kServer,
+                           chain, engine.context_->clock().Wall());
     if (peer) {
       engine.peer_ = *std::move(peer);
       return ssl_verify_ok;
@@ -58,16 +61,20 @@ struct EngineCallbacks {
   }
 
   // RFC 7301 section 3.2: no protocol in common ends the handshake.
-  static int SelectAlpn(SSL* ssl, const uint8_t** out, uint8_t* out_size, const uint8_t* offered, unsigned size, void*) {
+  static int SelectAlpn(SSL* ssl, const uint8_t** out, uint8_t* out_size, const uint8_t* offered,
+                        unsigned size, void*) {
     for (const std::string& ours : Engine(ssl).context_->options().alpn) {
       for (unsigned at = 0; at < size; at += 1u + offered[at]) {
-        if (ours.size() != offered[at] || std::memcmp(ours.data(), offered + at + 1, ours.size()) != 0) continue;
+        if (ours.size() != offered[at] ||
+            std::memcmp(ours.data(), offered + at + 1, ours.size()) != 0)
+          continue;
         *out = offered + at + 1;
         *out_size = offered[at];
         return SSL_TLSEXT_ERR_OK;
       }
     }
-    return Engine(ssl).context_->options().alpn.empty() ? SSL_TLSEXT_ERR_NOACK : SSL_TLSEXT_ERR_ALERT_FATAL;
+    return Engine(ssl).context_->options().alpn.empty() ? SSL_TLSEXT_ERR_NOACK
+                                                        : SSL_TLSEXT_ERR_ALERT_FATAL;
   }
 
   static void OnMessage(int is_write, int, int content_type, const void*, size_t, SSL* ssl, void*) {
@@ -88,7 +95,9 @@ struct EngineCallbacks {
   }
 
   static TlsEngine& Engine(BIO* bio) { return *static_cast<TlsEngine*>(BIO_get_data(bio)); }
-  static TlsEngine& Engine(const SSL* ssl) { return *static_cast<TlsEngine*>(SSL_get_app_data(ssl)); }
+  static TlsEngine& Engine(const SSL* ssl) {
+    return *static_cast<TlsEngine*>(SSL_get_app_data(ssl));
+  }
 };
 
 namespace {
@@ -96,9 +105,11 @@ namespace {
 // One for the process, never freed: a table of function pointers.
 const BIO_METHOD* EngineBio() {
   static const BIO_METHOD* const method = [] {
-    BIO_METHOD* made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "heddle tls engine");
+    BIO_METHOD* made =
+        BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "heddle tls engine");
     CHECK(made != nullptr && BIO_meth_set_read(made, EngineCallbacks::BioRead) &&
-          BIO_meth_set_write(made, EngineCallbacks::BioWrite) && BIO_meth_set_ctrl(made, EngineCallbacks::BioControl));
+          BIO_meth_set_write(made, EngineCallbacks::BioWrite) &&
+          BIO_meth_set_ctrl(made, EngineCallbacks::BioControl));
     return made;
   }();
   return method;
@@ -120,8 +131,9 @@ void ConnectEngine(SSL* ssl, TlsEngine& engine) {
   SSL_set_bio(ssl, bio, bio);  // Takes the one reference for both.
   CHECK(SSL_set_app_data(ssl, &engine));
   const bool verify = !std::holds_alternative<NoCertificate>(engine.rule());
-  SSL_set_custom_verify(ssl, verify ? SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT : SSL_VERIFY_NONE,
-                        EngineCallbacks::Verify);
+  SSL_set_custom_verify(
+      ssl, verify ? SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT : SSL_VERIFY_NONE,
+      EngineCallbacks::Verify);
 }
 
 }  // namespace heddle::tls

@@ -23,12 +23,14 @@ class TlsEngineTest : public testing::Test {
   };
 
   ContextOptions Options(SpiffeId id) {
-    return {.credential = authority_.Issue(std::move(id)), .roots = authority_.roots(), .alpn = {"h2"}};
+    return {
+        .credential = authority_.Issue(std::move(id)), .roots = authority_.roots(), .alpn = {"h2"}};
   }
   std::unique_ptr<Pair> Make(ContextOptions client, ContextOptions server) {
-    return std::unique_ptr<Pair>(
-        new Pair{{authority_.ContextWith(std::move(client)), Role::kClient, OneOfIdentities{{server_id_}}},
-                 {authority_.ContextWith(std::move(server)), Role::kServer, AnyInTrustDomain{"cluster.local"}}});
+    return std::unique_ptr<Pair>(new Pair{
+        {authority_.ContextWith(std::move(client)), Role::kClient, OneOfIdentities{{server_id_}}},
+        {authority_.ContextWith(std::move(server)), Role::kServer,
+         AnyInTrustDomain{"cluster.local"}}});
   }
   std::unique_ptr<Pair> Make() { return Make(Options(client_id_), Options(server_id_)); }
   std::unique_ptr<Pair> MakeOpen() {
@@ -39,7 +41,8 @@ class TlsEngineTest : public testing::Test {
     return pair;
   }
 
-  static std::string Send(TlsEngine& from, TlsEngine& to, std::string_view text, size_t piece = SIZE_MAX) {
+  static std::string Send(TlsEngine& from, TlsEngine& to, std::string_view text,
+                          size_t piece = SIZE_MAX) {
     EXPECT_EQ(from.Write(AsBytes(text)), text.size());
     return Move(from, to, piece);
   }
@@ -199,7 +202,9 @@ TEST_F(TlsEngineTest, AnswersGarbageWithAnAlertAndAReason) {
     Deliver(AsBytes(test.bytes), pair->server);
     EXPECT_EQ(pair->server.state(), TlsState::kFailed) << test.name;
     EXPECT_EQ(pair->server.error(), TlsError::kProtocol) << test.name;
-    EXPECT_THAT(pair->server.failure(), HasSubstr("broke the TLS protocol during the TLS handshake: ")) << test.name;
+    EXPECT_THAT(pair->server.failure(),
+                HasSubstr("broke the TLS protocol during the TLS handshake: "))
+        << test.name;
     EXPECT_THAT(pair->server.failure(), Not(HasSubstr("no reason given"))) << test.name;
   }
 }
@@ -229,7 +234,9 @@ TEST_F(TlsEngineTest, RefusesAServerThatIsNotTheExpectedOne) {
   auto pair = Make(Options(client_id_), Options(MakeId("default", "other")));
   Settle(pair->client, pair->server);
   EXPECT_EQ(pair->client.error(), TlsError::kPeerRefused);
-  EXPECT_THAT(pair->client.failure(), HasSubstr("the peer is spiffe://cluster.local/ns/default/sa/other, and expected was"));
+  EXPECT_THAT(
+      pair->client.failure(),
+      HasSubstr("the peer is spiffe://cluster.local/ns/default/sa/other, and expected was"));
   EXPECT_THAT(pair->server.failure(), HasSubstr("with alert 46"));
 }
 
@@ -268,7 +275,8 @@ TEST_F(TlsEngineTest, ServesClientsWithoutCertificatesByDnsName) {
 }
 
 TEST_F(TlsEngineTest, RefusesAPeerWithoutACommonProtocol) {
-  for (const std::vector<std::string>& offered : {std::vector<std::string>{"http/1.1"}, std::vector<std::string>{}}) {
+  for (const std::vector<std::string>& offered :
+       {std::vector<std::string>{"http/1.1"}, std::vector<std::string>{}}) {
     ContextOptions client = Options(client_id_);
     client.alpn = offered;
     auto pair = Make(client, Options(server_id_));
@@ -285,8 +293,9 @@ TEST_F(TlsEngineTest, RefusesAPeerWithoutACommonProtocol) {
 }
 
 TEST_F(TlsEngineTest, AgreesOnTheGroupsItIsGivenOnly) {
-  const std::pair<Group, std::string> kGroups[] = {
-      {Group::kX25519, "X25519"}, {Group::kP256, "P-256"}, {Group::kX25519MlKem768, "X25519MLKEM768"}};
+  const std::pair<Group, std::string> kGroups[] = {{Group::kX25519, "X25519"},
+                                                   {Group::kP256, "P-256"},
+                                                   {Group::kX25519MlKem768, "X25519MLKEM768"}};
   for (const auto& [group, name] : kGroups) {
     ContextOptions client = Options(client_id_), server = Options(server_id_);
     client.groups = {group};
@@ -305,7 +314,8 @@ TEST_F(TlsEngineTest, AgreesOnTheGroupsItIsGivenOnly) {
 TEST_F(TlsEngineTest, OffersAesGcmOnly) {
   auto pair = Make();
   const auto hello = pair->client.output();
-  // Record header 5, handshake header 4, version 2, random 32, session id with length; then the suites with their length.
+  // Record header 5, handshake header 4, version 2, random 32, session id with length; then the
+  // suites with their length.
   const size_t at = 5 + 4 + 2 + 32 + 1 + hello[5 + 4 + 2 + 32];
   const std::vector<uint8_t> suites(hello.begin() + at, hello.begin() + at + 6);
   EXPECT_EQ(suites, (std::vector<uint8_t>{0, 4, 0x13, 0x01, 0x13, 0x02}));
@@ -352,7 +362,8 @@ TEST_F(TlsEngineTest, AllowsKeyUpdatesThatDataPaysFor) {
   Settle(pair->client, pair->server);
   const std::string block(64 * 1024, 'x');
   for (int i = 0; i < 16 * 100; ++i) {
-    ASSERT_EQ(Send(pair->client, pair->server, block).size(), block.size()) << i << pair->server.failure();
+    ASSERT_EQ(Send(pair->client, pair->server, block).size(), block.size())
+        << i << pair->server.failure();
   }
 }
 

@@ -9,7 +9,8 @@
 namespace heddle::tls {
 namespace {
 
-// The bytes that stand in the certificate: for an address its four or sixteen, else the text itself.
+// The bytes that stand in the certificate: for an address its four or sixteen, else the text
+// itself.
 absl::StatusOr<std::string> WireBytes(const SubjectAltName& name) {
   if (name.type != SubjectAltName::Type::kIp) return name.value;
   std::string bytes(16, '\0');
@@ -32,7 +33,8 @@ absl::StatusOr<int> WireType(const SubjectAltName& name) {
 
 }  // namespace
 
-absl::StatusOr<bssl::UniquePtr<GENERAL_NAMES>> MakeGeneralNames(std::span<const SubjectAltName> names) {
+absl::StatusOr<bssl::UniquePtr<GENERAL_NAMES>> MakeGeneralNames(
+    std::span<const SubjectAltName> names) {
   bssl::UniquePtr<GENERAL_NAMES> list(sk_GENERAL_NAME_new_null());
   CHECK(list != nullptr);
   for (const SubjectAltName& name : names) {
@@ -41,7 +43,8 @@ absl::StatusOr<bssl::UniquePtr<GENERAL_NAMES>> MakeGeneralNames(std::span<const 
     bssl::UniquePtr<GENERAL_NAME> entry(GENERAL_NAME_new());
     bssl::UniquePtr<ASN1_STRING> value(
         ASN1_STRING_type_new(type == GEN_IPADD ? V_ASN1_OCTET_STRING : V_ASN1_IA5STRING));
-    CHECK(entry && value && ASN1_STRING_set(value.get(), bytes.data(), static_cast<ossl_ssize_t>(bytes.size())));
+    CHECK(entry && value &&
+          ASN1_STRING_set(value.get(), bytes.data(), static_cast<ossl_ssize_t>(bytes.size())));
     GENERAL_NAME_set0_value(entry.get(), type, value.release());
     CHECK(sk_GENERAL_NAME_push(list.get(), entry.release()));
   }

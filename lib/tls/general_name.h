@@ -11,6 +11,7 @@
 // Names as BoringSSL writes them into certificates and requests; not for other modules.
 namespace heddle::tls {
 
-absl::StatusOr<bssl::UniquePtr<GENERAL_NAMES>> MakeGeneralNames(std::span<const SubjectAltName> names);
+absl::StatusOr<bssl::UniquePtr<GENERAL_NAMES>> MakeGeneralNames(
+    std::span<const SubjectAltName> names);
 
 }  // namespace heddle::tls

@@ -12,7 +12,8 @@ namespace {
 
 constexpr size_t kMaxDnsNameBytes = 253;  // RFC 1035 section 2.3.4.
 
-CertificateTemplate AuthorityTemplate(std::string_view common_name, PublicKey key, Validity validity) {
+CertificateTemplate AuthorityTemplate(std::string_view common_name, PublicKey key,
+                                      Validity validity) {
   return {.common_name = std::string(common_name),
           .key = std::move(key),
           .validity = validity,
@@ -29,7 +30,9 @@ absl::StatusOr<std::vector<SubjectAltName>> NamesOf(const std::variant<SpiffeId,
   std::vector<SubjectAltName> names;
   for (const std::string& dns : std::get<DnsNames>(name).names) {
     if (dns.empty() || dns.size() > kMaxDnsNameBytes ||
-        dns.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.*") != std::string::npos) {
+        dns.find_first_not_of(
+            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.*") !=
+            std::string::npos) {
       return absl::InvalidArgumentError("not a DNS name that a certificate can carry");
     }
     names.push_back({Type::kDns, dns});
@@ -41,12 +44,14 @@ absl::StatusOr<std::vector<SubjectAltName>> NamesOf(const std::variant<SpiffeId,
 }
 
 absl::Status CheckWithin(const Validity& inner, const Certificate& issuer) {
-  if (inner.not_before >= inner.not_after) return absl::InvalidArgumentError("the certificate would never be valid");
-  if (inner.not_before >= issuer.not_before() && inner.not_after <= issuer.not_after()) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      absl::StrCat("the certificate would be valid from ", absl::FormatTime(inner.not_before), " to ",
-                   absl::FormatTime(inner.not_after), ", outside of its issuer's own validity from ",
-                   absl::FormatTime(issuer.not_before()), " to ", absl::FormatTime(issuer.not_after())));
+  if (inner.not_before >= inner.not_after)
+    return absl::InvalidArgumentError("the certificate would never be valid");
+  if (inner.not_before >= issuer.not_before() && inner.not_after <= issuer.not_after())
+    return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "the certificate would be valid from ", absl::FormatTime(inner.not_before), " to ",
+      absl::FormatTime(inner.not_after), ", outside of its issuer's own validity from ",
+      absl::FormatTime(issuer.not_before()), " to ", absl::FormatTime(issuer.not_after())));
 }
 
 }  // namespace
@@ -60,29 +65,36 @@ std::string RandomSerial() {
 }
 
 absl::StatusOr<Issuer> Issuer::CreateRoot(std::string_view common_name, Validity validity) {
-  if (common_name.empty()) return absl::InvalidArgumentError("a certificate authority needs a name");
-  if (validity.not_before >= validity.not_after) return absl::InvalidArgumentError("the root would never be valid");
+  if (common_name.empty())
+    return absl::InvalidArgumentError("a certificate authority needs a name");
+  if (validity.not_before >= validity.not_after)
+    return absl::InvalidArgumentError("the root would never be valid");
   const PrivateKey key = PrivateKey::Generate();
-  TRY_ASSIGN(Certificate root, BuildCertificate(AuthorityTemplate(common_name, key.public_key(), validity), nullptr, key));
+  TRY_ASSIGN(
+      Certificate root,
+      BuildCertificate(AuthorityTemplate(common_name, key.public_key(), validity), nullptr, key));
   return Issuer({std::move(root)}, key);
 }
 
 absl::StatusOr<Issuer> Issuer::Create(std::vector<Certificate> chain, PrivateKey key) {
-  if (chain.empty()) return absl::InvalidArgumentError("a certificate authority needs a certificate");
+  if (chain.empty())
+    return absl::InvalidArgumentError("a certificate authority needs a certificate");
   for (const Certificate& certificate : chain) {
     if (certificate.is_ca()) continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat("the certificate of ", certificate.subject(), " is not one of a certificate authority"));
+    return absl::InvalidArgumentError(absl::StrCat("the certificate of ", certificate.subject(),
+                                                   " is not one of a certificate authority"));
   }
   if (chain.front().public_key() != key.public_key()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the private key does not belong to the certificate of ", chain.front().subject()));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the private key does not belong to the certificate of ", chain.front().subject()));
   }
   return Issuer(std::move(chain), std::move(key));
 }
 
-absl::StatusOr<Issuer> Issuer::CreateIntermediate(std::string_view common_name, Validity validity) const {
-  if (common_name.empty()) return absl::InvalidArgumentError("a certificate authority needs a name");
+absl::StatusOr<Issuer> Issuer::CreateIntermediate(std::string_view common_name,
+                                                  Validity validity) const {
+  if (common_name.empty())
+    return absl::InvalidArgumentError("a certificate authority needs a name");
   TRY_STATUS(CheckWithin(validity, certificate()));
   const PrivateKey key = PrivateKey::Generate();
   CertificateTemplate wanted = AuthorityTemplate(common_name, key.public_key(), validity);

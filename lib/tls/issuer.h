@@ -23,7 +23,8 @@ struct Validity {
   absl::Time not_after;
 };
 
-// 16 random bytes with the top bit clear: positive, unguessable, and unique without a counter (RFC 5280 section 4.1.2.2).
+// 16 random bytes with the top bit clear: positive, unguessable, and unique without a counter (RFC
+// 5280 section 4.1.2.2).
 std::string RandomSerial();
 
 // Names of a server that is known by DNS names and not by identity.
@@ -38,21 +39,23 @@ struct LeafRequest {
   std::string serial;  // Big-endian bytes, 1 to 20, top bit clear: see RandomSerial().
 };
 
-// A certificate authority's key with its certificate: signs leaves and intermediates. Has no policy: whoever calls has
-// decided that the name may be certified. Immutable, thread-safe.
+// A certificate authority's key with its certificate: signs leaves and intermediates. Has no
+// policy: whoever calls has decided that the name may be certified. Immutable, thread-safe.
 class Issuer {
  public:
-  // A new self-signed root: basicConstraints CA:TRUE and keyUsage keyCertSign and cRLSign, both critical.
+  // A new self-signed root: basicConstraints CA:TRUE and keyUsage keyCertSign and cRLSign, both
+  // critical.
   static absl::StatusOr<Issuer> CreateRoot(std::string_view common_name, Validity validity);
-  // From a chain, this issuer's own certificate first and its root last, and the key that belongs to the first.
+  // From a chain, this issuer's own certificate first and its root last, and the key that belongs
+  // to the first.
   static absl::StatusOr<Issuer> Create(std::vector<Certificate> chain, PrivateKey key);
 
   // A new intermediate, signed by this issuer, that may sign leaves only (pathLenConstraint 0).
   absl::StatusOr<Issuer> CreateIntermediate(std::string_view common_name, Validity validity) const;
 
-  // A leaf with an empty subject and one critical subjectAltName: a single URI, or DNS names. CA:FALSE, keyUsage
-  // digitalSignature (critical), extendedKeyUsage serverAuth and clientAuth. A validity that leaves this issuer's own is
-  // refused, as is an empty one.
+  // A leaf with an empty subject and one critical subjectAltName: a single URI, or DNS names.
+  // CA:FALSE, keyUsage digitalSignature (critical), extendedKeyUsage serverAuth and clientAuth. A
+  // validity that leaves this issuer's own is refused, as is an empty one.
   absl::StatusOr<Certificate> IssueLeaf(const LeafRequest& request) const;
 
   // What a holder of a leaf presents after it: this certificate and those above, without the root.
@@ -64,7 +67,8 @@ class Issuer {
   const PrivateKey& key() const { return key_; }
 
  private:
-  Issuer(std::vector<Certificate> chain, PrivateKey key) : chain_(std::move(chain)), key_(std::move(key)) {}
+  Issuer(std::vector<Certificate> chain, PrivateKey key)
+      : chain_(std::move(chain)), key_(std::move(key)) {}
   std::vector<Certificate> chain_;
   PrivateKey key_;
 };

@@ -54,15 +54,18 @@ TEST(Issuer, RefusesLeavesThatOutliveIt) {
                          .name = MakeId("a", "b"),
                          .validity = {clock.Wall(), clock.Wall() + absl::Hours(100'000)},
                          .serial = RandomSerial()};
-  EXPECT_THAT(authority.issuer().IssueLeaf(request).status().message(), HasSubstr("outside of its issuer's"));
+  EXPECT_THAT(authority.issuer().IssueLeaf(request).status().message(),
+              HasSubstr("outside of its issuer's"));
   request.validity = {clock.Wall(), clock.Wall()};
-  EXPECT_THAT(authority.issuer().IssueLeaf(request).status().message(), HasSubstr("never be valid"));
+  EXPECT_THAT(authority.issuer().IssueLeaf(request).status().message(),
+              HasSubstr("never be valid"));
 }
 
 TEST(Issuer, RefusesNamesThatAreNone) {
   FakeClock clock;
   TestAuthority authority(clock);
-  for (const DnsNames& names : {DnsNames{}, DnsNames{{""}}, DnsNames{{"a b"}}, DnsNames{{std::string("a\0b", 3)}}}) {
+  for (const DnsNames& names :
+       {DnsNames{}, DnsNames{{""}}, DnsNames{{"a b"}}, DnsNames{{std::string("a\0b", 3)}}}) {
     const LeafRequest request = {.key = PrivateKey::Generate().public_key(),
                                  .name = names,
                                  .validity = authority.usual_validity(),
@@ -74,7 +77,8 @@ TEST(Issuer, RefusesNamesThatAreNone) {
 TEST(Issuer, RefusesSerialsThatAreNegativeEmptyOrTooLong) {
   FakeClock clock;
   TestAuthority authority(clock);
-  for (const std::string& serial : {std::string(), std::string("\x80", 1), std::string(21, '\x01')}) {
+  for (const std::string& serial :
+       {std::string(), std::string("\x80", 1), std::string(21, '\x01')}) {
     const LeafRequest request = {.key = PrivateKey::Generate().public_key(),
                                  .name = MakeId("a", "b"),
                                  .validity = authority.usual_validity(),

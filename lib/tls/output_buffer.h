@@ -12,10 +12,20 @@
 
 namespace heddle::tls {
 
-// Bytes that are appended at the end and consumed from the front. Holds no memory when empty. Unlike a vector it neither
-// zeroes what it is going to overwrite nor moves bytes on every consume.
+// Bytes that are appended at the end and consumed from the front. Holds no memory when empty.
+// Unlike a vector it neither zeroes what it is going to overwrite nor moves bytes on every consume.
 class OutputBuffer {
  public:
+  OutputBuffer() = default;
+  OutputBuffer(OutputBuffer&& other) noexcept { *this = std::move(other); }
+  OutputBuffer& operator=(OutputBuffer&& other) noexcept {
+    block_ = std::move(other.block_);
+    begin_ = std::exchange(other.begin_, 0);
+    end_ = std::exchange(other.end_, 0);
+    capacity_ = std::exchange(other.capacity_, 0);
+    return *this;
+  }
+
   std::span<const uint8_t> bytes() const { return {block_.get() + begin_, end_ - begin_}; }
   size_t size() const { return end_ - begin_; }
   bool empty() const { return begin_ == end_; }

@@ -22,13 +22,16 @@ using Chain = std::vector<bssl::UniquePtr<X509>>;
 // Intermediates between leaf and root that we follow. Meshes have one or two.
 constexpr int kMaxChainDepth = 6;
 
-Unexpected<Refusal> Refuse(Kind kind, std::string sentence) { return Unexpected<Refusal>({kind, std::move(sentence)}); }
+Unexpected<Refusal> Refuse(Kind kind, std::string sentence) {
+  return Unexpected<Refusal>({kind, std::move(sentence)});
+}
 
 Result<Chain, Refusal> ParseChain(std::span<const std::string_view> ders) {
   if (ders.empty()) return Refuse(Kind::kBadCertificate, "the peer presented no certificate");
   if (ders.size() > kMaxPeerCertificates) {
-    return Refuse(Kind::kBadCertificate, absl::StrCat("the peer presented ", ders.size(), " certificates, and ",
-                                                      kMaxPeerCertificates, " are allowed"));
+    return Refuse(Kind::kBadCertificate,
+                  absl::StrCat("the peer presented ", ders.size(), " certificates, and ",
+                               kMaxPeerCertificates, " are allowed"));
   }
   Chain chain;
   for (std::string_view der : ders) {
@@ -37,8 +40,9 @@ Result<Chain, Refusal> ParseChain(std::span<const std::string_view> ders) {
     CHECK(buffer != nullptr);
     chain.emplace_back(X509_parse_from_buffer(buffer.get()));
     if (chain.back() == nullptr) {
-      return Refuse(Kind::kBadCertificate, absl::StrCat("certificate ", chain.size(), " of the peer's chain is malformed: ",
-                                                        TakeLibraryError()));
+      return Refuse(Kind::kBadCertificate,
+                    absl::StrCat("certificate ", chain.size(),
+                                 " of the peer's chain is malformed: ", TakeLibraryError()));
     }
   }
   return chain;
@@ -47,7 +51,8 @@ Result<Chain, Refusal> ParseChain(std::span<const std::string_view> ders) {
 std::string Describe(const X509* x509, int depth) {
   const auto certificate = x509 == nullptr ? absl::NotFoundError("") : Certificate::FromX509(x509);
   if (!certificate.ok()) return absl::StrCat("the certificate at depth ", depth);
-  if (depth == 0) return absl::StrCat("the peer's certificate (serial ", certificate->serial(), ")");
+  if (depth == 0)
+    return absl::StrCat("the peer's certificate (serial ", certificate->serial(), ")");
   return absl::StrCat("the issuing certificate \"", certificate->subject(), "\"");
 }
 
@@ -63,29 +68,35 @@ Refusal ChainRefusal(X509_STORE_CTX* context, const TrustRoots& roots) {
   const std::string which = Describe(at, X509_STORE_CTX_get_error_depth(context));
   switch (error) {
     case X509_V_ERR_CERT_HAS_EXPIRED:
-      return {Kind::kExpired, absl::StrCat(which, " expired at ", TimeText(X509_get0_notAfter(at)))};
+      return {Kind::kExpired,
+              absl::StrCat(which, " expired at ", TimeText(X509_get0_notAfter(at)))};
     case X509_V_ERR_CERT_NOT_YET_VALID:
-      return {Kind::kExpired, absl::StrCat(which, " is not valid before ", TimeText(X509_get0_notBefore(at)),
-                                           "; compare the clocks of the two machines")};
+      return {Kind::kExpired,
+              absl::StrCat(which, " is not valid before ", TimeText(X509_get0_notBefore(at)),
+                           "; compare the clocks of the two machines")};
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
     case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
     case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
-      return {Kind::kUnknownAuthority, absl::StrCat("the peer's chain does not end in one of the ",
-                                                    roots.certificates().size(), " trusted roots: no trusted issuer for ",
-                                                    which)};
+      return {
+          Kind::kUnknownAuthority,
+          absl::StrCat("the peer's chain does not end in one of the ", roots.certificates().size(),
+                       " trusted roots: no trusted issuer for ", which)};
     case X509_V_ERR_CERT_SIGNATURE_FAILURE:
-      return {Kind::kBadCertificate, absl::StrCat("the signature on ", which, " is not its issuer's")};
+      return {Kind::kBadCertificate,
+              absl::StrCat("the signature on ", which, " is not its issuer's")};
     case X509_V_ERR_INVALID_CA:
     case X509_V_ERR_KEYUSAGE_NO_CERTSIGN:
       return {Kind::kBadCertificate, absl::StrCat(which, " may not issue certificates")};
     default:
-      return {Kind::kBadCertificate, absl::StrCat(which, " was refused: ", X509_verify_cert_error_string(error))};
+      return {Kind::kBadCertificate,
+              absl::StrCat(which, " was refused: ", X509_verify_cert_error_string(error))};
   }
 }
 
-Result<void, Refusal> VerifyChain(const TrustRoots& roots, const Chain& chain, PeerRole role, absl::Time now) {
+Result<void, Refusal> VerifyChain(const TrustRoots& roots, const Chain& chain, PeerRole role,
+                                  absl::Time now) {
   bssl::UniquePtr<STACK_OF(X509)> untrusted(sk_X509_new_null());
   bssl::UniquePtr<X509_STORE_CTX> context(X509_STORE_CTX_new());
   CHECK(untrusted && context);
@@ -106,32 +117,41 @@ Result<void, Refusal> VerifyChain(const TrustRoots& roots, const Chain& chain, P
   return {};
 }
 
-// Usages that are absent allow everything (RFC 5280 section 4.2.1.3); BoringSSL reports those as all bits set.
+// Usages that are absent allow everything (RFC 5280 section 4.2.1.3); BoringSSL reports those as
+// all bits set.
 Result<void, Refusal> CheckUsage(X509* leaf, PeerRole role) {
   if ((X509_get_extension_flags(leaf) & EXFLAG_CA) != 0) {
-    return Refuse(Kind::kWrongUsage, "the peer's certificate is one of a certificate authority, which is nobody's identity");
+    return Refuse(
+        Kind::kWrongUsage,
+        "the peer's certificate is one of a certificate authority, which is nobody's identity");
   }
   if ((X509_get_key_usage(leaf) & X509v3_KU_DIGITAL_SIGNATURE) == 0) {
-    return Refuse(Kind::kWrongUsage, "the peer's certificate has a keyUsage without digitalSignature");
+    return Refuse(Kind::kWrongUsage,
+                  "the peer's certificate has a keyUsage without digitalSignature");
   }
   const uint32_t wanted = role == PeerRole::kClient ? XKU_SSL_CLIENT : XKU_SSL_SERVER;
   if ((X509_get_extended_key_usage(leaf) & (wanted | XKU_ANYEKU)) == 0) {
-    return Refuse(Kind::kWrongUsage, role == PeerRole::kClient
-                                         ? "the peer's certificate has an extendedKeyUsage without clientAuth"
-                                         : "the peer's certificate has an extendedKeyUsage without serverAuth");
+    return Refuse(Kind::kWrongUsage,
+                  role == PeerRole::kClient
+                      ? "the peer's certificate has an extendedKeyUsage without clientAuth"
+                      : "the peer's certificate has an extendedKeyUsage without serverAuth");
   }
   return {};
 }
 
-Result<std::optional<SpiffeId>, Refusal> CheckIdentity(const Certificate& leaf, const AnyInTrustDomain* domain,
+Result<std::optional<SpiffeId>, Refusal> CheckIdentity(const Certificate& leaf,
+                                                       const AnyInTrustDomain* domain,
                                                        const OneOfIdentities* expected) {
   auto identity = ClaimedSpiffeId(leaf);
-  if (!identity.ok()) return Refuse(Kind::kWrongIdentity, std::string(ToStd(identity.status().message())));
+  if (!identity.ok())
+    return Refuse(Kind::kWrongIdentity, std::string(ToStd(identity.status().message())));
   if (domain != nullptr && identity->trust_domain() != domain->trust_domain) {
-    return Refuse(Kind::kWrongIdentity, absl::StrCat("the peer is ", identity->ToString(), ", which is not of the trust domain ",
-                                                     domain->trust_domain));
+    return Refuse(Kind::kWrongIdentity,
+                  absl::StrCat("the peer is ", identity->ToString(),
+                               ", which is not of the trust domain ", domain->trust_domain));
   }
-  if (expected != nullptr && std::ranges::find(expected->identities, *identity) == expected->identities.end()) {
+  if (expected != nullptr &&
+      std::ranges::find(expected->identities, *identity) == expected->identities.end()) {
     const size_t count = expected->identities.size();
     return Refuse(Kind::kWrongIdentity,
                   absl::StrCat("the peer is ", identity->ToString(), ", and expected was ",
@@ -141,35 +161,42 @@ Result<std::optional<SpiffeId>, Refusal> CheckIdentity(const Certificate& leaf, 
   return std::optional<SpiffeId>(*std::move(identity));
 }
 
-Result<void, Refusal> CheckDnsName(X509* leaf, const Certificate& certificate, const HasDnsName& rule) {
+Result<void, Refusal> CheckDnsName(X509* leaf, const Certificate& certificate,
+                                   const HasDnsName& rule) {
   const auto& names = certificate.subject_alt_names();
   for (const SubjectAltName& name : names) {
     if (name.value.find('\0') == std::string::npos) continue;
-    return Refuse(Kind::kWrongIdentity,
-                  absl::StrCat("a name of the peer's certificate contains a NUL byte: ", name.ToString()));
+    return Refuse(
+        Kind::kWrongIdentity,
+        absl::StrCat("a name of the peer's certificate contains a NUL byte: ", name.ToString()));
   }
-  if (std::ranges::none_of(names, [](const auto& name) { return name.type == SubjectAltName::Type::kDns; })) {
+  if (std::ranges::none_of(
+          names, [](const auto& name) { return name.type == SubjectAltName::Type::kDns; })) {
     return Refuse(Kind::kWrongIdentity, "the peer's certificate has no DNS name");
   }
   for (const std::string& name : rule.names) {
-    const bool match = X509_check_host(leaf, name.data(), name.size(), X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, nullptr) == 1;
+    const bool match = X509_check_host(leaf, name.data(), name.size(),
+                                       X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, nullptr) == 1;
     ERR_clear_error();
     if (match) return {};
   }
-  return Refuse(Kind::kWrongIdentity, absl::StrCat("the peer's certificate is for ", names.front().ToString(),
-                                                   names.size() > 1 ? " and others" : "", ", not for ",
-                                                   rule.names.empty() ? "anybody" : rule.names.front()));
+  return Refuse(Kind::kWrongIdentity,
+                absl::StrCat("the peer's certificate is for ", names.front().ToString(),
+                             names.size() > 1 ? " and others" : "", ", not for ",
+                             rule.names.empty() ? "anybody" : rule.names.front()));
 }
 
 }  // namespace
 
-Result<VerifiedPeer, Refusal> VerifyPeer(const TrustRoots& roots, const PeerRule& rule, PeerRole peer_role,
-                                         std::span<const std::string_view> ders, absl::Time now) {
+Result<VerifiedPeer, Refusal> VerifyPeer(const TrustRoots& roots, const PeerRule& rule,
+                                         PeerRole peer_role, std::span<const std::string_view> ders,
+                                         absl::Time now) {
   if (std::holds_alternative<NoCertificate>(rule)) return VerifiedPeer{};
   TRY(Chain chain, ParseChain(ders));
   X509* leaf = chain.front().get();
   const auto certificate = Certificate::FromX509(leaf);
-  if (!certificate.ok()) return Refuse(Kind::kBadCertificate, std::string(ToStd(certificate.status().message())));
+  if (!certificate.ok())
+    return Refuse(Kind::kBadCertificate, std::string(ToStd(certificate.status().message())));
   TRY_VOID(CheckUsage(leaf, peer_role));
   TRY_VOID(VerifyChain(roots, chain, peer_role, now));
 
@@ -178,8 +205,8 @@ Result<VerifiedPeer, Refusal> VerifyPeer(const TrustRoots& roots, const PeerRule
     TRY_VOID(CheckDnsName(leaf, *certificate, *dns));
     return peer;
   }
-  TRY(peer.identity,
-      CheckIdentity(*certificate, std::get_if<AnyInTrustDomain>(&rule), std::get_if<OneOfIdentities>(&rule)));
+  TRY(peer.identity, CheckIdentity(*certificate, std::get_if<AnyInTrustDomain>(&rule),
+                                   std::get_if<OneOfIdentities>(&rule)));
   return peer;
 }
 

@@ -17,11 +17,12 @@
 
 namespace heddle::tls {
 
-// Most certificates that a peer may present: a leaf and its intermediates, with room for a needless root.
+// Most certificates that a peer may present: a leaf and its intermediates, with room for a needless
+// root.
 inline constexpr size_t kMaxPeerCertificates = 8;
 
-// Whom we accept at the other end. The chain to a root, the validity times and the usages are checked for each but the
-// first.
+// Whom we accept at the other end. The chain to a root, the validity times and the usages are
+// checked for each but the first.
 struct NoCertificate {  // For a server only: clients are not asked for a certificate.
   bool operator==(const NoCertificate&) const = default;
 };
@@ -33,7 +34,8 @@ struct OneOfIdentities {  // A SPIFFE ID equal to one of these. An empty list ac
   std::vector<SpiffeId> identities;
   bool operator==(const OneOfIdentities&) const = default;
 };
-struct HasDnsName {  // A DNS name that matches one of these (RFC 6125 section 6.4). An empty list accepts nobody.
+struct
+    HasDnsName {  // A DNS name that matches one of these (RFC 6125 section 6.4). An empty list accepts nobody.
   std::vector<std::string> names;
   bool operator==(const HasDnsName&) const = default;
 };
@@ -46,9 +48,16 @@ struct VerifiedPeer {
   absl::Time not_after = absl::InfiniteFuture();  // When the leaf expires.
 };
 
-// Why a chain was refused, in the classes that TLS alerts know (RFC 8446 section 6.2), and as a sentence.
+// Why a chain was refused, in the classes that TLS alerts know (RFC 8446 section 6.2), and as a
+// sentence.
 struct Refusal {
-  enum class Kind : uint8_t { kBadCertificate, kUnknownAuthority, kExpired, kWrongUsage, kWrongIdentity };
+  enum class Kind : uint8_t {
+    kBadCertificate,
+    kUnknownAuthority,
+    kExpired,
+    kWrongUsage,
+    kWrongIdentity
+  };
   Kind kind = Kind::kBadCertificate;
   std::string sentence;
 };
@@ -56,11 +65,13 @@ struct Refusal {
 // What the peer is going to do with its certificate.
 enum class PeerRole : uint8_t { kClient, kServer };
 
-// Verifies a chain of DER certificates, leaf first, against roots and rule at the time `now`: signatures, validity times,
-// CA flags, path lengths and name constraints of the chain; the leaf is not a CA, and its keyUsage and extendedKeyUsage,
-// when present, allow the role; then its names. Every refusal has its own sentence. A pure function; thread-safe.
-// SPIFFE: X509-SVID sections 2 to 5, so exactly one URI name.
-Result<VerifiedPeer, Refusal> VerifyPeer(const TrustRoots& roots, const PeerRule& rule, PeerRole peer_role,
+// Verifies a chain of DER certificates, leaf first, against roots and rule at the time `now`:
+// signatures, validity times, CA flags, path lengths and name constraints of the chain; the leaf is
+// not a CA, and its keyUsage and extendedKeyUsage, when present, allow the role; then its names.
+// Every refusal has its own sentence. A pure function; thread-safe. SPIFFE: X509-SVID sections 2 to
+// 5, so exactly one URI name.
+Result<VerifiedPeer, Refusal> VerifyPeer(const TrustRoots& roots, const PeerRule& rule,
+                                         PeerRole peer_role,
                                          std::span<const std::string_view> chain, absl::Time now);
 
 }  // namespace heddle::tls

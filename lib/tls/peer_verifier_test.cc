@@ -25,15 +25,17 @@ class PeerVerifierTest : public testing::Test {
   }
 
   // The refusal's class and a part of its sentence.
-  void ExpectRefused(const std::vector<Certificate>& chain, const PeerRule& rule, Kind kind, const std::string& why,
-                     PeerRole role = PeerRole::kClient) {
+  void ExpectRefused(const std::vector<Certificate>& chain, const PeerRule& rule, Kind kind,
+                     const std::string& why, PeerRole role = PeerRole::kClient) {
     auto peer = Verify(chain, rule, role);
     ASSERT_FALSE(peer) << why;
     EXPECT_EQ(peer.error().kind, kind) << peer.error().sentence;
     EXPECT_THAT(peer.error().sentence, HasSubstr(why));
   }
 
-  CertificateTemplate Leaf(std::vector<SubjectAltName> names) { return authority_.LeafTemplate(key_, std::move(names)); }
+  CertificateTemplate Leaf(std::vector<SubjectAltName> names) {
+    return authority_.LeafTemplate(key_, std::move(names));
+  }
 
   FakeClock clock_;
   TestAuthority authority_{clock_};
@@ -57,7 +59,8 @@ TEST_F(PeerVerifierTest, AcceptsAChainThroughAnIntermediate) {
   ASSERT_EQ(sleep.chain.size(), 2u);
   EXPECT_TRUE(Verify(sleep.chain, mesh_));
   sleep.chain.pop_back();
-  ExpectRefused(sleep.chain, mesh_, Kind::kUnknownAuthority, "does not end in one of the 1 trusted roots");
+  ExpectRefused(sleep.chain, mesh_, Kind::kUnknownAuthority,
+                "does not end in one of the 1 trusted roots");
 }
 
 TEST_F(PeerVerifierTest, AcceptsARootThatIsItselfAnIntermediate) {
@@ -73,8 +76,8 @@ TEST_F(PeerVerifierTest, AcceptsARootThatIsItselfAnIntermediate) {
 TEST_F(PeerVerifierTest, RefusesAChainThatIsEmptyTooLongOrGarbage) {
   ExpectRefused({}, mesh_, Kind::kBadCertificate, "presented no certificate");
   const Credential sleep = authority_.Issue(MakeId("default", "sleep"));
-  ExpectRefused(std::vector(kMaxPeerCertificates + 1, sleep.chain.front()), mesh_, Kind::kBadCertificate,
-                "presented 9 certificates, and 8 are allowed");
+  ExpectRefused(std::vector(kMaxPeerCertificates + 1, sleep.chain.front()), mesh_,
+                Kind::kBadCertificate, "presented 9 certificates, and 8 are allowed");
   const std::string_view garbage[] = {"garbage"};
   auto peer = VerifyPeer(*authority_.roots(), mesh_, PeerRole::kClient, garbage, clock_.Wall());
   ASSERT_FALSE(peer);
@@ -91,11 +94,13 @@ TEST_F(PeerVerifierTest, RefusesBeforeAndAfterTheValidity) {
   clock_.SetWall(now - absl::Hours(1));
   EXPECT_TRUE(Verify(sleep.chain, mesh_));
   clock_.SetWall(now - absl::Hours(1) - absl::Seconds(1));
-  ExpectRefused(sleep.chain, mesh_, Kind::kExpired, "is not valid before 2027-01-15T07:00:00+00:00");
+  ExpectRefused(sleep.chain, mesh_, Kind::kExpired,
+                "is not valid before 2027-01-15T07:00:00+00:00");
 }
 
 TEST_F(PeerVerifierTest, RefusesAnExpiredIntermediateByItsName) {
-  auto intermediate = authority_.issuer().CreateIntermediate("middle", {clock_.Wall() - absl::Hours(2), clock_.Wall() + absl::Hours(24)});
+  auto intermediate = authority_.issuer().CreateIntermediate(
+      "middle", {clock_.Wall() - absl::Hours(2), clock_.Wall() + absl::Hours(24)});
   ASSERT_TRUE(intermediate.ok());
   CertificateTemplate wanted = Leaf({kSleep});
   wanted.validity.not_after = clock_.Wall() + absl::Hours(48);
@@ -130,7 +135,8 @@ TEST_F(PeerVerifierTest, RefusesALeafSignedByALeaf) {
   auto leaf = BuildCertificate(Leaf({kSleep}), &evil.chain.front(), evil.key);
   ASSERT_TRUE(leaf.ok());
   // A certificate that may not issue is not even considered as an issuer.
-  ExpectRefused({*leaf, evil.chain.front()}, mesh_, Kind::kUnknownAuthority, "no trusted issuer for the peer's");
+  ExpectRefused({*leaf, evil.chain.front()}, mesh_, Kind::kUnknownAuthority,
+                "no trusted issuer for the peer's");
 }
 
 TEST_F(PeerVerifierTest, RefusesAnIntermediateBelowOneThatMaySignLeavesOnly) {
@@ -138,8 +144,8 @@ TEST_F(PeerVerifierTest, RefusesAnIntermediateBelowOneThatMaySignLeavesOnly) {
   ASSERT_TRUE(middle.ok());
   auto lower = middle->CreateIntermediate("lower", authority_.usual_validity());
   ASSERT_TRUE(lower.ok());
-  ExpectRefused(authority_.IssueFrom(*lower, MakeId("default", "sleep")).chain, mesh_, Kind::kBadCertificate,
-                "path length constraint exceeded");
+  ExpectRefused(authority_.IssueFrom(*lower, MakeId("default", "sleep")).chain, mesh_,
+                Kind::kBadCertificate, "path length constraint exceeded");
 }
 
 TEST_F(PeerVerifierTest, RefusesADamagedSignature) {
@@ -160,7 +166,8 @@ TEST_F(PeerVerifierTest, HonoursUsagesWhenPresent) {
 
   CertificateTemplate agreement = Leaf({kSleep});
   agreement.key_usages = {.key_agreement = true};
-  ExpectRefused({authority_.Sign(agreement)}, mesh_, Kind::kWrongUsage, "keyUsage without digitalSignature");
+  ExpectRefused({authority_.Sign(agreement)}, mesh_, Kind::kWrongUsage,
+                "keyUsage without digitalSignature");
 
   CertificateTemplate server_only = Leaf({kSleep});
   server_only.extended_key_usages = {.server = true};
@@ -169,39 +176,44 @@ TEST_F(PeerVerifierTest, HonoursUsagesWhenPresent) {
 
   CertificateTemplate client_only = Leaf({kSleep});
   client_only.extended_key_usages = {.client = true};
-  ExpectRefused({authority_.Sign(client_only)}, mesh_, Kind::kWrongUsage, "without serverAuth", PeerRole::kServer);
+  ExpectRefused({authority_.Sign(client_only)}, mesh_, Kind::kWrongUsage, "without serverAuth",
+                PeerRole::kServer);
 }
 
 TEST_F(PeerVerifierTest, RefusesACertificateAuthorityAsPeer) {
   CertificateTemplate authority = Leaf({kSleep});
   authority.is_ca = true;
   authority.key_usages.certificate_signing = true;
-  ExpectRefused({authority_.Sign(authority)}, mesh_, Kind::kWrongUsage, "one of a certificate authority");
+  ExpectRefused({authority_.Sign(authority)}, mesh_, Kind::kWrongUsage,
+                "one of a certificate authority");
 }
 
 TEST_F(PeerVerifierTest, RefusesWhatDoesNotClaimOneIdentity) {
-  ExpectRefused({authority_.Sign(Leaf({}))}, mesh_, Kind::kWrongIdentity, "no URI name and so no identity");
-  ExpectRefused({authority_.Sign(Leaf({{Type::kDns, "sleep.default"}}))}, mesh_, Kind::kWrongIdentity,
-                "its names are DNS:sleep.default");
-  ExpectRefused({authority_.Sign(Leaf({kSleep, {Type::kUri, "https://x/"}}))}, mesh_, Kind::kWrongIdentity,
-                "more than one URI name");
-  ExpectRefused({authority_.Sign(Leaf({{Type::kUri, kSleep.value + std::string("\0.evil", 6)}}))}, mesh_,
-                Kind::kWrongIdentity, "NUL byte");
-  ExpectRefused({authority_.Sign(Leaf({{Type::kUri, "spiffe://cluster.local/sleep"}}))}, mesh_, Kind::kWrongIdentity,
-                "not of the form spiffe://");
+  ExpectRefused({authority_.Sign(Leaf({}))}, mesh_, Kind::kWrongIdentity,
+                "no URI name and so no identity");
+  ExpectRefused({authority_.Sign(Leaf({{Type::kDns, "sleep.default"}}))}, mesh_,
+                Kind::kWrongIdentity, "its names are DNS:sleep.default");
+  ExpectRefused({authority_.Sign(Leaf({kSleep, {Type::kUri, "https://x/"}}))}, mesh_,
+                Kind::kWrongIdentity, "more than one URI name");
+  ExpectRefused({authority_.Sign(Leaf({{Type::kUri, kSleep.value + std::string("\0.evil", 6)}}))},
+                mesh_, Kind::kWrongIdentity, "NUL byte");
+  ExpectRefused({authority_.Sign(Leaf({{Type::kUri, "spiffe://cluster.local/sleep"}}))}, mesh_,
+                Kind::kWrongIdentity, "not of the form spiffe://");
 }
 
 TEST_F(PeerVerifierTest, RefusesAnotherTrustDomainAlsoOneThatBeginsOrEndsAlike) {
-  for (std::string_view domain : {"other.domain", "cluster.local.evil", "evil.cluster.local", "cluster.loca"}) {
-    ExpectRefused(authority_.Issue(MakeId("default", "sleep", domain)).chain, mesh_, Kind::kWrongIdentity,
-                  "which is not of the trust domain cluster.local");
+  for (std::string_view domain :
+       {"other.domain", "cluster.local.evil", "evil.cluster.local", "cluster.loca"}) {
+    ExpectRefused(authority_.Issue(MakeId("default", "sleep", domain)).chain, mesh_,
+                  Kind::kWrongIdentity, "which is not of the trust domain cluster.local");
   }
 }
 
 TEST_F(PeerVerifierTest, AcceptsOnlyAnExpectedIdentity) {
   const auto chain = authority_.Issue(MakeId("default", "sleep")).chain;
   const PeerRole server = PeerRole::kServer;
-  EXPECT_TRUE(Verify(chain, OneOfIdentities{{MakeId("x", "y"), MakeId("default", "sleep")}}, server));
+  EXPECT_TRUE(
+      Verify(chain, OneOfIdentities{{MakeId("x", "y"), MakeId("default", "sleep")}}, server));
   ExpectRefused(chain, OneOfIdentities{{MakeId("default", "sleep2")}}, Kind::kWrongIdentity,
                 "expected was spiffe://cluster.local/ns/default/sa/sleep2", server);
   ExpectRefused(chain, OneOfIdentities{{MakeId("x", "y"), MakeId("x", "z")}}, Kind::kWrongIdentity,
@@ -235,14 +247,16 @@ TEST_F(PeerVerifierTest, RefusesDnsNamesThatAreWrongMissingOrHidden) {
   const PeerRole server = PeerRole::kServer;
   ExpectRefused({authority_.Sign(Leaf({{Type::kDns, "other.svc"}}))}, rule, Kind::kWrongIdentity,
                 "is for DNS:other.svc, not for controller.mesh.svc", server);
-  ExpectRefused({authority_.Sign(Leaf({{Type::kUri, "controller.mesh.svc"}}))}, rule, Kind::kWrongIdentity, "has no DNS name",
-                server);
-  ExpectRefused({authority_.Sign(Leaf({{Type::kDns, std::string("controller.mesh.svc\0.evil", 25)}}))}, rule,
-                Kind::kWrongIdentity, "contains a NUL byte", server);
+  ExpectRefused({authority_.Sign(Leaf({{Type::kUri, "controller.mesh.svc"}}))}, rule,
+                Kind::kWrongIdentity, "has no DNS name", server);
+  ExpectRefused(
+      {authority_.Sign(Leaf({{Type::kDns, std::string("controller.mesh.svc\0.evil", 25)}}))}, rule,
+      Kind::kWrongIdentity, "contains a NUL byte", server);
   // A common name is not a name (RFC 6125 section 6.4.4, RFC 9525 section 2).
   CertificateTemplate common_name = Leaf({{Type::kIp, "127.0.0.1"}});
   common_name.common_name = "controller.mesh.svc";
-  ExpectRefused({authority_.Sign(common_name)}, rule, Kind::kWrongIdentity, "has no DNS name", server);
+  ExpectRefused({authority_.Sign(common_name)}, rule, Kind::kWrongIdentity, "has no DNS name",
+                server);
 }
 
 TEST_F(PeerVerifierTest, AsksForNothingWhenToldSo) {

@@ -34,8 +34,7 @@ absl::Status CheckKeyType(const EVP_PKEY* key) {
     case EVP_PKEY_RSA:
       if (EVP_PKEY_bits(key) >= 2048 && EVP_PKEY_bits(key) <= 8192) return absl::OkStatus();
       return absl::InvalidArgumentError("the RSA key does not have 2048 to 8192 bits");
-    default:
-      return absl::InvalidArgumentError("the key is neither ECDSA nor RSA");
+    default: return absl::InvalidArgumentError("the key is neither ECDSA nor RSA");
   }
 }
 
@@ -43,7 +42,8 @@ std::string SpkiOf(const EVP_PKEY* key) {
   bssl::ScopedCBB cbb;
   uint8_t* data = nullptr;
   size_t size = 0;
-  CHECK(CBB_init(cbb.get(), 128) && EVP_marshal_public_key(cbb.get(), key) && CBB_finish(cbb.get(), &data, &size));
+  CHECK(CBB_init(cbb.get(), 128) && EVP_marshal_public_key(cbb.get(), key) &&
+        CBB_finish(cbb.get(), &data, &size));
   bssl::UniquePtr<uint8_t> owned(data);
   return std::string(reinterpret_cast<const char*>(data), size);
 }
@@ -63,12 +63,15 @@ PrivateKey PrivateKey::Generate() {
 }
 
 absl::StatusOr<PrivateKey> PrivateKey::FromPem(std::string_view pem) {
-  if (pem.size() > kMaxKeyPemBytes) return absl::InvalidArgumentError("the private key file is too long");
+  if (pem.size() > kMaxKeyPemBytes)
+    return absl::InvalidArgumentError("the private key file is too long");
   bssl::UniquePtr<BIO> bio(BIO_new_mem_buf(pem.data(), static_cast<ossl_ssize_t>(pem.size())));
   CHECK(bio != nullptr);
-  std::shared_ptr<EVP_PKEY> key(PEM_read_bio_PrivateKey(bio.get(), nullptr, NoPassword, nullptr), EVP_PKEY_free);
+  std::shared_ptr<EVP_PKEY> key(PEM_read_bio_PrivateKey(bio.get(), nullptr, NoPassword, nullptr),
+                                EVP_PKEY_free);
   if (key == nullptr) {
-    return absl::InvalidArgumentError(absl::StrCat("no readable private key in the PEM text: ", TakeLibraryError()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("no readable private key in the PEM text: ", TakeLibraryError()));
   }
   if (absl::Status status = CheckKeyType(key.get()); !status.ok()) return status;
   return PrivateKey(std::move(key));
@@ -76,7 +79,8 @@ absl::StatusOr<PrivateKey> PrivateKey::FromPem(std::string_view pem) {
 
 std::string PrivateKey::ToPem() const {
   bssl::UniquePtr<BIO> bio(BIO_new(BIO_s_mem()));
-  CHECK(bio && PEM_write_bio_PKCS8PrivateKey(bio.get(), key_.get(), nullptr, nullptr, 0, nullptr, nullptr));
+  CHECK(bio && PEM_write_bio_PKCS8PrivateKey(bio.get(), key_.get(), nullptr, nullptr, 0, nullptr,
+                                             nullptr));
   return TakeBio(bio.get());
 }
 

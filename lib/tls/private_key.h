@@ -22,13 +22,14 @@ class PublicKey {
   std::string spki_;
 };
 
-// A private key: ECDSA P-256 when generated here; P-256, P-384 or RSA (2048 to 8192 bits) when parsed. Copies share the
-// key. Never printed or logged; ToPem is the one way out. Thread-safe.
+// A private key: ECDSA P-256 when generated here; P-256, P-384 or RSA (2048 to 8192 bits) when
+// parsed. Copies share the key. Never printed or logged; ToPem is the one way out. Thread-safe.
 class PrivateKey {
  public:
   // A fresh ECDSA P-256 key.
   static PrivateKey Generate();
-  // Reads the first private key in `pem` (PKCS#8, SEC 1 or PKCS#1, not encrypted). Errors never quote the input.
+  // Reads the first private key in `pem` (PKCS#8, SEC 1 or PKCS#1, not encrypted). Errors never
+  // quote the input.
   static absl::StatusOr<PrivateKey> FromPem(std::string_view pem);
 
   // PKCS#8.

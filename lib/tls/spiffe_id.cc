@@ -19,9 +19,10 @@ bool IsLowerOrDigit(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <=
 bool IsPunctuation(char c) { return c == '-' || c == '.' || c == '_'; }
 
 bool IsPathSegment(std::string_view text) {
-  if (text.empty() || text.size() > kMaxSpiffePartBytes || text == "." || text == "..") return false;
-  return std::ranges::all_of(text,
-                             [](char c) { return IsLowerOrDigit(c) || (c >= 'A' && c <= 'Z') || IsPunctuation(c); });
+  if (text.empty() || text.size() > kMaxSpiffePartBytes || text == "." || text == "..")
+    return false;
+  return std::ranges::all_of(
+      text, [](char c) { return IsLowerOrDigit(c) || (c >= 'A' && c <= 'Z') || IsPunctuation(c); });
 }
 
 // Quoted for a sentence: a peer chose these bytes.
@@ -31,9 +32,10 @@ std::string Quote(std::string_view text) {
 }
 
 absl::Status NotSpiffe(std::string_view uri, std::string_view why) {
-  return absl::InvalidArgumentError(
-      absl::StrCat(Quote(uri), " is not of the form spiffe://<trust domain>/ns/<namespace>/sa/<service account>: ",
-                   ToAbsl(why)));
+  return absl::InvalidArgumentError(absl::StrCat(
+      Quote(uri),
+      " is not of the form spiffe://<trust domain>/ns/<namespace>/sa/<service account>: ",
+      ToAbsl(why)));
 }
 
 }  // namespace
@@ -63,19 +65,22 @@ absl::StatusOr<SpiffeId> SpiffeId::Parse(std::string_view uri) {
   return Create(parts[0], parts[2], parts[4]);
 }
 
-absl::StatusOr<SpiffeId> SpiffeId::Create(std::string_view trust_domain, std::string_view name_space,
+absl::StatusOr<SpiffeId> SpiffeId::Create(std::string_view trust_domain,
+                                          std::string_view name_space,
                                           std::string_view service_account) {
   if (!IsTrustDomain(trust_domain)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(Quote(trust_domain), " is not a trust domain: 1 to 253 of a-z, 0-9, '.', '-', '_'"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        Quote(trust_domain), " is not a trust domain: 1 to 253 of a-z, 0-9, '.', '-', '_'"));
   }
   for (std::string_view part : {name_space, service_account}) {
     if (IsPathSegment(part)) continue;
-    return absl::InvalidArgumentError(absl::StrCat(
-        Quote(part), " cannot be a namespace or service account in a SPIFFE ID: 1 to 253 letters, digits, '.', '-', '_'"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(Quote(part),
+                     " cannot be a namespace or service account in a SPIFFE ID: 1 to 253 letters, "
+                     "digits, '.', '-', '_'"));
   }
-  std::string uri = absl::StrCat(ToAbsl(kScheme), ToAbsl(trust_domain), "/ns/", ToAbsl(name_space), "/sa/",
-                                 ToAbsl(service_account));
+  std::string uri = absl::StrCat(ToAbsl(kScheme), ToAbsl(trust_domain), "/ns/", ToAbsl(name_space),
+                                 "/sa/", ToAbsl(service_account));
   const size_t trust_domain_end = kScheme.size() + trust_domain.size();
   return SpiffeId(std::move(uri), trust_domain_end, trust_domain_end + 4 + name_space.size());
 }

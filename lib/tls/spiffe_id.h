@@ -11,18 +11,21 @@
 
 namespace heddle::tls {
 
-// Longest URI that Parse reads: what the SPIFFE-ID standard (section 2.3) requires implementations to support.
+// Longest URI that Parse reads: what the SPIFFE-ID standard (section 2.3) requires implementations
+// to support.
 inline constexpr size_t kMaxSpiffeIdBytes = 2048;
-// Longest trust domain, which is a host name, and longest namespace and service account, which are RFC 1123 subdomains.
+// Longest trust domain, which is a host name, and longest namespace and service account, which are
+// RFC 1123 subdomains.
 inline constexpr size_t kMaxSpiffePartBytes = 253;
 
 // An identity of the form
 //
 //     spiffe://<trust domain>/ns/<namespace>/sa/<service account>
 //
-// and of no other: scheme and literals in lower case, exactly five segments, no query, fragment, port, user or percent
-// escape. The trust domain is of [a-z0-9._-], the other parts are of [a-zA-Z0-9._-] and are not "." or ".."
-// (SPIFFE-ID sections 2.1 and 2.2). Because there is one spelling, two identities are equal exactly when their bytes are.
+// and of no other: scheme and literals in lower case, exactly five segments, no query, fragment,
+// port, user or percent escape. The trust domain is of [a-z0-9._-], the other parts are of
+// [a-zA-Z0-9._-] and are not "." or ".." (SPIFFE-ID sections 2.1 and 2.2). Because there is one
+// spelling, two identities are equal exactly when their bytes are.
 //
 // A value: copies, compares, hashes, prints. There is no empty or invalid one.
 class SpiffeId {

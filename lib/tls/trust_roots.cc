@@ -14,7 +14,8 @@ absl::StatusOr<std::shared_ptr<const TrustRoots>> TrustRoots::FromPem(std::strin
   return Create(std::move(roots));
 }
 
-absl::StatusOr<std::shared_ptr<const TrustRoots>> TrustRoots::Create(std::vector<Certificate> roots) {
+absl::StatusOr<std::shared_ptr<const TrustRoots>> TrustRoots::Create(
+    std::vector<Certificate> roots) {
   if (roots.empty()) return absl::InvalidArgumentError("no root certificate to trust");
   std::shared_ptr<X509_STORE> store(X509_STORE_new(), X509_STORE_free);
   CHECK(store != nullptr);

@@ -13,8 +13,8 @@ struct x509_store_st;
 
 namespace heddle::tls {
 
-// The certificates that chains must end in. Each is an anchor whether self-signed or not. Immutable, thread-safe; shared
-// by the contexts that trust them.
+// The certificates that chains must end in. Each is an anchor whether self-signed or not.
+// Immutable, thread-safe; shared by the contexts that trust them.
 class TrustRoots {
  public:
   // At least one certificate.

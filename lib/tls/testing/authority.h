@@ -24,22 +24,30 @@ inline SpiffeId MakeId(std::string_view name_space, std::string_view service_acc
 class TestAuthority {
  public:
   explicit TestAuthority(const Clock& clock, std::string_view name = "test root")
-      : clock_(clock), issuer_(Root(name, {clock.Wall() - absl::Hours(50'000), clock.Wall() + absl::Hours(50'000)})) {}
+      : clock_(clock),
+        issuer_(
+            Root(name, {clock.Wall() - absl::Hours(50'000), clock.Wall() + absl::Hours(50'000)})) {}
 
   const Issuer& issuer() const { return issuer_; }
   // One hour back, 24 hours ahead.
-  Validity usual_validity() const { return {clock_.Wall() - absl::Hours(1), clock_.Wall() + absl::Hours(24)}; }
+  Validity usual_validity() const {
+    return {clock_.Wall() - absl::Hours(1), clock_.Wall() + absl::Hours(24)};
+  }
   std::shared_ptr<const TrustRoots> roots() const {
     auto roots = TrustRoots::Create({issuer_.root()});
     CHECK(roots.ok());
     return *roots;
   }
 
-  Credential Issue(std::variant<SpiffeId, DnsNames> name) const { return IssueFrom(issuer_, std::move(name)); }
+  Credential Issue(std::variant<SpiffeId, DnsNames> name) const {
+    return IssueFrom(issuer_, std::move(name));
+  }
   Credential IssueFrom(const Issuer& issuer, std::variant<SpiffeId, DnsNames> name) const {
     PrivateKey key = PrivateKey::Generate();
-    auto leaf = issuer.IssueLeaf(
-        {.key = key.public_key(), .name = std::move(name), .validity = usual_validity(), .serial = RandomSerial()});
+    auto leaf = issuer.IssueLeaf({.key = key.public_key(),
+                                  .name = std::move(name),
+                                  .validity = usual_validity(),
+                                  .serial = RandomSerial()});
     CHECK(leaf.ok());
     std::vector<Certificate> chain = {*std::move(leaf)};
     chain.insert(chain.end(), issuer.intermediates().begin(), issuer.intermediates().end());
