@@ -1,0 +1,107 @@
+#include "agent/node/pin_directory.h"
+
+#include <absl/strings/numbers.h>
+#include <absl/strings/str_cat.h>
+#include <linux/magic.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+namespace heddle::agent {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kStandardMount[] = "/sys/fs/bpf";
+
+bool IsOnBpfFs(const fs::path& path) {
+  struct statfs info{};
+  return statfs(path.c_str(), &info) == 0 && info.f_type == BPF_FS_MAGIC;
+}
+
+bool IsBelow(const fs::path& path, const fs::path& above) {
+  const fs::path relative = path.lexically_normal().lexically_relative(above);
+  return !relative.empty() && *relative.begin() != "..";
+}
+
+absl::Status MakeDirectory(const fs::path& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error)
+    return absl::ErrnoToStatus(error.value(),
+                               absl::StrCat("cannot make the directory ", path.c_str()));
+  return absl::OkStatus();
+}
+
+absl::Status Mount(const fs::path& target) {
+  if (mount("bpf", target.c_str(), "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=700") != 0) {
+    return absl::ErrnoToStatus(errno,
+                               absl::StrCat("cannot mount a BPF file system at ", target.c_str()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RemoveEntries(const fs::path& directory) {
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(directory, error)) {
+    if (entry.is_directory()) continue;
+    std::error_code removal;
+    fs::remove(entry.path(), removal);
+    if (removal)
+      return absl::ErrnoToStatus(removal.value(),
+                                 absl::StrCat("cannot remove ", entry.path().c_str()));
+  }
+  if (error && error.value() != ENOENT) {
+    return absl::ErrnoToStatus(error.value(), absl::StrCat("cannot read ", directory.c_str()));
+  }
+  fs::remove(directory, error);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status PinDirectory::Prepare() const {
+  const fs::path root = fs::path(root_).lexically_normal();
+  if (IsBelow(root, kStandardMount)) {
+    if (!IsOnBpfFs(kStandardMount)) {
+      if (absl::Status mounted = Mount(kStandardMount); !mounted.ok()) return mounted;
+    }
+  } else {
+    if (absl::Status made = MakeDirectory(root); !made.ok()) return made;
+    if (!IsOnBpfFs(root)) {
+      if (absl::Status mounted = Mount(root); !mounted.ok()) return mounted;
+    }
+  }
+  if (absl::Status made = MakeDirectory(root / "maps"); !made.ok()) return made;
+  return MakeDirectory(root / "links" / "netns");
+}
+
+absl::Status PinDirectory::Purge() const {
+  // The hooks go before the maps that they read, as in every other undoing.
+  for (const char* directory : {"links/netns", "links", "maps", ""}) {
+    if (absl::Status removed = RemoveEntries(fs::path(root_) / directory); !removed.ok())
+      return removed;
+  }
+  return absl::OkStatus();
+}
+
+std::string PinDirectory::NetnsLinkPath(uint64_t netns_cookie) const {
+  return absl::StrCat(root_, "/links/netns/", netns_cookie);
+}
+
+std::vector<uint64_t> PinDirectory::NetnsLinks() const {
+  std::vector<uint64_t> cookies;
+  std::error_code error;
+  for (const fs::directory_entry& entry :
+       fs::directory_iterator(fs::path(root_) / "links" / "netns", error)) {
+    uint64_t cookie = 0;
+    if (absl::SimpleAtoi(entry.path().filename().string(), &cookie)) cookies.push_back(cookie);
+  }
+  return cookies;
+}
+
+}  // namespace heddle::agent

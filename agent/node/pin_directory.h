@@ -1,0 +1,35 @@
+#pragma once
+
+#include <absl/status/status.h>
+
+#include <string>
+#include <vector>
+
+namespace heddle::agent {
+
+// The directory on a BPF file system in which maps and links outlive the agent:
+//
+//   <root>/maps/<map>           links/<program>           links/netns/<netns cookie>
+class PinDirectory {
+ public:
+  explicit PinDirectory(std::string root) : root_(std::move(root)) {}
+
+  // Makes the directories. Mounts a BPF file system when `root` is not on one: at /sys/fs/bpf for a
+  // root below it, else at root.
+  absl::Status Prepare() const;
+  // Removes every pin and directory: programs are detached, maps freed, unless a process still
+  // holds them. No error if there is nothing. Does not unmount.
+  absl::Status Purge() const;
+
+  std::string MapPath(const char* map) const { return root_ + "/maps/" + map; }
+  std::string LinkPath(const char* program) const { return root_ + "/links/" + program; }
+  std::string NetnsLinkPath(uint64_t netns_cookie) const;
+  // Cookies that have a link.
+  std::vector<uint64_t> NetnsLinks() const;
+  const std::string& root() const { return root_; }
+
+ private:
+  std::string root_;
+};
+
+}  // namespace heddle::agent

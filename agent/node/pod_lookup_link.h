@@ -1,0 +1,41 @@
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "agent/node/bpf_maps.h"
+#include "agent/node/pin_directory.h"
+#include "lib/base/unique_fd.h"
+
+namespace heddle::agent {
+
+// hd_sk_lookup in the captured netns: one program and one pinned link for each, with the netns
+// cookie as the program's constant. Plain synchronous calls for the control loop, a few
+// milliseconds each; `maps` and `pins` are kept longer than this. The links stay when this object
+// goes.
+class PodLookupLinks {
+ public:
+  PodLookupLinks(const BpfMaps& maps, const PinDirectory& pins) : maps_(maps), pins_(pins) {}
+
+  // From here on the pod's inbound connections are decided: write its record first. A pinned link
+  // that is attached to this netns gets a program of this binary in one step; a dead one is
+  // replaced.
+  absl::Status Attach(uint64_t netns_cookie, int netns_fd) const;
+  // True if the pinned link is attached to the netns with that inode number. A pin proves nothing:
+  // it outlives its netns.
+  bool IsAttached(uint64_t netns_cookie, uint64_t netns_ino) const;
+  // No error if there is none.
+  absl::Status Detach(uint64_t netns_cookie) const;
+  // Netns cookies with a pinned link, dead or alive.
+  std::vector<uint64_t> List() const { return pins_.NetnsLinks(); }
+
+ private:
+  absl::StatusOr<UniqueFd> LoadProgram(uint64_t netns_cookie) const;
+
+  const BpfMaps& maps_;
+  const PinDirectory& pins_;
+};
+
+}  // namespace heddle::agent
