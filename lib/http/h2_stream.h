@@ -1,0 +1,91 @@
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <optional>
+
+#include "lib/base/wait_queue.h"
+#include "lib/http/h2_event.h"
+#include "lib/io/stream.h"
+
+namespace heddle::http {
+
+class H2Connection;
+
+// One stream of a connection as an io::Stream: END_STREAM is the orderly end, RST_STREAM is an error of ErrorDomain::kHttp2 with
+// its code, and a lost connection is an error, never an orderly end.
+//
+// Flow control: the window of the bytes that a Read returned is given back by the next Read, so that a relay's write to the other
+// side is what lets the peer go on. At most one window of bytes is buffered here.
+// CONNECT (RFC 9113 section 8.5): no byte is delivered or sent before a 2xx response, and none at all after another one.
+// Lifetime: destroyed before its connection (asserted), with no operation under way. Destroying it before both directions have
+// ended resets it.
+class H2Stream final : public io::Stream {
+ public:
+  ~H2Stream() override;
+
+  // What the peer sent first: a server's request, or a client's response (empty before it has arrived).
+  const Headers& headers() const { return headers_; }
+  StreamId id() const { return id_; }
+
+  // Client: waits for the final response. The headers stay valid with the stream.
+  Task<io::Result<const Headers*>> Response(StopToken stop);
+  // Server: sends the final response's headers, once. With `end` there is no body and no trailers.
+  io::Result<void> Respond(const Headers& response, bool end);
+
+  // io::Stream. A Write returns when its bytes stand in the output of the connection.
+  Task<io::Result<io::Buffer>> Read(size_t size_hint, StopToken stop) override;
+  Task<io::Result<void>> Write(std::span<const uint8_t> data, StopToken stop) override;
+  Task<io::Result<void>> ShutdownWrite(StopToken stop) override;
+  void Reset() override { Reset(ErrorCode::kCancel); }
+
+  // Resets with a code of the caller's.
+  void Reset(ErrorCode code);
+  // Ends our direction with trailers; replaces ShutdownWrite.
+  io::Result<void> EndWithTrailers(const Headers& trailers);
+  // The peer's trailers, once Read has returned the end; empty when it sent none.
+  const Headers& trailers() const { return trailers_; }
+
+  // Requested when the stream has ended out of order (reset, connection lost): work for it should stop.
+  StopToken aborted() { return aborted_.token(); }
+  // Why, once aborted.
+  const std::optional<io::Error>& failure() const { return failure_; }
+
+ private:
+  friend class H2Connection;
+  friend class H2ClientConnection;
+  friend class H2ServerConnection;
+  H2Stream(H2Connection& connection, StreamId id, bool is_connect);
+
+  // Events, from the connection.
+  void OnHeaders(Headers headers);
+  void OnTrailers(Headers trailers) { trailers_ = std::move(trailers); }
+  void OnData(std::span<const uint8_t> data);
+  void OnEnd();
+  void OnWritten();
+  // Ends what has not ended in order.
+  void Fail(io::Error error);
+
+  // Whether bytes of the peer may be delivered: always, but on a CONNECT only after a 2xx.
+  bool readable() const { return !is_connect_ || (response_status_ >= 200 && response_status_ < 300); }
+  io::Error FailureFor(io::Op op) const;
+  void ReturnWindow();
+
+  H2Connection& connection_;
+  const StreamId id_;
+  const bool is_connect_;
+  int response_status_ = 0;   // Ours on a server, the peer's on a client.
+  Headers headers_;
+  Headers trailers_;
+  std::deque<io::Buffer> received_;
+  size_t unreturned_ = 0;     // Bytes that the last Read returned and whose window is still held.
+  bool read_ended_ = false;   // The peer's END_STREAM has arrived.
+  bool write_ended_ = false;  // EndWrite was called.
+  bool write_pending_ = false;
+  std::optional<io::Error> failure_;
+  StopSource aborted_;
+  WaitQueue read_changed_;
+  WaitQueue write_changed_;
+};
+
+}  // namespace heddle::http
