@@ -18,7 +18,7 @@ inline constexpr size_t kMaxAddresses = 16;
 CniResult<std::string> EchoResult(const JsonValue& prev_result, std::string_view version);
 
 // Addresses, without prefix length and in inet_ntop's form, that belong to interface `ifname` of the container: entries
-// of "ips" that name an interface with this name and a sandbox, or that name no interface. Code 6 for a malformed entry.
+// of "ips" that name an interface with this name and a sandbox, or that name no interface. Code 6 if malformed.
 CniResult<std::vector<std::string>> ContainerAddresses(const JsonValue& prev_result, std::string_view ifname);
 
 }  // namespace heddle::cni

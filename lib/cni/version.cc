@@ -42,7 +42,7 @@ CniResult<void> CheckVersion(std::string_view version, Command command) {
   if (position == kVersions.end()) {
     return std::unexpected(Error{
         .code = ErrorCode::kIncompatibleVersion,
-        .msg = version.empty() ? "the configuration has no cniVersion; write \"cniVersion\": \"1.0.0\" into the conflist"
+        .msg = version.empty() ? "the configuration has no cniVersion; the conflist must name one"
                                : "cniVersion " + std::string(version) + " is not supported",
         .details = "supported: 0.3.1, 0.4.0, 1.0.0, 1.1.0"});
   }
