@@ -3,6 +3,8 @@
 set(HEDDLE_FUZZ_REGISTRY
   cni_message_fuzz
   cni_stdin_fuzz
+  tls_engine_fuzz
+  tls_x509_fuzz
 )
 
 # Run as a script (cmake -DBUILT="a b" -P tests/fuzz_registry.cmake) it does the comparison.

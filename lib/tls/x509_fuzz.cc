@@ -1,0 +1,76 @@
+// Everything that reads certificates, requests, keys and identities from outside. The first byte
+// says who reads the rest. Checked beyond "does not crash": what was read survives being written.
+
+#include <cstdint>
+#include <string_view>
+
+#include "lib/base/check.h"
+#include "lib/tls/certificate.h"
+#include "lib/tls/peer_verifier.h"
+#include "lib/tls/private_key.h"
+#include "lib/tls/signing_request.h"
+#include "lib/tls/spiffe_id.h"
+
+namespace heddle::tls {
+namespace {
+
+void ReadCertificate(std::string_view input) {
+  auto certificate = Certificate::FromDer(input);
+  if (!certificate.ok()) return;
+  CHECK(certificate->der() == input);
+  auto again = ParseCertificatesPem(certificate->ToPem());
+  CHECK(again.ok() && again->size() == 1 && again->front() == *certificate);
+  auto identity = ClaimedSpiffeId(*certificate);
+  if (identity.ok()) CHECK(SpiffeId::Parse(identity->ToString()).ok());
+}
+
+void ReadSpiffeId(std::string_view input) {
+  auto id = SpiffeId::Parse(input);
+  if (!id.ok()) return;
+  CHECK(id->ToString() == input);
+  auto again = SpiffeId::Create(id->trust_domain(), id->name_space(), id->service_account());
+  CHECK(again.ok() && *again == *id);
+}
+
+// The last certificate is the root, the others are the chain.
+void Verify(std::string_view input) {
+  auto parsed = ParseCertificatesPem(input);
+  if (!parsed.ok()) return;
+  auto roots = TrustRoots::Create({parsed->back()});
+  CHECK(roots.ok());
+  std::vector<std::string_view> chain;
+  for (const Certificate& one : *parsed) chain.push_back(one.der());
+  chain.pop_back();
+  const absl::Time now = absl::FromUnixSeconds(1'800'000'000);
+  const PeerRule rules[] = {AnyInTrustDomain{"cluster.local"}, OneOfIdentities{},
+                            HasDnsName{{"controller.mesh.svc"}}};
+  for (const PeerRule& rule : rules) {
+    for (PeerRole role : {PeerRole::kClient, PeerRole::kServer}) {
+      auto peer = VerifyPeer(**roots, rule, role, chain, now);
+      if (!peer) CHECK(!peer.error().sentence.empty());
+      if (peer && !std::holds_alternative<HasDnsName>(rule)) CHECK(peer->identity.has_value());
+    }
+  }
+}
+
+}  // namespace
+}  // namespace heddle::tls
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace heddle::tls;
+  if (size == 0) return 0;
+  const std::string_view input(reinterpret_cast<const char*>(data) + 1, size - 1);
+  switch (data[0]) {
+    case 'c': ReadCertificate(input); break;
+    case 's': ReadSpiffeId(input); break;
+    case 'v': Verify(input); break;
+    case 'r': (void)KeyOfSigningRequest(input); break;
+    case 'k': {
+      auto key = PrivateKey::FromPem(input);
+      if (key.ok()) CHECK(PrivateKey::FromPem(key->ToPem())->public_key() == key->public_key());
+      break;
+    }
+    default: break;
+  }
+  return 0;
+}
