@@ -104,7 +104,7 @@ class [[nodiscard]] Task {
       }
       T await_resume() { return task.promise().TakeValue(); }
     };
-    CHECK(handle_ != nullptr && !started_);
+    CHECK(handle_ && !started_);
     started_ = true;
     return Awaiter{handle_};
   }
@@ -114,7 +114,7 @@ class [[nodiscard]] Task {
   explicit Task(std::coroutine_handle<promise_type> handle) : handle_(handle) {}
 
   void Reset() {
-    if (handle_ == nullptr) return;
+    if (!handle_) return;  // Not "== nullptr": libstdc++ 12 then tries to compare with an expected<T> and fails to compile.
     CHECK(!started_ || handle_.done());
     std::exchange(handle_, nullptr).destroy();
     started_ = false;

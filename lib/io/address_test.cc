@@ -24,7 +24,8 @@ TEST(SocketAddress, ParsesAndPrintsBothFamilies) {
     ASSERT_TRUE(address) << text;
     EXPECT_EQ(address->ToString(), text);
   }
-  for (const char* text : {"10.1.2.3", "10.1.2.3:", "10.1.2.3:65536", "fd00::1:80", "[10.1.2.3]:80", ":80", "a:1", "1.2.3.4:+1"}) {
+  for (const char* text : {"10.1.2.3", "10.1.2.3:", "10.1.2.3:65536", "fd00::1:80", "[10.1.2.3]:80", ":80", "a:1",
+                           "1.2.3.4:+1"}) {
     EXPECT_FALSE(SocketAddress::Parse(text)) << text;
   }
 }

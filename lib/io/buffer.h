@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <utility>
 
@@ -9,8 +10,8 @@ namespace heddle::io {
 
 class BufferPool;
 
-// Bytes in a block of a BufferPool, with a readable part [data, data + size). Moves; its block returns to the pool when it
-// goes. Belongs to the pool's loop. An empty Buffer holds no block.
+// Bytes in a block of a BufferPool, with a readable part [data, data + size). Moves; its block returns to the
+// pool when it goes. Belongs to the pool's loop. An empty Buffer holds no block.
 class Buffer {
  public:
   Buffer() = default;
@@ -50,8 +51,8 @@ struct BufferPoolStats {
   uint64_t refused_total = 0;  // Allocations refused at the limit.
 };
 
-// Blocks of 4, 16, 64 and 256 KiB from slabs that are mapped when needed and unmapped when idle: the memory of bytes under
-// way on one loop. An idle connection holds none of it. One loop's only.
+// Blocks of 4, 16, 64 and 256 KiB from slabs that are mapped when needed and unmapped when idle: the memory of
+// bytes under way on one loop. An idle connection holds none of it. One loop's only.
 class BufferPool {
  public:
   static constexpr size_t kSmall = 4 * 1024;
@@ -65,19 +66,20 @@ class BufferPool {
   BufferPool(const BufferPool&) = delete;
   BufferPool& operator=(const BufferPool&) = delete;
 
-  // A buffer of at least `size` bytes (at most kBulkMax). Empty (capacity 0) when the limit is reached: the caller waits or
-  // fails with IoCode::kLimit.
+  // A buffer of at least `size` bytes (at most kBulkMax). Empty (capacity 0) when the limit is reached: the
+  // caller waits or fails with IoCode::kLimit.
   Buffer Allocate(size_t size);
-  // Gives whole free slabs back to the kernel; returns the bytes unmapped. The loop calls it when it has been idle.
-  size_t Trim();
+  // Gives whole free slabs back to the kernel, at most about `bytes_max`; returns the bytes unmapped. The loop
+  // calls it every few seconds, in slices.
+  size_t Trim(size_t bytes_max = SIZE_MAX);
   BufferPoolStats stats() const;
 
  private:
   friend class Buffer;
   void Free(uint8_t* block, size_t capacity);
-  struct SizeClass;
+  struct Slab;
   struct Slabs;
-  Slabs* slabs_;
+  std::unique_ptr<Slabs> slabs_;
 };
 
 }  // namespace heddle::io

@@ -23,6 +23,7 @@ const char* Name(Op op) {
     case Op::kBuffer: return "buffer";
     case Op::kHandshake: return "handshake";
     case Op::kStream: return "stream";
+    case Op::kRing: return "io_uring";
   }
   return "operation";
 }

@@ -11,6 +11,7 @@ namespace heddle::io {
 // What was being done when it failed.
 enum class Op : uint8_t {
   kNone, kSocket, kBind, kListen, kAccept, kConnect, kRead, kWrite, kShutdown, kPoll, kBuffer, kHandshake, kStream,
+  kRing,
 };
 
 // Whose code it is.

@@ -19,14 +19,15 @@ struct LoopOptions {
   size_t buffer_limit_bytes = 512u << 20;
 };
 
+// Written by the loop, read by any thread.
 struct LoopStats {
   std::atomic<uint64_t> turns_total = 0;
-  std::atomic<int64_t> lag_max_ns = 0;   // The longest turn since somebody reset it.
-  std::atomic<int64_t> turn_started_ns = 0;  // Monotonic start of the turn under way, 0 while waiting: for the watchdog.
+  std::atomic<int64_t> lag_max_ns = 0;       // The longest turn since somebody reset it.
+  std::atomic<int64_t> turn_started_ns = 0;  // Start of the turn under way, 0 while waiting: for the watchdog.
 };
 
-// One thread's event loop: ready coroutines, timers, kernel events, and messages from other loops. Constructed and run on the
-// thread that it belongs to. Objects made on a loop are used and destroyed on it.
+// One thread's event loop: ready coroutines, timers, kernel events, and messages from other loops. Constructed
+// and run on the thread that it belongs to. Objects made on a loop are used and destroyed on it.
 class Loop final : public Executor {
  public:
   Loop(Clock& clock, const LoopOptions& options);
@@ -41,8 +42,8 @@ class Loop final : public Executor {
   // Why io_uring was not taken with kAuto; empty when it was, or was not asked for.
   const std::string& fallback_reason() const { return fallback_reason_; }
 
-  // Runs `message` on this loop on a later turn, in the order posted by each thread. From any thread. Messages posted after the
-  // loop has ended are destroyed unrun with the loop.
+  // Runs `message` on this loop on a later turn, in the order posted by each thread. From any thread. Messages
+  // posted after the loop has ended are destroyed unrun with the loop.
   void Post(absl::AnyInvocable<void()> message);
 
   // Turns until Exit() was called.
@@ -57,6 +58,9 @@ class Loop final : public Executor {
  private:
   struct Message;
   bool RunMessages();
+  void BeginTurn(MonotonicTime now);
+  void EndTurn(MonotonicTime now);
+  MonotonicTime TrimWhenDue(MonotonicTime now);
 
   std::unique_ptr<BufferPool> buffers_;
   std::unique_ptr<Reactor> reactor_;
@@ -64,6 +68,8 @@ class Loop final : public Executor {
   LoopStats stats_;
   std::atomic<Message*> inbox_ = nullptr;  // Newest first; taken whole and reversed.
   std::atomic<bool> exit_ = false;
+  MonotonicTime turn_started_;
+  MonotonicTime trim_at_ = MonotonicTime::Infinite();  // When free memory is given back next.
 };
 
 }  // namespace heddle::io

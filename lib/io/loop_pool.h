@@ -9,7 +9,8 @@
 
 namespace heddle::io {
 
-// N worker threads, one loop each. Each loop is constructed on its thread; when the constructor returns, all of them run.
+// N worker threads, one loop each. Each loop is constructed on its thread; when the constructor returns, all of
+// them run.
 class LoopPool {
  public:
   // Threads are named `name`-0, `name`-1, ...
@@ -27,8 +28,9 @@ class LoopPool {
   std::vector<std::unique_ptr<Worker>> workers_;
 };
 
-// Runs `task_factory()` as a task on `target` and resumes the caller on `home` when it has ended. The factory and the task live
-// on `target`. For control work that spans loops (start a listener on a worker, drain it), not for the data path.
+// Runs `task_factory()` as a task on `target` and resumes the caller on `home` when it has ended. The factory
+// and the task live on `target`. For control work that spans loops (start a listener on a worker, drain it),
+// not for the data path.
 Task<void> RunOn(Loop& home, Loop& target, absl::AnyInvocable<Task<void>()> task_factory);
 
 }  // namespace heddle::io

@@ -12,8 +12,8 @@ namespace heddle::io {
 
 class Loop;
 
-// A connection that was accepted and belongs to no loop yet: it can be handed to another thread, once, before its first byte.
-// Destroying it resets the connection.
+// A connection that was accepted and belongs to no loop yet: it can be handed to another thread, once, before
+// its first byte. Destroying it resets the connection.
 class AcceptedConnection {
  public:
   virtual ~AcceptedConnection() = default;
@@ -28,9 +28,10 @@ class Listener {
  public:
   virtual ~Listener() = default;
   virtual SocketAddress local() const = 0;
-  // The next connection. Transient errors of single connections (ECONNABORTED, EPROTO) are absorbed; when descriptors or memory
-  // run out (EMFILE, ENFILE, ENOBUFS, ENOMEM) it pauses on a timer, counts in accept_pauses_total() and goes on. An error means
-  // that the listener is of no more use, or that `stop` fired.
+  // The next connection. Transient errors of single connections (ECONNABORTED, EPROTO) are absorbed; when
+  // descriptors or memory run out (EMFILE, ENFILE, ENOBUFS, ENOMEM) it pauses on a timer, counts in
+  // accept_pauses_total() and goes on. An error means that the listener is of no more use, or that `stop`
+  // fired.
   virtual Task<Result<std::unique_ptr<AcceptedConnection>>> Accept(StopToken stop) = 0;
   virtual uint64_t accept_pauses_total() const = 0;
 };

@@ -3,7 +3,9 @@
 #include <absl/time/time.h>
 
 #include <memory>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "lib/base/unique_fd.h"
 #include "lib/io/loop.h"
@@ -13,6 +15,10 @@ namespace heddle::io {
 
 // Sets what every TCP connection of ours has: TCP_NODELAY, keep-alive (180 s, 180 s, 9 probes). The one place for it.
 void SetConnectionOptions(int fd);
+
+// The addresses of a TCP or UDP socket; "[::]:0" when it has none, or is of another family.
+SocketAddress LocalAddress(int fd);
+SocketAddress PeerAddress(int fd);
 
 // A connected stream socket (TCP or Unix) on `loop`. Takes the descriptor, which must be non-blocking.
 std::unique_ptr<Connection> MakeConnection(Loop& loop, UniqueFd fd);
@@ -30,7 +36,8 @@ class KernelNetwork final : public Network {
   Result<std::unique_ptr<Listener>> Listen(Loop& loop, const SocketAddress& address) override;
 };
 
-// co_await WaitReady(loop, fd, POLLIN, stop): until the descriptor is ready; the poll(2) mask.
+// co_await WaitReady(loop, fd, POLLIN, stop): until the descriptor is ready; the poll(2) mask. The descriptor
+// may be closed when no wait is under way, without Reactor::Forget.
 Task<Result<int>> WaitReady(Loop& loop, int fd, short events, StopToken stop);
 
 // One message of a SOCK_SEQPACKET or SOCK_DGRAM Unix socket with at most one descriptor.
@@ -61,8 +68,9 @@ class UnixPacketConnection {
   UniqueFd fd_;
 };
 
-// Listens at a path of the file system: a stale socket file is replaced, the mode set before the first accept. The file is
-// removed when the listener goes.
+// Listens at a path of the file system: a stale socket file is replaced, the mode set before the first accept.
+// The file is removed when the listener goes, unless another has taken the path since. A path on which somebody
+// listens is EADDRINUSE.
 class UnixListener {
  public:
   // `type` is SOCK_STREAM or SOCK_SEQPACKET.
@@ -71,10 +79,12 @@ class UnixListener {
   Task<Result<UniqueFd>> Accept(StopToken stop);
 
  private:
-  UnixListener(Loop& loop, UniqueFd fd, std::string path) : loop_(loop), fd_(std::move(fd)), path_(std::move(path)) {}
+  UnixListener(Loop& loop, UniqueFd fd, std::string path);
   Loop& loop_;
   UniqueFd fd_;
   std::string path_;
+  uint64_t inode_ = 0;  // Of our socket file.
+  uint64_t pauses_total_ = 0;
 };
 
 }  // namespace heddle::io

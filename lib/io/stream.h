@@ -13,19 +13,20 @@
 
 namespace heddle::io {
 
-// A reliable, ordered, two-way stream of bytes with half-close: TCP, a Unix socket, TLS, an HTTP/2 stream, a pipe in memory.
+// A reliable, ordered, two-way stream of bytes with half-close: TCP, a Unix socket, TLS, an HTTP/2 stream, a
+// pipe in memory.
 //
-// At most one Read and one Write are under way at a time (asserted). A stream belongs to one loop. It is destroyed only when
-// no operation is under way: stop the token, await the operation, then destroy.
-// When a stop token fires, the operation ends with IoCode::kStopped or kDeadline; a stopped Read has taken no bytes, a
+// At most one Read and one Write are under way at a time (asserted). A stream belongs to one loop. It is
+// destroyed only when no operation is under way: stop the token, await the operation, then destroy. When a stop
+// token fires, the operation ends with IoCode::kStopped or kDeadline; a stopped Read has taken no bytes, a
 // stopped Write may have sent some, so the stream can only be reset afterwards.
 class Stream {
  public:
   virtual ~Stream() = default;
 
-  // Waits for bytes and returns what is there, at most about `size_hint` (a hint for the size of the buffer: a caller that got
-  // a full buffer asks for a larger one). An empty Buffer is the orderly end (FIN, close_notify, END_STREAM); an end without
-  // that is an error.
+  // Waits for bytes and returns what is there, at most about `size_hint` (a hint for the size of the buffer: a
+  // caller that got a full buffer asks for a larger one). An empty Buffer is the orderly end (FIN,
+  // close_notify, END_STREAM); an end without that is an error.
   virtual Task<Result<Buffer>> Read(size_t size_hint, StopToken stop) = 0;
 
   // Sends all of `data`, which stays valid until then. Returns when the stream has taken it; that it waits is the
@@ -35,8 +36,8 @@ class Stream {
   // Ends our direction in order, after all that was written; the other direction goes on.
   virtual Task<Result<void>> ShutdownWrite(StopToken stop) = 0;
 
-  // Ends both directions at once, so that the peer sees an error and not an orderly end (RST, RST_STREAM). Operations under way
-  // end with IoCode::kClosed on a later step. Idempotent, never waits.
+  // Ends both directions at once, so that the peer sees an error and not an orderly end (RST, RST_STREAM).
+  // Operations under way end with IoCode::kClosed on a later step. Idempotent, never waits.
   virtual void Reset() = 0;
 };
 

@@ -1,0 +1,133 @@
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+
+#include "lib/io/operation_awaiter.h"
+#include "lib/io/socket.h"
+
+namespace heddle::io {
+namespace {
+
+// Keep-alive of every hop, the values that ztunnel uses: a silent peer is noticed after half an hour.
+constexpr int kKeepAliveIdleSeconds = 180;
+constexpr int kKeepAliveIntervalSeconds = 180;
+constexpr int kKeepAliveProbes = 9;
+
+SocketAddress AddressOf(int fd, int (*get)(int, sockaddr*, socklen_t*)) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof(address);
+  if (get(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return {};
+  return SocketAddress::FromKernel(address).value_or(SocketAddress{});
+}
+
+class SocketConnection final : public Connection {
+ public:
+  SocketConnection(Loop& loop, UniqueFd fd);
+  ~SocketConnection() override;
+
+  Task<Result<Buffer>> Read(size_t size_hint, StopToken stop) override;
+  Task<Result<void>> Write(std::span<const uint8_t> data, StopToken stop) override;
+  Task<Result<void>> ShutdownWrite(StopToken stop) override;
+  void Reset() override;
+  SocketAddress local() const override { return local_; }
+  SocketAddress peer() const override { return peer_; }
+
+ private:
+  // Ends the operation that is under way, on a later step.
+  void Cancel(Operation* operation) {
+    if (operation != nullptr && operation->in_flight()) loop_.reactor().Cancel(*operation);
+  }
+
+  Loop& loop_;
+  UniqueFd fd_;
+  SocketAddress local_;
+  SocketAddress peer_;
+  ReceiveOperation* reading_ = nullptr;
+  SendOperation* writing_ = nullptr;
+  bool reset_ = false;
+};
+
+SocketConnection::SocketConnection(Loop& loop, UniqueFd fd)
+    : loop_(loop),
+      fd_(std::move(fd)),
+      local_(LocalAddress(fd_.get())),
+      peer_(PeerAddress(fd_.get())) {}
+
+SocketConnection::~SocketConnection() {
+  CHECK(reading_ == nullptr && writing_ == nullptr);
+  loop_.reactor().Forget(fd_.get());
+}
+
+Task<Result<Buffer>> SocketConnection::Read(size_t size_hint, StopToken stop) {
+  CHECK(reading_ == nullptr);
+  if (reset_) co_return std::unexpected(Error::Io(IoCode::kClosed, Op::kRead));
+  OperationAwaiter<ReceiveOperation> receive(loop_, stop);
+  receive.fd = fd_.get();
+  receive.size_hint = size_hint;
+  reading_ = &receive;
+  const int32_t result = co_await receive;
+  reading_ = nullptr;
+  if (reset_) co_return std::unexpected(Error::Io(IoCode::kClosed, Op::kRead));
+  if (result < 0) co_return std::unexpected(FailureOf(result, Op::kRead, stop));
+  co_return std::move(receive.buffer);
+}
+
+Task<Result<void>> SocketConnection::Write(std::span<const uint8_t> data, StopToken stop) {
+  CHECK(writing_ == nullptr);
+  while (!data.empty() && !reset_) {
+    OperationAwaiter<SendOperation> send(loop_, stop);
+    send.fd = fd_.get();
+    send.data = data.first(std::min(data.size(), SendOperation::kBytesMax));
+    writing_ = &send;
+    const int32_t result = co_await send;
+    writing_ = nullptr;
+    if (reset_) break;
+    if (result < 0) co_return std::unexpected(FailureOf(result, Op::kWrite, stop));
+    data = data.subspan(static_cast<size_t>(result));
+  }
+  if (reset_) co_return std::unexpected(Error::Io(IoCode::kClosed, Op::kWrite));
+  co_return Result<void>();
+}
+
+Task<Result<void>> SocketConnection::ShutdownWrite(StopToken) {
+  CHECK(writing_ == nullptr);
+  if (reset_) co_return std::unexpected(Error::Io(IoCode::kClosed, Op::kShutdown));
+  if (::shutdown(fd_.get(), SHUT_WR) != 0) co_return std::unexpected(Error::Errno(errno, Op::kShutdown));
+  co_return Result<void>();
+}
+
+void SocketConnection::Reset() {
+  if (reset_) return;
+  reset_ = true;
+  // Connecting to "no address" sends the RST now; close() with a linger time of zero would send it only when the last
+  // operation has ended. Unix sockets know neither: there the peer sees the end, or ECONNRESET when bytes were unread.
+  sockaddr nowhere{};
+  nowhere.sa_family = AF_UNSPEC;
+  const linger at_once{.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+  if (::connect(fd_.get(), &nowhere, sizeof(nowhere)) != 0) ::shutdown(fd_.get(), SHUT_RDWR);
+  Cancel(reading_);
+  Cancel(writing_);
+}
+
+}  // namespace
+
+SocketAddress LocalAddress(int fd) { return AddressOf(fd, ::getsockname); }
+SocketAddress PeerAddress(int fd) { return AddressOf(fd, ::getpeername); }
+
+void SetConnectionOptions(int fd) {
+  const int on = 1;
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+  ::setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+  ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &kKeepAliveIdleSeconds, sizeof(int));
+  ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &kKeepAliveIntervalSeconds, sizeof(int));
+  ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &kKeepAliveProbes, sizeof(int));
+}
+
+std::unique_ptr<Connection> MakeConnection(Loop& loop, UniqueFd fd) {
+  return std::make_unique<SocketConnection>(loop, std::move(fd));
+}
+
+}  // namespace heddle::io
