@@ -12,9 +12,9 @@
 #include "proto/node.pb.h"
 #include "proto/workload.pb.h"
 
-// From wire messages to validated values. Strict: what we do not understand is refused with a sentence, never dropped, because
-// a dropped entry of a list can turn "these addresses" into "all addresses". The caller adds the resource's name to the
-// sentence. Pure functions.
+// From wire messages to validated values. Strict: what we do not understand is refused with a sentence, never
+// dropped, because a dropped entry of a list can turn "these addresses" into "all addresses". The caller adds the
+// resource's name to the sentence. Pure functions.
 namespace heddle::agent {
 
 // Limits per resource. The real ones are orders of magnitude smaller; these only keep one resource from being a burden.
@@ -32,8 +32,8 @@ absl::StatusOr<Service> DecodeService(const istio::workload::Service& message);
 absl::StatusOr<Policy> DecodePolicy(const istio::security::Authorization& message);
 absl::StatusOr<NodePod> DecodeNodePod(const heddle::node::v1::NodePod& message);
 
-// Stands for a policy that cannot be had: denies everything in its scope. The scope is the message's if that can be read, else
-// the namespace in the resource's name ("namespace/name"), else everything.
+// Stands for a policy that cannot be had: denies everything in its scope. The scope is the message's if that can be
+// read, else the namespace in the resource's name ("namespace/name"), else everything.
 Policy RefusedPolicy(std::string_view resource_name, const istio::security::Authorization* message,
                      std::string_view reason);
 

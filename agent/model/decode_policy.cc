@@ -7,8 +7,8 @@
 #include "lib/base/status.h"
 #include "lib/base/strings.h"
 
-// Where ztunnel drops what it cannot read (a string match without a kind, a bad block, a port above 65535), an entry vanishes
-// and with it possibly the last constraint of a list. Here the whole policy is refused instead.
+// Where ztunnel drops what it cannot read (a string match without a kind, a bad block, a port above 65535), an
+// entry vanishes and with it possibly the last constraint of a list. Here the whole policy is refused instead.
 namespace heddle::agent {
 namespace {
 
@@ -54,7 +54,8 @@ absl::Status DecodePortList(const WirePorts& messages, std::string_view what, st
   return absl::OkStatus();
 }
 
-absl::Status DecodeAccounts(const WireAccounts& messages, std::string_view what, std::vector<ServiceAccountMatch>& out) {
+absl::Status DecodeAccounts(const WireAccounts& messages, std::string_view what,
+                            std::vector<ServiceAccountMatch>& out) {
   for (const wire::ServiceAccountMatch& message : messages) {
     if (message.namespace_().empty() || message.service_account().empty()) {
       return absl::InvalidArgumentError(absl::StrCat(ToAbsl(what), " has an entry without namespace or name"));

@@ -143,15 +143,15 @@ absl::Status DecodeServiceAddresses(const wire::Service& message, Service& servi
   }
   for (const wire::NetworkAddress& address : message.addresses()) {
     const auto full_length = static_cast<uint32_t>(address.address().size() * 8);
-    TRY_ASSIGN(const io::IpPrefix prefix,
-               DecodePrefix(address.address(), address.has_length() ? address.length() : full_length, "service address"));
+    const uint32_t length = address.has_length() ? address.length() : full_length;
+    TRY_ASSIGN(const io::IpPrefix prefix, DecodePrefix(address.address(), length, "service address"));
     service.addresses.push_back({address.network(), prefix});
   }
   return absl::OkStatus();
 }
 
-// Names that are not SPIFFE ids of ours (DNS names of external services) are nobody that a tunnel could end at: leaving them
-// out accepts fewer peers, not more.
+// Names that are not SPIFFE ids of ours (DNS names of external services) are nobody that a tunnel could end at:
+// leaving them out accepts fewer peers, not more.
 absl::Status DecodeServiceIdentities(const wire::Service& message, Service& service) {
   if (message.subject_alt_names_size() > kMaxServiceIdentities) {
     return TooMany("subject alternative names", message.subject_alt_names_size(), kMaxServiceIdentities);

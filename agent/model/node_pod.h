@@ -22,7 +22,8 @@ struct Interception {
   bool operator==(const Interception&) const = default;
 };
 
-// A pod bound to this node, as the controller says: who it is, known before it has an address. Immutable once in a State.
+// A pod bound to this node, as the controller says: who it is, known before it has an address. Immutable once in a
+// State.
 struct NodePod {
   PodUid uid;
   std::string name_space;

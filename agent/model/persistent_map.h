@@ -4,23 +4,30 @@
 
 #include <algorithm>
 #include <array>
+#include <concepts>
 #include <cstdint>
 #include <memory>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "lib/base/strings.h"
+
 namespace heddle::agent {
 
-// Which batch of changes a node was made in. Nodes of the running batch are changed in place, all others are copied first.
+// Which batch of changes a node was made in. Nodes of the running batch are changed in place, all others are copied
+// first.
 using EditId = uint64_t;
 
-// A hash map whose copies share what they have in common. A copy costs one reference count; a change copies one shard of about
-// a hundred entries and the path to it, and that once per batch. Copies may be read from any thread without locks while
-// another copy is changed, provided that the changing side starts a new, never used EditId after each copy that it gives away.
+// A hash map whose copies share what they have in common. A copy costs one reference count; a change copies one
+// shard of about a hundred entries and the path to it, and that once per batch. Copies may be read from any thread
+// without locks while another copy is changed, provided that the changing side starts a new, never used EditId
+// after each copy that it gives away.
 //
 //     root -- 16 children by the next 4 bits of the hash -- ... -- shard: entries in order of their hashes
 //
-// A full shard splits by itself, so that no change ever pays for the whole map (2 ms per turn of a loop, design.md section 4).
+// A full shard splits by itself, so that no change ever pays for the whole map (2 ms per turn of a loop, design.md
+// section 4).
 template <typename Key, typename Value>
 class PersistentMap {
  public:
@@ -30,7 +37,7 @@ class PersistentMap {
   // nullptr if there is none. Any type that hashes and compares like Key.
   template <typename Query>
   const Value* Find(const Query& key) const {
-    const uint64_t hash = absl::Hash<Query>{}(key);
+    const uint64_t hash = Hash(key);
     const Node* node = root_.get();
     for (int shift = 0; node != nullptr && node->children != nullptr; shift += kBits) {
       node = (*node->children)[Slot(hash, shift)].get();
@@ -42,9 +49,10 @@ class PersistentMap {
     return nullptr;
   }
 
-  // The value of the key, made if there is none, to be changed before the batch ends. The reference ends with the next change.
+  // The value of the key, made if there is none, to be changed before the batch ends. The reference ends with the
+  // next change.
   Value& Mutable(EditId edit, const Key& key) {
-    const uint64_t hash = absl::Hash<Key>{}(key);
+    const uint64_t hash = Hash(key);
     const bool added = Find(key) == nullptr;
     std::shared_ptr<Node>* slot = &root_;
     int shift = 0;
@@ -69,7 +77,7 @@ class PersistentMap {
   // False if there is none.
   bool Erase(EditId edit, const Key& key) {
     if (Find(key) == nullptr) return false;
-    EraseFrom(edit, root_, absl::Hash<Key>{}(key), key, 0);
+    EraseFrom(edit, root_, Hash(key), key, 0);
     return true;
   }
 
@@ -99,6 +107,16 @@ class PersistentMap {
     std::vector<Entry> entries;          // Of a shard.
     std::unique_ptr<Children> children;  // Of an inner node.
   };
+
+  // Debian's abseil hashes std::string_view other than std::string, so all text goes through its own string_view.
+  template <typename Query>
+  static uint64_t Hash(const Query& key) {
+    if constexpr (std::convertible_to<const Query&, std::string_view>) {
+      return absl::Hash<absl::string_view>{}(ToAbsl(key));
+    } else {
+      return absl::Hash<Query>{}(key);
+    }
+  }
 
   static size_t Slot(uint64_t hash, int shift) { return (hash >> shift) & (kFanOut - 1); }
 

@@ -34,6 +34,13 @@ TEST(PersistentMap, FindsWhatWasPutAndNothingElse) {
   EXPECT_TRUE(map.empty());
 }
 
+TEST(PersistentMap, FindsStringsByViews) {
+  Map map;
+  for (int i = 0; i < 1000; ++i) map.Put(1, std::to_string(i), i);
+  for (int i = 0; i < 1000; ++i) EXPECT_NE(map.Find(std::string_view(std::to_string(i))), nullptr);
+  EXPECT_NE(map.Find("7"), nullptr);
+}
+
 TEST(PersistentMap, CopiesStayAsTheyWereWhileTheOriginalChanges) {
   SeededRandom random(7);
   Map map;

@@ -63,7 +63,8 @@ struct Policy {
   PolicyAction action = PolicyAction::kAllow;
   bool dry_run = false;
   std::vector<Rule> rules;  // Any; none at all: never matches.
-  // Not empty: stands for a policy that was refused, with this reason, and never was good. It denies everything in its scope.
+  // Not empty: stands for a policy that was refused, with this reason, and never was good. It denies everything in
+  // its scope.
   std::string refusal;
 
   bool operator==(const Policy&) const = default;

@@ -16,6 +16,7 @@
 #include "agent/model/policy.h"
 #include "agent/model/service.h"
 #include "agent/model/workload.h"
+#include "lib/base/strings.h"
 #include "lib/io/address.h"
 
 namespace heddle::agent {
@@ -27,7 +28,7 @@ struct NetworkAddress {
   bool operator==(const NetworkAddress&) const = default;
   template <typename H>
   friend H AbslHashValue(H state, const NetworkAddress& a) {
-    return H::combine(std::move(state), std::string_view(a.network), a.ip);
+    return H::combine(std::move(state), ToAbsl(a.network), a.ip);
   }
 };
 
@@ -40,7 +41,7 @@ struct NetworkAddressView {
   }
   template <typename H>
   friend H AbslHashValue(H state, const NetworkAddressView& a) {
-    return H::combine(std::move(state), a.network, a.ip);
+    return H::combine(std::move(state), ToAbsl(a.network), a.ip);
   }
 };
 
@@ -50,7 +51,7 @@ struct NetworkPrefix {
   bool operator==(const NetworkPrefix&) const = default;
   template <typename H>
   friend H AbslHashValue(H state, const NetworkPrefix& p) {
-    return H::combine(std::move(state), std::string_view(p.network), p.prefix);
+    return H::combine(std::move(state), ToAbsl(p.network), p.prefix);
   }
 };
 
@@ -62,7 +63,7 @@ struct NetworkPrefixView {
   }
   template <typename H>
   friend H AbslHashValue(H state, const NetworkPrefixView& p) {
-    return H::combine(std::move(state), p.network, p.prefix);
+    return H::combine(std::move(state), ToAbsl(p.network), p.prefix);
   }
 };
 
@@ -76,9 +77,9 @@ struct Endpoint {
 enum class ResourceKind : uint8_t { kAddress, kAuthorization, kNodePod };
 inline constexpr size_t kResourceKinds = 3;
 
-// Everything the control plane said, as one immutable value: what one xDS response changed is visible at once or not at all.
-// Made by StateBuilder on the control thread; read from any thread, without locks, as long as the reader holds it. What the
-// methods return lives as long as the State (or as the returned reference count).
+// Everything the control plane said, as one immutable value: what one xDS response changed is visible at once or
+// not at all. Made by StateBuilder on the control thread; read from any thread, without locks, as long as the
+// reader holds it. What the methods return lives as long as the State (or as the returned reference count).
 class State {
  public:
   // Until Address and Authorization have been received or loaded from disk, inbound traffic is refused.
@@ -92,8 +93,8 @@ class State {
   WorkloadRef FindWorkload(std::string_view network, const io::IpAddress& ip) const;
 
   ServiceRef FindService(const ServiceName& name) const;
-  // The service with this virtual address, as a client in `client_namespace` sees it: an exact address before blocks; then
-  // the client's own namespace, longer blocks, the canonical service, whichever came first.
+  // The service with this virtual address, as a client in `client_namespace` sees it: an exact address before
+  // blocks; then the client's own namespace, longer blocks, the canonical service, whichever came first.
   ServiceRef FindService(std::string_view network, const io::IpAddress& ip, std::string_view client_namespace) const;
   // By hostname: the client's own namespace first, then the canonical one, whichever came first.
   ServiceRef FindServiceByHostname(std::string_view hostname, std::string_view client_namespace) const;

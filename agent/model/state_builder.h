@@ -15,12 +15,12 @@ namespace heddle::agent {
 // Most resources of one kind that are held; more are refused. Ten times the largest clusters that Kubernetes supports.
 inline constexpr size_t kMaxResourcesPerKind = 2'000'000;
 
-// Builds each State from the one before it. Belongs to the control thread. One batch (an xDS response, a file) is: any number of
-// changes, then one Publish(); a change costs a few shards, whatever the size of the state.
+// Builds each State from the one before it. Belongs to the control thread. One batch (an xDS response, a file) is:
+// any number of changes, then one Publish(); a change costs a few shards, whatever the size of the state.
 //
-// The Put methods validate. A resource that is refused leaves its last good version in place, and the status says why in a
-// sentence; only a policy that never was good leaves a stand-in that denies everything in its scope (and everywhere it is
-// referenced).
+// The Put methods validate. A resource that is refused leaves its last good version in place, and the status says
+// why in a sentence; only a policy that never was good leaves a stand-in that denies everything in its scope (and
+// everywhere it is referenced).
 class StateBuilder {
  public:
   // `name` is the resource's name on the wire; it must agree with what is inside.

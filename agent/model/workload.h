@@ -67,8 +67,8 @@ struct Workload {
   std::string node;
   std::string hostname;
 
-  // Who it is; empty only if the control plane names no namespace. The defaults of an empty trust domain and service account
-  // are filled in.
+  // Who it is; empty only if the control plane names no namespace. The defaults of an empty trust domain and
+  // service account are filled in.
   std::optional<tls::SpiffeId> identity;
 
   WorkloadType type = WorkloadType::kDeployment;

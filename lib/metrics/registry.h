@@ -13,9 +13,10 @@
 
 // Prometheus metrics, exposed as OpenMetrics text 1.0 (github.com/OpenObservability/OpenMetrics).
 //
-// A metric is a member of the object that it measures: declared once in its constructor, gone with it. Several objects may
-// declare the same name (one per worker, say): the exposition adds up what has the same labels. Writers only do relaxed
-// atomic additions; the registry's mutex is taken when a metric comes or goes and while the text is written, never to count.
+// A metric is a member of the object that it measures: declared once in its constructor, gone with it. Several
+// objects may declare the same name (one per worker, say): the exposition adds up what has the same labels. Writers
+// only do relaxed atomic additions; the registry's mutex is taken when a metric comes or goes and while the text is
+// written, never to count.
 namespace heddle::metrics {
 
 enum class Type : uint8_t { kCounter, kGauge };
@@ -44,7 +45,8 @@ class Metric {
   Metric(Registry& registry, Type type, std::string_view name, std::string_view help);
   virtual ~Metric() = default;
 
-  // For the most derived class: Register() as the last act of its constructor, Unregister() as the first of its destructor.
+  // For the most derived class: Register() as the last act of its constructor, Unregister() as the first of its
+  // destructor.
   void Register();
   void Unregister();
   // Called by the thread that writes the exposition, while others count.
@@ -101,8 +103,8 @@ class Registry {
   // The content type of Expose(), for HTTP.
   static constexpr std::string_view kContentType = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-  // Families in order of name, series in order of labels, ending with "# EOF". May take milliseconds with tens of thousands
-  // of series: run it on a helper thread.
+  // Families in order of name, series in order of labels, ending with "# EOF". May take milliseconds with tens of
+  // thousands of series: run it on a helper thread.
   std::string Expose() const;
 
   // Times that a label set was folded into "other" because its family was full (series.h).

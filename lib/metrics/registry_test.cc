@@ -13,7 +13,8 @@ using ::testing::Not;
 
 TEST(Registry, WritesCountersAndGaugesAsOpenMetrics) {
   Registry registry;
-  Counter accepted(registry, {.name = "heddle_accepted", .help = "Connections accepted.", .labels = {{"role", "outbound"}}});
+  const Description description{.name = "heddle_accepted", .help = "Accepted.", .labels = {{"role", "outbound"}}};
+  Counter accepted(registry, description);
   Gauge open(registry, {.name = "heddle_open", .help = "Connections open."});
   accepted.Add();
   accepted.Add(2);
@@ -21,10 +22,11 @@ TEST(Registry, WritesCountersAndGaugesAsOpenMetrics) {
   open.Add(-7);
   EXPECT_EQ(registry.Expose(),
             "# TYPE heddle_accepted counter\n"
-            "# HELP heddle_accepted Connections accepted.\n"
+            "# HELP heddle_accepted Accepted.\n"
             "heddle_accepted_total{role=\"outbound\"} 3\n"
             "# TYPE heddle_metrics_series_folded counter\n"
-            "# HELP heddle_metrics_series_folded Label sets counted as \"other\" because their metric had no room for more.\n"
+            "# HELP heddle_metrics_series_folded Label sets counted as \"other\" because their metric had no room "
+            "for more.\n"
             "heddle_metrics_series_folded_total 0\n"
             "# TYPE heddle_open gauge\n"
             "# HELP heddle_open Connections open.\n"

@@ -35,15 +35,15 @@ struct SeriesDescription {
   size_t series_max;                     // More label sets than this are counted as "other" in every label.
 };
 
-// Counters that differ in label values. One per worker: With() belongs to one thread (the same for the object's life), while
-// another may expose; no lock is taken by either. A label set stays once it was used.
+// Counters that differ in label values. One per worker: With() belongs to one thread (the same for the object's
+// life), while another may expose; no lock is taken by either. A label set stays once it was used.
 class CounterSeries final : public Metric {
  public:
   CounterSeries(Registry& registry, const SeriesDescription& description);
   ~CounterSeries() override { Unregister(); }
 
-  // The series of these values, one for each label name, in their order. An empty value leaves its label out, which is what
-  // Prometheus takes it for. Allocates only for a new series.
+  // The series of these values, one for each label name, in their order. An empty value leaves its label out, which
+  // is what Prometheus takes it for. Allocates only for a new series.
   SeriesCell& With(std::span<const std::string_view> values);
 
  private:

@@ -41,7 +41,8 @@ TEST(CounterSeries, FoldsWhatHasNoRoomIntoOtherAndCountsIt) {
   With(series, "4", "x").Add();
   With(series, "1", "x").Add();
   const std::string text = registry.Expose();
-  EXPECT_THAT(text, HasSubstr("s_total{a=\"1\",b=\"x\"} 2\ns_total{a=\"2\",b=\"x\"} 1\ns_total{a=\"other\",b=\"other\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr("s_total{a=\"1\",b=\"x\"} 2\ns_total{a=\"2\",b=\"x\"} 1\n"
+                              "s_total{a=\"other\",b=\"other\"} 2\n"));
   EXPECT_EQ(registry.folded().value(), 2u);
 }
 
