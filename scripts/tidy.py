@@ -30,6 +30,10 @@ BANS = (
     (r"\bsystem\s*\(|\bpopen\s*\(", "", "no programs are run: use netlink or the library"),
     (r"\breinterpret_cast<\s*(const\s+)?(u?int(16|32|64)_t|int|long)\s*\*>", "", "unaligned: memcpy into a value"),
 )
+# path -> reason why it may use what the patterns above ban.
+WAIVED = {
+    "lib/metrics/registry.h": "metrics come, go and are exposed on different threads; nothing that counts takes the lock",
+}
 COMMENT_BANS = (
     (r"\bFIXME\b", "finish it, or write TODO(issue N)"),
     (r"\bTODO\b(?!\(issue \d+\))", "a TODO names its issue: TODO(issue 12)"),
@@ -140,7 +144,7 @@ def check_awaits(code):
 
 def check_bans(path, text, code):
     for pattern, where, reason in BANS:
-        if where and not path.startswith(where):
+        if where and not path.startswith(where) or path in WAIVED:
             continue
         for match in re.finditer(pattern, code):
             yield cpp_source.line_of(code, match.start()), f'"{match.group(0).strip()}": {reason}'
