@@ -1,0 +1,144 @@
+#include "agent/node/kernel_pod_network.h"
+
+#include <array>
+#include <cerrno>
+
+#include "agent/node/original_destination.h"
+#include "lib/base/log.h"
+
+namespace heddle::agent {
+namespace {
+
+// One visit of the netns thread makes this many sockets: enough for a burst, little enough to hold for an idle pod.
+constexpr size_t kStockBatch = 4;
+// How often another source port is tried for a connection to the application. With half of all ports in use, eight tries fail
+// once in 256 times.
+constexpr int kSourcePortTriesMax = 8;
+// The range of source ports towards the application; the kernel's default for its own choices (ip_local_port_range).
+constexpr uint64_t kSourcePortFirst = 32768;
+constexpr uint64_t kSourcePorts = 28232;
+
+size_t StockIndex(int family, DialPurpose purpose) {
+  return (family == AF_INET6 ? 2u : 0u) + (purpose == DialPurpose::kApplication ? 1u : 0u);
+}
+
+}  // namespace
+
+// Used on its own loop only, but for construction and destruction.
+struct KernelPodNetwork::Stock {
+  std::array<std::vector<UniqueFd>, 4> sockets;
+  std::unique_ptr<netlink::TcpDiag> diag;
+  SystemRandom random;
+  bool used = false;  // Since the last trim.
+};
+
+KernelPodNetwork::KernelPodNetwork(CapturedPod pod, UniqueFd netns, const Parts& parts)
+    : pod_(std::move(pod)),
+      netns_(std::move(netns)),
+      netns_thread_(parts.netns_thread),
+      original_destinations_(parts.original_destinations) {
+  for (io::Loop* loop : parts.loops) stocks_.emplace(loop, std::make_unique<Stock>());
+}
+
+KernelPodNetwork::~KernelPodNetwork() = default;
+
+KernelPodNetwork::Stock& KernelPodNetwork::StockOf(io::Loop& loop) {
+  const auto it = stocks_.find(&loop);
+  CHECK(it != stocks_.end());
+  it->second->used = true;
+  return *it->second;
+}
+
+std::optional<io::SocketAddress> KernelPodNetwork::TakeOriginalDestination(const io::SocketAddress& peer,
+                                                                           const io::SocketAddress& local) {
+  return original_destinations_.Take(pod_.netns_cookie, peer, local);
+}
+
+Task<io::Result<UniqueFd>> KernelPodNetwork::TakeSocket(io::Loop& loop, int family, DialPurpose purpose) {
+  Stock& stock = StockOf(loop);
+  std::vector<UniqueFd>& sockets = stock.sockets[StockIndex(family, purpose)];
+  if (sockets.empty()) {
+    std::vector<UniqueFd> made;
+    absl::AnyInvocable<absl::Status()> make = [&made, family, purpose]() -> absl::Status {
+      for (size_t i = 0; i < kStockBatch; ++i) {
+        auto socket = MakeDialSocket(family, purpose);
+        if (!socket.ok()) return made.empty() ? socket.status() : absl::OkStatus();
+        made.push_back(*std::move(socket));
+      }
+      return absl::OkStatus();
+    };
+    const absl::Status status = co_await netns_thread_.Run(loop, netns_.get(), std::move(make));
+    if (!status.ok()) {
+      LOG_WARN("pod.socket.failed", KV("pod", pod_.uid), KV("error", status));
+      co_return std::unexpected(io::Error::Errno(EMFILE, io::Op::kSocket));
+    }
+    for (UniqueFd& socket : made) sockets.push_back(std::move(socket));
+  }
+  UniqueFd socket = std::move(sockets.back());
+  sockets.pop_back();
+  co_return socket;
+}
+
+Task<io::Result<std::unique_ptr<io::Connection>>> KernelPodNetwork::DialOut(io::Loop& loop, io::SocketAddress to,
+                                                                            StopToken stop) {
+  CO_TRY(UniqueFd socket, co_await TakeSocket(loop, to.family(), DialPurpose::kOut));
+  io::ConnectOptions options{.to = to, .bind = std::nullopt, .socket = std::move(socket)};
+  co_return co_await network_.Connect(loop, std::move(options), stop);
+}
+
+// A source address that is preserved brings the two ends' addresses of the captured connection back: the same ports would make
+// the kernel deliver our packets to that connection. So the tuple that our SYN would hit is looked for first.
+Task<io::Result<bool>> KernelPodNetwork::IsAlive(io::Loop& loop, io::SocketAddress local, io::SocketAddress remote) {
+  Stock& stock = StockOf(loop);
+  if (stock.diag == nullptr) {
+    std::unique_ptr<netlink::TcpDiag> opened;
+    absl::AnyInvocable<absl::Status()> open = [&opened]() -> absl::Status {
+      auto diag = netlink::TcpDiag::Open();
+      if (!diag.ok()) return diag.status();
+      opened = *std::move(diag);
+      return absl::OkStatus();
+    };
+    const absl::Status status = co_await netns_thread_.Run(loop, netns_.get(), std::move(open));
+    if (!status.ok()) {
+      LOG_WARN("pod.diag.failed", KV("pod", pod_.uid), KV("error", status));
+      co_return std::unexpected(io::Error::Errno(EIO, io::Op::kSocket));
+    }
+    if (stock.diag == nullptr) stock.diag = std::move(opened);
+  }
+  const auto alive = stock.diag->Exists(local, remote);
+  if (!alive.ok()) co_return std::unexpected(io::Error::Errno(EIO, io::Op::kConnect));
+  co_return *alive;
+}
+
+Task<io::Result<std::unique_ptr<io::Connection>>> KernelPodNetwork::DialApplication(io::Loop& loop, io::SocketAddress to,
+                                                                                    io::IpAddress client,
+                                                                                    StopToken stop) {
+  // A pod that reaches itself through its own service keeps the address that the kernel chooses, which is its own.
+  if (client == to.ip) co_return co_await DialOut(loop, to, stop);
+  for (int attempt = 0; attempt < kSourcePortTriesMax; ++attempt) {
+    const auto port = static_cast<uint16_t>(kSourcePortFirst + StockOf(loop).random.Below(kSourcePorts));
+    const io::SocketAddress source{client, port};
+    CO_TRY(const bool alive, co_await IsAlive(loop, to, source));
+    if (alive) continue;
+    CO_TRY(UniqueFd socket, co_await TakeSocket(loop, to.family(), DialPurpose::kApplication));
+    io::ConnectOptions options{.to = to, .bind = source, .socket = std::move(socket)};
+    auto connected = co_await network_.Connect(loop, std::move(options), stop);
+    const bool port_taken = !connected && (connected.error().is_errno(EADDRINUSE) ||
+                                           connected.error().is_errno(EADDRNOTAVAIL));
+    if (!port_taken) co_return connected;
+  }
+  co_return std::unexpected(io::Error::Errno(EADDRNOTAVAIL, io::Op::kConnect));
+}
+
+void KernelPodNetwork::TrimIdle() {
+  for (auto& [loop, stock] : stocks_) {
+    loop->Post([self = shared_from_this(), stock = stock.get()] {
+      if (!std::exchange(stock->used, false)) {
+        for (auto& sockets : stock->sockets) sockets.clear();
+        stock->diag.reset();
+      }
+    });
+  }
+}
+
+}  // namespace heddle::agent

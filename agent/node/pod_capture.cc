@@ -1,0 +1,235 @@
+#include "agent/node/pod_capture.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+
+#include "lib/base/log.h"
+#include "lib/base/status.h"
+#include "lib/netlink/route.h"
+#include "lib/netlink/tcp_diag.h"
+
+namespace heddle::agent {
+namespace {
+
+uint16_t PortOf(ListenerRole role) {
+  switch (role) {
+    case ListenerRole::kOutbound: return kOutboundPort;
+    case ListenerRole::kInboundPlaintext: return kInboundPlaintextPort;
+    case ListenerRole::kInboundHbone: return kInboundHbonePort;
+  }
+  return 0;
+}
+
+Exclusions ExclusionsOf(const Interception& interception) {
+  return {.outbound_ports = interception.excluded_outbound_ports,
+          .inbound_ports = interception.excluded_inbound_ports,
+          .outbound_prefixes = interception.excluded_outbound_cidrs};
+}
+
+bool Same(const Exclusions& a, const Exclusions& b) {
+  return a.outbound_ports == b.outbound_ports && a.inbound_ports == b.inbound_ports &&
+         a.outbound_prefixes == b.outbound_prefixes;
+}
+
+CapturedPod PodOf(const CaptureRecord& record) {
+  return {.uid = record.uid,
+          .namespace_name = record.namespace_name,
+          .name = record.name,
+          .service_account = record.service_account,
+          .trust_domain = record.trust_domain,
+          .workload_uid = record.workload_uid,
+          .addresses = record.addresses,
+          .netns_cookie = record.netns_cookie};
+}
+
+// Runs in the pod's netns.
+absl::Status CheckListening() {
+  TRY_ASSIGN(const auto diag, netlink::TcpDiag::Open());
+  for (const ListenerRole role : kListenerRoles) {
+    TRY_ASSIGN(const bool v6, diag->IsListening(PortOf(role), AF_INET6));
+    TRY_ASSIGN(const bool v4, diag->IsListening(PortOf(role), AF_INET));
+    if (!v4 && !v6) return absl::NotFoundError(absl::StrCat("nothing listens on port ", PortOf(role)));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+// The listening sockets between their making and the proxy.
+struct PodCapture::Listeners {
+  UniqueFd outbound;
+  UniqueFd plaintext;
+  UniqueFd hbone;
+
+  UniqueFd& Of(ListenerRole role) {
+    if (role == ListenerRole::kOutbound) return outbound;
+    return role == ListenerRole::kInboundPlaintext ? plaintext : hbone;
+  }
+};
+
+PodCapture::PodCapture(const Parts& parts)
+    : parts_(parts),
+      maps_(parts.bpf.maps()),
+      lookups_(parts.bpf.maps(), parts.bpf.pins()),
+      original_destinations_(parts.bpf.maps()) {}
+
+Task<absl::StatusOr<PodCapture::Inside>> PodCapture::LookInside(int netns_fd) {
+  Inside inside;
+  absl::AnyInvocable<absl::Status()> look = [&inside]() -> absl::Status {
+    TRY_ASSIGN(inside.cookie, OwnNetnsCookie());
+    TRY_ASSIGN(inside.addresses, netlink::ListAddresses());
+    return absl::OkStatus();
+  };
+  const absl::Status status = co_await parts_.netns_thread.Run(parts_.loop, netns_fd, std::move(look));
+  if (!status.ok()) co_return status;
+  co_return inside;
+}
+
+Task<absl::Status> PodCapture::PrepareNetns(LivePod& pod, Listeners& listeners) {
+  absl::AnyInvocable<absl::Status()> prepare = [&pod, &listeners]() -> absl::Status {
+    TRY_ASSIGN(Sysctls before, ApplyPodSysctls());
+    // A pod that is captured again keeps the values from before its first capture.
+    for (auto& [name, value] : before) pod.record.sysctls_before.emplace(name, std::move(value));
+    TRY_STATUS(AddApplicationDelivery());
+    for (const ListenerRole role : kListenerRoles) {
+      TRY_ASSIGN(listeners.Of(role), MakeListeningSocket(PortOf(role)));
+    }
+    return absl::OkStatus();
+  };
+  co_return co_await parts_.netns_thread.Run(parts_.loop, pod.network->netns_fd(), std::move(prepare));
+}
+
+absl::Status PodCapture::ProgramKernel(LivePod& pod, const Listeners& listeners, const NodePodRef& settings) {
+  const uint64_t cookie = pod.record.netns_cookie;
+  TRY_STATUS(maps_.PutListener(cookie, HD_LISTENER_OUTBOUND, listeners.outbound.get()));
+  TRY_STATUS(maps_.PutListener(cookie, HD_LISTENER_INBOUND_PLAINTEXT, listeners.plaintext.get()));
+  const auto before = maps_.Find(cookie);
+  if (before) pod.kernel = *before;
+  pod.kernel.netns_cookie = cookie;
+  pod.kernel.netns_ino = pod.record.netns.inode;
+  pod.kernel.state = HD_POD_CAPTURING;
+  pod.kernel.addresses = pod.record.addresses;
+  pod.kernel.namespace_name = pod.record.namespace_name;
+  pod.kernel.name = pod.record.name;
+  pod.kernel.uid = pod.record.uid;
+  if (settings != nullptr) {
+    TRY_STATUS(Update(pod, settings->interception, pod.kernel.refuse_plaintext));
+  } else {
+    TRY_STATUS(maps_.Put(pod.kernel));
+  }
+  // The link comes last: without a record it refuses every inbound connection.
+  return lookups_.Attach(cookie, pod.network->netns_fd());
+}
+
+absl::Status PodCapture::Update(LivePod& pod, const Interception& interception, bool refuse_plaintext) {
+  const Exclusions wanted = ExclusionsOf(interception);
+  const bool same_exclusions = Same(wanted, pod.exclusions) && (wanted.empty() == (pod.kernel.exclusion_set == 0));
+  PodRecord next = pod.kernel;
+  next.refuse_plaintext = refuse_plaintext;
+  next.fail_mode = interception.fail_mode == FailMode::kOpen ? HD_FAIL_OPEN : HD_FAIL_CLOSED;
+  if (!same_exclusions) {
+    next.exclusion_set = 0;
+    if (!wanted.empty()) {
+      TRY_ASSIGN(next.exclusion_set, maps_.PutExclusions(wanted));
+    }
+  }
+  const absl::Status put = maps_.Put(next);
+  if (!put.ok()) {
+    if (!same_exclusions && next.exclusion_set != 0) maps_.EraseExclusions(next.exclusion_set);
+    return put;
+  }
+  if (!same_exclusions && pod.kernel.exclusion_set != 0) maps_.EraseExclusions(pod.kernel.exclusion_set);
+  pod.kernel = std::move(next);
+  pod.exclusions = wanted;
+  return absl::OkStatus();
+}
+
+Task<void> PodCapture::HandToProxy(LivePod& pod, Listeners listeners) {
+  std::vector<PodListener> handed;
+  for (const ListenerRole role : kListenerRoles) {
+    handed.push_back({role, [fd = std::move(listeners.Of(role))](io::Loop& loop) mutable {
+                        return io::MakeListener(loop, std::move(fd));
+                      }});
+  }
+  co_await parts_.proxy.PodCaptured(pod.network, std::move(handed));
+}
+
+Task<absl::StatusOr<std::unique_ptr<LivePod>>> PodCapture::Capture(CaptureRecord record, UniqueFd netns,
+                                                                   NodePodRef settings) {
+  auto pod = std::make_unique<LivePod>();
+  pod->record = std::move(record);
+  const KernelPodNetwork::Parts parts{parts_.netns_thread, original_destinations_, parts_.workers};
+  pod->network = std::make_shared<KernelPodNetwork>(PodOf(pod->record), std::move(netns), parts);
+  Listeners listeners;
+  absl::Status status = co_await PrepareNetns(*pod, listeners);
+  if (status.ok()) status = ProgramKernel(*pod, listeners, settings);
+  if (!status.ok()) {
+    Detach(pod->record);
+    maps_.Erase(pod->record.netns_cookie);
+    co_await RestoreNetns(*pod);
+    co_return status;
+  }
+  co_await HandToProxy(*pod, std::move(listeners));
+  status = co_await Verify(*pod);
+  if (!status.ok()) {
+    co_await Release(std::move(pod));
+    co_return Annotate(status, "the capture could not be verified");
+  }
+  co_return pod;
+}
+
+Task<void> PodCapture::RestoreNetns(const LivePod& pod) {
+  absl::AnyInvocable<absl::Status()> restore = [&pod]() -> absl::Status {
+    const absl::Status delivery = RemoveApplicationDelivery();
+    const absl::Status sysctls = RestoreSysctls(pod.record.sysctls_before);
+    return delivery.ok() ? sysctls : delivery;
+  };
+  const absl::Status status =
+      co_await parts_.netns_thread.Run(parts_.loop, pod.network->netns_fd(), std::move(restore));
+  if (!status.ok()) LOG_WARN("pod.restore.failed", KV("pod", pod.record.uid), KV("error", status));
+}
+
+void PodCapture::Detach(const CaptureRecord& record) {
+  const absl::Status detached = lookups_.Detach(record.netns_cookie);
+  if (!detached.ok()) LOG_WARN("pod.lookup.detach", KV("pod", record.uid), KV("error", detached));
+}
+
+Task<void> PodCapture::Release(std::unique_ptr<LivePod> pod) {
+  const uint64_t cookie = pod->record.netns_cookie;
+  pod->kernel.state = HD_POD_RELEASING;
+  if (const absl::Status put = maps_.Put(pod->kernel); !put.ok()) {
+    LOG_WARN("pod.release.record", KV("pod", pod->record.uid), KV("error", put));
+  }
+  co_await parts_.proxy.PodReleased(pod->record.uid);
+  Detach(pod->record);
+  maps_.Erase(cookie);
+  if (pod->kernel.exclusion_set != 0) maps_.EraseExclusions(pod->kernel.exclusion_set);
+  co_await RestoreNetns(*pod);
+}
+
+Task<absl::Status> PodCapture::Verify(const LivePod& pod) {
+  const uint64_t cookie = pod.record.netns_cookie;
+  const auto kernel = maps_.Find(cookie);
+  if (!kernel || kernel->uid != pod.record.uid || kernel->state != HD_POD_CAPTURING) {
+    co_return absl::NotFoundError("the pod's record is not in hd_pods");
+  }
+  for (const hd_listener_role role : {HD_LISTENER_OUTBOUND, HD_LISTENER_INBOUND_PLAINTEXT}) {
+    if (!maps_.FindListener(cookie, role)) co_return absl::NotFoundError("a listener is not in hd_listen");
+  }
+  if (!lookups_.IsAttached(cookie, pod.record.netns.inode)) {
+    co_return absl::NotFoundError("hd_sk_lookup is not attached to the pod's netns");
+  }
+  absl::AnyInvocable<absl::Status()> check = [] { return CheckListening(); };
+  co_return co_await parts_.netns_thread.Run(parts_.loop, pod.network->netns_fd(), std::move(check));
+}
+
+Task<absl::Status> PodCapture::Repair(LivePod& pod) {
+  CO_TRY_STATUS(maps_.Put(pod.kernel));
+  if (!lookups_.IsAttached(pod.record.netns_cookie, pod.record.netns.inode)) {
+    CO_TRY_STATUS(lookups_.Attach(pod.record.netns_cookie, pod.network->netns_fd()));
+  }
+  co_return co_await Verify(pod);
+}
+
+}  // namespace heddle::agent

@@ -1,0 +1,92 @@
+#pragma once
+
+#include <absl/container/flat_hash_map.h>
+#include <absl/container/flat_hash_set.h>
+#include <absl/functional/any_invocable.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agent/node/capture_record.h"
+#include "agent/node/cni_server.h"
+#include "agent/node/node_pods.h"
+#include "agent/node/pod_capture.h"
+
+namespace heddle::agent {
+
+struct PodRegistryStats {
+  uint64_t captured_total = 0;
+  uint64_t released_total = 0;
+  uint64_t repaired_total = 0;  // Gaps that the reconciler found and closed.
+  uint64_t gaps = 0;            // Pods that should be captured and are not, at the last look.
+};
+
+// What is captured on this node, as a person asks for it.
+struct PodStatus {
+  CaptureRecord record;
+  bool captured = false;  // As the kernel said at the last look.
+  std::string problem;    // What was missing then.
+};
+
+// Every pod that this agent captures: takes them at CNI ADD, adopts them again after a restart, compares what should be with what the
+// kernel says and repairs it, lets them go at DEL or when their netns is gone. One command per pod at a time. Control loop only.
+class PodRegistry final : public CniHandler {
+ public:
+  struct Parts {
+    io::Loop& loop;
+    Clock& clock;
+    PodCapture& capture;
+    CaptureRecordStore& records;
+    NodePods& node_pods;
+    NetnsInode host_netns;
+  };
+  explicit PodRegistry(const Parts& parts) : parts_(parts), idle_(parts.loop) {}
+  ~PodRegistry() override;
+
+  // CNI commands. ADD returns when the pod was read back as captured, or need not be.
+  Task<cni::Reply> Handle(cni::Request request, UniqueFd netns, StopToken stop) override;
+
+  // Serves again the pods that were captured before this process started. Call before the CNI socket opens.
+  Task<void> AdoptAll();
+  // Compares and repairs, once; called every 10 s and on events.
+  Task<void> Reconcile();
+  // Applies what a new state says about settings and plaintext; `plaintext_denied` asks the authorizer.
+  void StateChanged(absl::FunctionRef<bool(const CaptureRecord&)> plaintext_denied);
+  // The agent goes, the capture stays: forgets the pods without touching the kernel.
+  Task<void> Abandon(PodObserver& proxy);
+
+  std::vector<PodStatus> List() const;
+  const PodRegistryStats& stats() const { return stats_; }
+  // Called whenever the set of captured pods changed.
+  void OnChange(absl::AnyInvocable<void()> listener) { on_change_ = std::move(listener); }
+
+ private:
+  struct Entry {
+    std::unique_ptr<LivePod> pod;
+    std::string problem;
+  };
+  class Busy;
+
+  Task<cni::Reply> Add(const cni::Request& request, UniqueFd netns, StopToken stop);
+  Task<cni::Reply> CaptureFor(const cni::Request& request, UniqueFd netns, NodePodRef pod);
+  Task<cni::Reply> Check(const cni::Request& request);
+  Task<cni::Reply> Delete(const cni::Request& request);
+  Task<cni::Reply> CollectGarbage(const cni::Request& request);
+  absl::StatusOr<CaptureRecord> MakeRecord(const cni::Request& request, const NodePod& pod, const NetnsInode& netns) const;
+  Task<void> Adopt(CaptureRecord record);
+  Task<void> Release(std::string uid, std::string_view why);
+  Task<void> ReconcilePod(std::string uid);
+  bool NetnsIsGone(const CaptureRecord& record) const;
+  Entry* Find(std::string_view uid);
+  void Changed();
+
+  const Parts parts_;
+  absl::flat_hash_map<std::string, Entry> pods_;
+  absl::flat_hash_set<std::string> busy_;  // UIDs with a command under way.
+  WaitQueue idle_;
+  PodRegistryStats stats_;
+  absl::AnyInvocable<void()> on_change_;
+};
+
+}  // namespace heddle::agent
