@@ -24,7 +24,8 @@ using Json = nlohmann::ordered_json;
 constexpr char kSuffix[] = ".json";
 
 absl::Status ErrnoStatus(std::string_view what, const std::string& path) {
-  return absl::InternalError(absl::StrCat(std::string(what), " ", path, ": ", std::strerror(errno)));
+  return absl::InternalError(
+      absl::StrCat(std::string(what), " ", path, ": ", std::strerror(errno)));
 }
 
 CaptureRecord FromJson(const Json& json) {
@@ -79,7 +80,8 @@ std::string EncodeCaptureRecord(const CaptureRecord& record) {
   json["netnsInode"] = record.netns.inode;
   json["netnsCookie"] = record.netns_cookie;
   json["addresses"] = Json::array();
-  for (const io::IpAddress& address : record.addresses) json["addresses"].push_back(address.ToString());
+  for (const io::IpAddress& address : record.addresses)
+    json["addresses"].push_back(address.ToString());
   json["sysctlsBefore"] = record.sysctls_before;
   json["capturedUnixNs"] = record.captured_unix_ns;
   return json.dump(2, ' ', false, Json::error_handler_t::replace);
@@ -96,7 +98,8 @@ absl::StatusOr<CaptureRecord> DecodeCaptureRecord(std::string_view text) {
 }
 
 absl::StatusOr<CaptureRecordStore> CaptureRecordStore::Open(std::string directory) {
-  if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) return ErrnoStatus("create directory", directory);
+  if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST)
+    return ErrnoStatus("create directory", directory);
   return CaptureRecordStore(std::move(directory));
 }
 
@@ -131,7 +134,8 @@ std::vector<CaptureRecord> CaptureRecordStore::Load(std::vector<std::string>& un
     if (record.ok()) {
       records.push_back(*std::move(record));
     } else {
-      unreadable.push_back(absl::StrCat(entry.path().string(), ": ", std::string(record.status().message())));
+      unreadable.push_back(
+          absl::StrCat(entry.path().string(), ": ", std::string(record.status().message())));
     }
   }
   return records;

@@ -25,7 +25,8 @@ CaptureRecord MakeRecord(std::string uid) {
 
 class CaptureRecordStoreTest : public testing::Test {
  protected:
-  CaptureRecordStoreTest() : directory_(testing::TempDir() + "/capture_records_" + std::to_string(::getpid())) {}
+  CaptureRecordStoreTest()
+      : directory_(testing::TempDir() + "/capture_records_" + std::to_string(::getpid())) {}
   ~CaptureRecordStoreTest() override { std::filesystem::remove_all(directory_); }
   std::string directory_;
 };
@@ -51,7 +52,8 @@ TEST_F(CaptureRecordStoreTest, LoadsWhatWasSavedAndNamesWhatItCannotRead) {
   ASSERT_TRUE(store->Save(MakeRecord("b")).ok());
   std::ofstream(directory_ + "/c.json") << "{";
   std::vector<std::string> unreadable;
-  EXPECT_THAT(store->Load(unreadable), testing::UnorderedElementsAre(MakeRecord("a"), MakeRecord("b")));
+  EXPECT_THAT(store->Load(unreadable),
+              testing::UnorderedElementsAre(MakeRecord("a"), MakeRecord("b")));
   EXPECT_THAT(unreadable, testing::ElementsAre(testing::HasSubstr("c.json")));
 }
 

@@ -40,8 +40,8 @@ Task<void> CniServer::Serve(UniqueFd fd) {
   const std::string text = cni::EncodeReply(reply);
   // A deadline of its own: the answer that time ran out must still go out.
   Deadline sending(loop_, {}, absl::Milliseconds(200));
-  const auto* bytes = reinterpret_cast<const uint8_t*>(text.data());
-  const auto sent = co_await connection.Send({bytes, text.size()}, sending.token());
+  const std::span bytes(reinterpret_cast<const uint8_t*>(text.data()), text.size());
+  const auto sent = co_await connection.Send(bytes, sending.token());
   if (!sent) LOG_DEBUG("cni.reply.lost", KV("error", sent.error()));
 }
 
@@ -58,16 +58,19 @@ Task<cni::Reply> CniServer::Answer(io::UnixPacketConnection& connection, StopTok
   }
   if (message->truncated) {
     ++stats_.refused_total;
-    co_return Refuse(cni::ErrorCode::kDecode, "the request is too long or carries more than one descriptor");
+    co_return Refuse(cni::ErrorCode::kDecode,
+                     "the request is too long or carries more than one descriptor");
   }
-  auto request = cni::DecodeRequest({reinterpret_cast<const char*>(message->bytes.data()), message->bytes.size()});
+  auto request = cni::DecodeRequest(
+      {reinterpret_cast<const char*>(message->bytes.data()), message->bytes.size()});
   if (!request) {
     ++stats_.refused_total;
     co_return Refuse(request.error().code, request.error().msg);
   }
   if (cni::CarriesNetns(request->command) != message->descriptor.valid()) {
     ++stats_.refused_total;
-    co_return Refuse(cni::ErrorCode::kDecode, "ADD and CHECK carry one netns descriptor, other commands none");
+    co_return Refuse(cni::ErrorCode::kDecode,
+                     "ADD and CHECK carry one netns descriptor, other commands none");
   }
   co_return co_await handler_.Handle(*std::move(request), std::move(message->descriptor), stop);
 }

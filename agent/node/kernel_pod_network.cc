@@ -49,12 +49,13 @@ KernelPodNetwork::Stock& KernelPodNetwork::StockOf(io::Loop& loop) {
   return *it->second;
 }
 
-std::optional<io::SocketAddress> KernelPodNetwork::TakeOriginalDestination(const io::SocketAddress& peer,
-                                                                           const io::SocketAddress& local) {
+std::optional<io::SocketAddress> KernelPodNetwork::TakeOriginalDestination(
+    const io::SocketAddress& peer, const io::SocketAddress& local) {
   return original_destinations_.Take(pod_.netns_cookie, peer, local);
 }
 
-Task<io::Result<UniqueFd>> KernelPodNetwork::TakeSocket(io::Loop& loop, int family, DialPurpose purpose) {
+Task<io::Result<UniqueFd>> KernelPodNetwork::TakeSocket(io::Loop& loop, int family,
+                                                        DialPurpose purpose) {
   Stock& stock = StockOf(loop);
   std::vector<UniqueFd>& sockets = stock.sockets[StockIndex(family, purpose)];
   if (sockets.empty()) {
@@ -79,7 +80,8 @@ Task<io::Result<UniqueFd>> KernelPodNetwork::TakeSocket(io::Loop& loop, int fami
   co_return socket;
 }
 
-Task<io::Result<std::unique_ptr<io::Connection>>> KernelPodNetwork::DialOut(io::Loop& loop, io::SocketAddress to,
+Task<io::Result<std::unique_ptr<io::Connection>>> KernelPodNetwork::DialOut(io::Loop& loop,
+                                                                            io::SocketAddress to,
                                                                             StopToken stop) {
   CO_TRY(UniqueFd socket, co_await TakeSocket(loop, to.family(), DialPurpose::kOut));
   io::ConnectOptions options{.to = to, .bind = std::nullopt, .socket = std::move(socket)};
@@ -88,7 +90,8 @@ Task<io::Result<std::unique_ptr<io::Connection>>> KernelPodNetwork::DialOut(io::
 
 // A source address that is preserved brings the two ends' addresses of the captured connection back: the same ports would make
 // the kernel deliver our packets to that connection. So the tuple that our SYN would hit is looked for first.
-Task<io::Result<bool>> KernelPodNetwork::IsAlive(io::Loop& loop, io::SocketAddress local, io::SocketAddress remote) {
+Task<io::Result<bool>> KernelPodNetwork::IsAlive(io::Loop& loop, io::SocketAddress local,
+                                                 io::SocketAddress remote) {
   Stock& stock = StockOf(loop);
   if (stock.diag == nullptr) {
     std::unique_ptr<netlink::TcpDiag> opened;
@@ -110,13 +113,13 @@ Task<io::Result<bool>> KernelPodNetwork::IsAlive(io::Loop& loop, io::SocketAddre
   co_return *alive;
 }
 
-Task<io::Result<std::unique_ptr<io::Connection>>> KernelPodNetwork::DialApplication(io::Loop& loop, io::SocketAddress to,
-                                                                                    io::IpAddress client,
-                                                                                    StopToken stop) {
+Task<io::Result<std::unique_ptr<io::Connection>>> KernelPodNetwork::DialApplication(
+    io::Loop& loop, io::SocketAddress to, io::IpAddress client, StopToken stop) {
   // A pod that reaches itself through its own service keeps the address that the kernel chooses, which is its own.
   if (client == to.ip) co_return co_await DialOut(loop, to, stop);
   for (int attempt = 0; attempt < kSourcePortTriesMax; ++attempt) {
-    const auto port = static_cast<uint16_t>(kSourcePortFirst + StockOf(loop).random.Below(kSourcePorts));
+    const auto port =
+        static_cast<uint16_t>(kSourcePortFirst + StockOf(loop).random.Below(kSourcePorts));
     const io::SocketAddress source{client, port};
     CO_TRY(const bool alive, co_await IsAlive(loop, to, source));
     if (alive) continue;

@@ -20,7 +20,8 @@ class OriginalDestinations;
 // A captured pod's network through the kernel: sockets made in its netns by the netns thread, connected on the workers' loops.
 // Each worker has its own stock of unconnected sockets, so nothing is shared on the way; the stock is filled in batches and
 // trimmed when idle. Every socket keeps the pod's netns alive: all go with this object.
-class KernelPodNetwork final : public PodNetwork, public std::enable_shared_from_this<KernelPodNetwork> {
+class KernelPodNetwork final : public PodNetwork,
+                               public std::enable_shared_from_this<KernelPodNetwork> {
  public:
   struct Parts {
     NetnsThread& netns_thread;
@@ -33,9 +34,12 @@ class KernelPodNetwork final : public PodNetwork, public std::enable_shared_from
   const CapturedPod& pod() const override { return pod_; }
   std::optional<io::SocketAddress> TakeOriginalDestination(const io::SocketAddress& peer,
                                                            const io::SocketAddress& local) override;
-  Task<io::Result<std::unique_ptr<io::Connection>>> DialOut(io::Loop& loop, io::SocketAddress to, StopToken stop) override;
-  Task<io::Result<std::unique_ptr<io::Connection>>> DialApplication(io::Loop& loop, io::SocketAddress to,
-                                                                    io::IpAddress client, StopToken stop) override;
+  Task<io::Result<std::unique_ptr<io::Connection>>> DialOut(io::Loop& loop, io::SocketAddress to,
+                                                            StopToken stop) override;
+  Task<io::Result<std::unique_ptr<io::Connection>>> DialApplication(io::Loop& loop,
+                                                                    io::SocketAddress to,
+                                                                    io::IpAddress client,
+                                                                    StopToken stop) override;
 
   // Closes the sockets that no loop has used since the last call. From the control loop.
   void TrimIdle();

@@ -25,15 +25,17 @@ constexpr char kOwnNetnsPath[] = "/proc/thread-self/ns/net";
 
 absl::Status RunInside(int own, int netns_fd, absl::AnyInvocable<absl::Status()>& work) {
   if (::setns(netns_fd, CLONE_NEWNET) != 0) {
-    return absl::InternalError(absl::StrCat("cannot enter the network namespace: ", std::strerror(errno),
-                                            "; the agent needs CAP_SYS_ADMIN"));
+    return absl::InternalError(
+        absl::StrCat("cannot enter the network namespace: ", std::strerror(errno),
+                     "; the agent needs CAP_SYS_ADMIN"));
   }
   absl::Status status = work();
   CHECK(::setns(own, CLONE_NEWNET) == 0);
   return status;
 }
 
-Task<void> Enter(int own, int netns_fd, absl::AnyInvocable<absl::Status()>& work, absl::Status& status) {
+Task<void> Enter(int own, int netns_fd, absl::AnyInvocable<absl::Status()>& work,
+                 absl::Status& status) {
   status = RunInside(own, netns_fd, work);
   co_return;
 }
@@ -42,15 +44,19 @@ Task<void> Enter(int own, int netns_fd, absl::AnyInvocable<absl::Status()>& work
 
 absl::StatusOr<NetnsInode> IdentifyNetns(int fd) {
   const int type = ::ioctl(fd, NS_GET_NSTYPE);
-  if (type != CLONE_NEWNET) return absl::InvalidArgumentError("the descriptor is not a network namespace");
+  if (type != CLONE_NEWNET)
+    return absl::InvalidArgumentError("the descriptor is not a network namespace");
   struct stat info{};
-  if (::fstat(fd, &info) != 0) return absl::InternalError(absl::StrCat("fstat: ", std::strerror(errno)));
+  if (::fstat(fd, &info) != 0)
+    return absl::InternalError(absl::StrCat("fstat: ", std::strerror(errno)));
   return NetnsInode{info.st_dev, info.st_ino};
 }
 
 absl::StatusOr<UniqueFd> OpenNetns(const std::string& path) {
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd.valid()) return absl::NotFoundError(absl::StrCat("cannot open netns ", path, ": ", std::strerror(errno)));
+  if (!fd.valid())
+    return absl::NotFoundError(
+        absl::StrCat("cannot open netns ", path, ": ", std::strerror(errno)));
   return fd;
 }
 
@@ -64,7 +70,8 @@ absl::StatusOr<uint64_t> OwnNetnsCookie() {
   uint64_t cookie = 0;
   socklen_t size = sizeof(cookie);
   if (!fd.valid() || ::getsockopt(fd.get(), SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) != 0) {
-    return absl::InternalError(absl::StrCat("SO_NETNS_COOKIE (Linux 5.14 or newer): ", std::strerror(errno)));
+    return absl::InternalError(
+        absl::StrCat("SO_NETNS_COOKIE (Linux 5.14 or newer): ", std::strerror(errno)));
   }
   return cookie;
 }
@@ -76,9 +83,12 @@ NetnsThread::NetnsThread(Clock& clock)
   own_ = *std::move(own);
 }
 
-Task<absl::Status> NetnsThread::Run(io::Loop& home, int netns_fd, absl::AnyInvocable<absl::Status()> work) {
+Task<absl::Status> NetnsThread::Run(io::Loop& home, int netns_fd,
+                                    absl::AnyInvocable<absl::Status()> work) {
   absl::Status status = absl::OkStatus();
-  absl::AnyInvocable<Task<void>()> enter = [&] { return Enter(own_.get(), netns_fd, work, status); };
+  absl::AnyInvocable<Task<void>()> enter = [&] {
+    return Enter(own_.get(), netns_fd, work, status);
+  };
   co_await io::RunOn(home, pool_.loop(0), std::move(enter));
   co_return status;
 }

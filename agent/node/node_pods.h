@@ -18,7 +18,9 @@ class NodePods {
     changed_.NotifyAll();
   }
   const StateRef& state() const { return state_; }
-  NodePodRef Find(const PodUid& uid) const { return state_ == nullptr ? nullptr : state_->FindNodePod(uid); }
+  NodePodRef Find(const PodUid& uid) const {
+    return state_ == nullptr ? nullptr : state_->FindNodePod(uid);
+  }
 
   // The record of a pod, waited for: at CNI ADD it may be on its way. Null when `stop` fires before.
   Task<NodePodRef> WaitFor(PodUid uid, StopToken stop) {

@@ -49,7 +49,8 @@ absl::Status CheckListening() {
   for (const ListenerRole role : kListenerRoles) {
     TRY_ASSIGN(const bool v6, diag->IsListening(PortOf(role), AF_INET6));
     TRY_ASSIGN(const bool v4, diag->IsListening(PortOf(role), AF_INET));
-    if (!v4 && !v6) return absl::NotFoundError(absl::StrCat("nothing listens on port ", PortOf(role)));
+    if (!v4 && !v6)
+      return absl::NotFoundError(absl::StrCat("nothing listens on port ", PortOf(role)));
   }
   return absl::OkStatus();
 }
@@ -81,7 +82,8 @@ Task<absl::StatusOr<PodCapture::Inside>> PodCapture::LookInside(int netns_fd) {
     TRY_ASSIGN(inside.addresses, netlink::ListAddresses());
     return absl::OkStatus();
   };
-  const absl::Status status = co_await parts_.netns_thread.Run(parts_.loop, netns_fd, std::move(look));
+  const absl::Status status =
+      co_await parts_.netns_thread.Run(parts_.loop, netns_fd, std::move(look));
   if (!status.ok()) co_return status;
   co_return inside;
 }
@@ -97,10 +99,12 @@ Task<absl::Status> PodCapture::PrepareNetns(LivePod& pod, Listeners& listeners) 
     }
     return absl::OkStatus();
   };
-  co_return co_await parts_.netns_thread.Run(parts_.loop, pod.network->netns_fd(), std::move(prepare));
+  co_return co_await parts_.netns_thread.Run(parts_.loop, pod.network->netns_fd(),
+                                             std::move(prepare));
 }
 
-absl::Status PodCapture::ProgramKernel(LivePod& pod, const Listeners& listeners, const NodePodRef& settings) {
+absl::Status PodCapture::ProgramKernel(LivePod& pod, const Listeners& listeners,
+                                       const NodePodRef& settings) {
   const uint64_t cookie = pod.record.netns_cookie;
   TRY_STATUS(maps_.PutListener(cookie, HD_LISTENER_OUTBOUND, listeners.outbound.get()));
   TRY_STATUS(maps_.PutListener(cookie, HD_LISTENER_INBOUND_PLAINTEXT, listeners.plaintext.get()));
@@ -122,9 +126,11 @@ absl::Status PodCapture::ProgramKernel(LivePod& pod, const Listeners& listeners,
   return lookups_.Attach(cookie, pod.network->netns_fd());
 }
 
-absl::Status PodCapture::Update(LivePod& pod, const Interception& interception, bool refuse_plaintext) {
+absl::Status PodCapture::Update(LivePod& pod, const Interception& interception,
+                                bool refuse_plaintext) {
   const Exclusions wanted = ExclusionsOf(interception);
-  const bool same_exclusions = Same(wanted, pod.exclusions) && (wanted.empty() == (pod.kernel.exclusion_set == 0));
+  const bool same_exclusions =
+      Same(wanted, pod.exclusions) && (wanted.empty() == (pod.kernel.exclusion_set == 0));
   PodRecord next = pod.kernel;
   next.refuse_plaintext = refuse_plaintext;
   next.fail_mode = interception.fail_mode == FailMode::kOpen ? HD_FAIL_OPEN : HD_FAIL_CLOSED;
@@ -139,7 +145,8 @@ absl::Status PodCapture::Update(LivePod& pod, const Interception& interception, 
     if (!same_exclusions && next.exclusion_set != 0) maps_.EraseExclusions(next.exclusion_set);
     return put;
   }
-  if (!same_exclusions && pod.kernel.exclusion_set != 0) maps_.EraseExclusions(pod.kernel.exclusion_set);
+  if (!same_exclusions && pod.kernel.exclusion_set != 0)
+    maps_.EraseExclusions(pod.kernel.exclusion_set);
   pod.kernel = std::move(next);
   pod.exclusions = wanted;
   return absl::OkStatus();
@@ -155,7 +162,8 @@ Task<void> PodCapture::HandToProxy(LivePod& pod, Listeners listeners) {
   co_await parts_.proxy.PodCaptured(pod.network, std::move(handed));
 }
 
-Task<absl::StatusOr<std::unique_ptr<LivePod>>> PodCapture::Capture(CaptureRecord record, UniqueFd netns,
+Task<absl::StatusOr<std::unique_ptr<LivePod>>> PodCapture::Capture(CaptureRecord record,
+                                                                   UniqueFd netns,
                                                                    NodePodRef settings) {
   auto pod = std::make_unique<LivePod>();
   pod->record = std::move(record);
@@ -215,13 +223,15 @@ Task<absl::Status> PodCapture::Verify(const LivePod& pod) {
     co_return absl::NotFoundError("the pod's record is not in hd_pods");
   }
   for (const hd_listener_role role : {HD_LISTENER_OUTBOUND, HD_LISTENER_INBOUND_PLAINTEXT}) {
-    if (!maps_.FindListener(cookie, role)) co_return absl::NotFoundError("a listener is not in hd_listen");
+    if (!maps_.FindListener(cookie, role))
+      co_return absl::NotFoundError("a listener is not in hd_listen");
   }
   if (!lookups_.IsAttached(cookie, pod.record.netns.inode)) {
     co_return absl::NotFoundError("hd_sk_lookup is not attached to the pod's netns");
   }
   absl::AnyInvocable<absl::Status()> check = [] { return CheckListening(); };
-  co_return co_await parts_.netns_thread.Run(parts_.loop, pod.network->netns_fd(), std::move(check));
+  co_return co_await parts_.netns_thread.Run(parts_.loop, pod.network->netns_fd(),
+                                             std::move(check));
 }
 
 Task<absl::Status> PodCapture::Repair(LivePod& pod) {

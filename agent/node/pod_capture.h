@@ -47,7 +47,8 @@ class PodCapture {
 
   // `record` says who and where; cookie and addresses were found inside the netns. `netns` is kept open. `pod` has the settings; null
   // when the agent restarts without them: the kernel's record, which outlived it, keeps its own.
-  Task<absl::StatusOr<std::unique_ptr<LivePod>>> Capture(CaptureRecord record, UniqueFd netns, NodePodRef pod);
+  Task<absl::StatusOr<std::unique_ptr<LivePod>>> Capture(CaptureRecord record, UniqueFd netns,
+                                                         NodePodRef pod);
 
   // Ends the capture. What is gone already is no error; what fails is logged and left to the reconciler.
   Task<void> Release(std::unique_ptr<LivePod> pod);

@@ -21,15 +21,20 @@ cni::Reply Failure(cni::ErrorCode code, std::string sentence) {
   return {.code = static_cast<int>(code), .msg = std::move(sentence), .details = {}};
 }
 
-std::string NameOf(const CaptureRecord& record) { return absl::StrCat(record.namespace_name, "/", record.name); }
+std::string NameOf(const CaptureRecord& record) {
+  return absl::StrCat(record.namespace_name, "/", record.name);
+}
 
-absl::Status CheckAddresses(const std::vector<std::string>& wanted, const std::vector<io::IpAddress>& found) {
-  if (found.empty()) return absl::FailedPreconditionError("the pod's network namespace has no address");
+absl::Status CheckAddresses(const std::vector<std::string>& wanted,
+                            const std::vector<io::IpAddress>& found) {
+  if (found.empty())
+    return absl::FailedPreconditionError("the pod's network namespace has no address");
   for (const std::string& text : wanted) {
     const auto address = io::IpAddress::Parse(text);
     if (!address || std::find(found.begin(), found.end(), *address) == found.end()) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("address ", text, " of the previous plugin's result is not inside the pod's network namespace"));
+      return absl::FailedPreconditionError(absl::StrCat(
+          "address ", text,
+          " of the previous plugin's result is not inside the pod's network namespace"));
     }
   }
   return absl::OkStatus();
@@ -40,7 +45,9 @@ absl::Status CheckAddresses(const std::vector<std::string>& wanted, const std::v
 // Keeps other commands of the same pod out until it goes.
 class PodRegistry::Busy {
  public:
-  Busy(PodRegistry& registry, std::string uid) : registry_(registry), uid_(std::move(uid)) { registry_.busy_.insert(uid_); }
+  Busy(PodRegistry& registry, std::string uid) : registry_(registry), uid_(std::move(uid)) {
+    registry_.busy_.insert(uid_);
+  }
   ~Busy() {
     registry_.busy_.erase(uid_);
     registry_.idle_.NotifyAll();
@@ -80,30 +87,37 @@ Task<cni::Reply> PodRegistry::Add(const cni::Request& request, UniqueFd netns, S
   if (request.pod.uid.empty()) co_return Success();
   const std::string name = absl::StrCat(request.pod.pod_namespace, "/", request.pod.name);
   while (busy_.contains(request.pod.uid)) {
-    if (!co_await idle_.Wait(stop)) co_return Failure(cni::ErrorCode::kTryAgainLater, "another command of this pod is under way");
+    if (!co_await idle_.Wait(stop))
+      co_return Failure(cni::ErrorCode::kTryAgainLater, "another command of this pod is under way");
   }
   const Busy busy(*this, request.pod.uid);
   Deadline patience(parts_.loop, stop, kPodRecordWait);
-  const NodePodRef pod = co_await parts_.node_pods.WaitFor(PodUid(request.pod.uid), patience.token());
+  const NodePodRef pod =
+      co_await parts_.node_pods.WaitFor(PodUid(request.pod.uid), patience.token());
   if (pod == nullptr) {
     co_return Failure(cni::ErrorCode::kTryAgainLater,
-                      absl::StrCat("the controller has not told this node about pod ", name, " (uid ", request.pod.uid,
+                      absl::StrCat("the controller has not told this node about pod ", name,
+                                   " (uid ", request.pod.uid,
                                    "); is the controller running and reachable from the agent?"));
   }
   if (pod->name_space != request.pod.pod_namespace || pod->name != request.pod.name) {
     co_return Failure(cni::ErrorCode::kBadEnvironment,
-                      absl::StrCat("uid ", request.pod.uid, " belongs to pod ", pod->name_space, "/", pod->name, ", not to ", name));
+                      absl::StrCat("uid ", request.pod.uid, " belongs to pod ", pod->name_space,
+                                   "/", pod->name, ", not to ", name));
   }
   if (!pod->enrolled || pod->host_network) co_return Success();
   co_return co_await CaptureFor(request, std::move(netns), pod);
 }
 
-absl::StatusOr<CaptureRecord> PodRegistry::MakeRecord(const cni::Request& request, const NodePod& pod,
+absl::StatusOr<CaptureRecord> PodRegistry::MakeRecord(const cni::Request& request,
+                                                      const NodePod& pod,
                                                       const NetnsInode& netns) const {
-  if (netns == parts_.host_netns) return absl::InvalidArgumentError("the network namespace is the node's own");
+  if (netns == parts_.host_netns)
+    return absl::InvalidArgumentError("the network namespace is the node's own");
   for (const auto& [uid, entry] : pods_) {
     if (uid != request.pod.uid && entry.pod->record.netns == netns) {
-      return absl::InvalidArgumentError(absl::StrCat("the network namespace belongs to pod ", NameOf(entry.pod->record)));
+      return absl::InvalidArgumentError(
+          absl::StrCat("the network namespace belongs to pod ", NameOf(entry.pod->record)));
     }
   }
   CaptureRecord record;
@@ -122,9 +136,11 @@ absl::StatusOr<CaptureRecord> PodRegistry::MakeRecord(const cni::Request& reques
   return record;
 }
 
-Task<cni::Reply> PodRegistry::CaptureFor(const cni::Request& request, UniqueFd netns, NodePodRef pod) {
+Task<cni::Reply> PodRegistry::CaptureFor(const cni::Request& request, UniqueFd netns,
+                                         NodePodRef pod) {
   const auto inode = IdentifyNetns(netns.get());
-  if (!inode.ok()) co_return Failure(cni::ErrorCode::kBadEnvironment, std::string(inode.status().message()));
+  if (!inode.ok())
+    co_return Failure(cni::ErrorCode::kBadEnvironment, std::string(inode.status().message()));
   if (Entry* entry = Find(request.pod.uid)) {
     const bool same = entry->pod->record.netns == *inode;
     if (same && (co_await parts_.capture.Verify(*entry->pod)).ok()) co_return Success();
@@ -132,11 +148,13 @@ Task<cni::Reply> PodRegistry::CaptureFor(const cni::Request& request, UniqueFd n
     co_await Release(request.pod.uid, "captured again");
   }
   auto record = MakeRecord(request, *pod, *inode);
-  if (!record.ok()) co_return Failure(cni::ErrorCode::kBadEnvironment, std::string(record.status().message()));
+  if (!record.ok())
+    co_return Failure(cni::ErrorCode::kBadEnvironment, std::string(record.status().message()));
   const auto inside = co_await parts_.capture.LookInside(netns.get());
   if (!inside.ok()) co_return Failure(cni::ErrorCode::kIo, std::string(inside.status().message()));
   const absl::Status addresses = CheckAddresses(request.ips, inside->addresses);
-  if (!addresses.ok()) co_return Failure(cni::ErrorCode::kVerificationFailed, std::string(addresses.message()));
+  if (!addresses.ok())
+    co_return Failure(cni::ErrorCode::kVerificationFailed, std::string(addresses.message()));
   record->netns_cookie = inside->cookie;
   record->addresses = inside->addresses;
   auto live = co_await parts_.capture.Capture(*record, std::move(netns), pod);
@@ -148,7 +166,8 @@ Task<cni::Reply> PodRegistry::CaptureFor(const cni::Request& request, UniqueFd n
     co_await parts_.capture.Release(*std::move(live));
     co_return Failure(cni::ErrorCode::kIo, std::string(saved.message()));
   }
-  LOG_INFO("pod.captured", KV("pod", NameOf(*record)), KV("uid", record->uid), KV("netns", record->netns_path));
+  LOG_INFO("pod.captured", KV("pod", NameOf(*record)), KV("uid", record->uid),
+           KV("netns", record->netns_path));
   pods_[record->uid] = Entry{*std::move(live), ""};
   ++stats_.captured_total;
   Changed();
@@ -159,14 +178,17 @@ Task<cni::Reply> PodRegistry::Check(const cni::Request& request) {
   const Entry* entry = Find(request.pod.uid);
   if (entry == nullptr) {
     const NodePodRef pod = parts_.node_pods.Find(PodUid(request.pod.uid));
-    if (request.pod.uid.empty() || (pod != nullptr && (!pod->enrolled || pod->host_network))) co_return Success();
+    if (request.pod.uid.empty() || (pod != nullptr && (!pod->enrolled || pod->host_network)))
+      co_return Success();
     co_return Failure(cni::ErrorCode::kVerificationFailed, "the pod is not captured");
   }
   if (entry->pod->record.container_id != request.container_id) {
-    co_return Failure(cni::ErrorCode::kUnknownContainer, "the pod was captured with another container");
+    co_return Failure(cni::ErrorCode::kUnknownContainer,
+                      "the pod was captured with another container");
   }
   const absl::Status verified = co_await parts_.capture.Verify(*entry->pod);
-  if (!verified.ok()) co_return Failure(cni::ErrorCode::kVerificationFailed, std::string(verified.message()));
+  if (!verified.ok())
+    co_return Failure(cni::ErrorCode::kVerificationFailed, std::string(verified.message()));
   co_return Success();
 }
 
@@ -185,14 +207,17 @@ Task<cni::Reply> PodRegistry::Delete(const cni::Request& request) {
 
 Task<cni::Reply> PodRegistry::CollectGarbage(const cni::Request& request) {
   const auto valid = [&request](const CaptureRecord& record) {
-    return std::any_of(request.attachments.begin(), request.attachments.end(), [&](const cni::Attachment& attachment) {
-      return attachment.container_id == record.container_id && attachment.ifname == record.ifname;
-    });
+    return std::any_of(request.attachments.begin(), request.attachments.end(),
+                       [&](const cni::Attachment& attachment) {
+                         return attachment.container_id == record.container_id &&
+                                attachment.ifname == record.ifname;
+                       });
   };
   std::vector<std::string> stale;
   for (const auto& [uid, entry] : pods_) {
     const CaptureRecord& record = entry.pod->record;
-    if (record.network == request.network && !valid(record) && !busy_.contains(uid)) stale.push_back(uid);
+    if (record.network == request.network && !valid(record) && !busy_.contains(uid))
+      stale.push_back(uid);
   }
   for (std::string& uid : stale) {
     const Busy busy(*this, uid);
@@ -232,10 +257,12 @@ Task<void> PodRegistry::Adopt(CaptureRecord record) {
     if (!removed.ok()) LOG_WARN("pod.record.remove", KV("uid", uid), KV("error", removed));
     co_return;
   }
-  auto live = co_await parts_.capture.Capture(record, *std::move(netns), parts_.node_pods.Find(PodUid(uid)));
+  auto live = co_await parts_.capture.Capture(record, *std::move(netns),
+                                              parts_.node_pods.Find(PodUid(uid)));
   if (!live.ok()) {
     ++stats_.gaps;
-    LOG_ERROR("pod.adopt.failed", KV("pod", NameOf(record)), KV("uid", uid), KV("error", live.status()));
+    LOG_ERROR("pod.adopt.failed", KV("pod", NameOf(record)), KV("uid", uid),
+              KV("error", live.status()));
     co_return;
   }
   LOG_INFO("pod.adopted", KV("pod", NameOf(record)), KV("uid", uid));
@@ -246,7 +273,8 @@ Task<void> PodRegistry::Adopt(CaptureRecord record) {
 Task<void> PodRegistry::AdoptAll() {
   std::vector<std::string> unreadable;
   std::vector<CaptureRecord> records = parts_.records.Load(unreadable);
-  for (const std::string& sentence : unreadable) LOG_ERROR("pod.record.unreadable", KV("error", sentence));
+  for (const std::string& sentence : unreadable)
+    LOG_ERROR("pod.record.unreadable", KV("error", sentence));
   for (CaptureRecord& record : records) co_await Adopt(std::move(record));
 }
 
@@ -273,17 +301,18 @@ Task<void> PodRegistry::Reconcile() {
   std::vector<std::string> uids;
   for (const auto& [uid, entry] : pods_) uids.push_back(uid);
   for (std::string& uid : uids) co_await ReconcilePod(std::move(uid));
-  stats_.gaps = static_cast<uint64_t>(
-      std::count_if(pods_.begin(), pods_.end(), [](const auto& item) { return !item.second.problem.empty(); }));
+  stats_.gaps = static_cast<uint64_t>(std::count_if(
+      pods_.begin(), pods_.end(), [](const auto& item) { return !item.second.problem.empty(); }));
 }
 
 void PodRegistry::StateChanged(absl::FunctionRef<bool(const CaptureRecord&)> plaintext_denied) {
   for (auto& [uid, entry] : pods_) {
     const NodePodRef settings = parts_.node_pods.Find(PodUid(uid));
     if (settings == nullptr || busy_.contains(uid)) continue;
-    const absl::Status updated =
-        parts_.capture.Update(*entry.pod, settings->interception, plaintext_denied(entry.pod->record));
-    if (!updated.ok()) LOG_WARN("pod.settings.failed", KV("pod", NameOf(entry.pod->record)), KV("error", updated));
+    const absl::Status updated = parts_.capture.Update(*entry.pod, settings->interception,
+                                                       plaintext_denied(entry.pod->record));
+    if (!updated.ok())
+      LOG_WARN("pod.settings.failed", KV("pod", NameOf(entry.pod->record)), KV("error", updated));
   }
 }
 
@@ -296,9 +325,11 @@ Task<void> PodRegistry::Abandon(PodObserver& proxy) {
 
 std::vector<PodStatus> PodRegistry::List() const {
   std::vector<PodStatus> list;
-  for (const auto& [uid, entry] : pods_) list.push_back({entry.pod->record, entry.problem.empty(), entry.problem});
-  std::sort(list.begin(), list.end(),
-            [](const PodStatus& a, const PodStatus& b) { return NameOf(a.record) < NameOf(b.record); });
+  for (const auto& [uid, entry] : pods_)
+    list.push_back({entry.pod->record, entry.problem.empty(), entry.problem});
+  std::sort(list.begin(), list.end(), [](const PodStatus& a, const PodStatus& b) {
+    return NameOf(a.record) < NameOf(b.record);
+  });
   return list;
 }
 

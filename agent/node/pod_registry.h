@@ -73,7 +73,8 @@ class PodRegistry final : public CniHandler {
   Task<cni::Reply> Check(const cni::Request& request);
   Task<cni::Reply> Delete(const cni::Request& request);
   Task<cni::Reply> CollectGarbage(const cni::Request& request);
-  absl::StatusOr<CaptureRecord> MakeRecord(const cni::Request& request, const NodePod& pod, const NetnsInode& netns) const;
+  absl::StatusOr<CaptureRecord> MakeRecord(const cni::Request& request, const NodePod& pod,
+                                           const NetnsInode& netns) const;
   Task<void> Adopt(CaptureRecord record);
   Task<void> Release(std::string uid, std::string_view why);
   Task<void> ReconcilePod(std::string uid);

@@ -20,8 +20,10 @@ namespace {
 // The kernel caps it at net.core.somaxconn.
 constexpr int kListenBacklog = 4096;
 
-constexpr netlink::MarkedLocalDelivery kApplicationDelivery = {
-    .mark = kProxyMark, .mask = kProxyMarkMask, .table = kDeliveryTable, .priority = kDeliveryPriority};
+constexpr netlink::MarkedLocalDelivery kApplicationDelivery = {.mark = kProxyMark,
+                                                               .mask = kProxyMarkMask,
+                                                               .table = kDeliveryTable,
+                                                               .priority = kDeliveryPriority};
 
 // tcp_fwmark_accept: an accepted socket inherits the SYN's mark, so answers to a preserved source address find their way.
 // tcp_tw_reuse: all captured connects of a pod share one destination, so ports in TIME_WAIT must be usable again.
@@ -49,8 +51,10 @@ absl::StatusOr<std::string> ReadSysctl(const std::string& name) {
 
 absl::Status WriteSysctl(const std::string& name, const std::string& value) {
   const UniqueFd fd(::open(SysctlPath(name).c_str(), O_WRONLY | O_CLOEXEC));
-  if (!fd.valid() || ::write(fd.get(), value.data(), value.size()) != static_cast<ssize_t>(value.size())) {
-    return ErrnoStatus(absl::StrCat("write sysctl ", name, "; /proc/sys must be writable").c_str(), errno);
+  if (!fd.valid() ||
+      ::write(fd.get(), value.data(), value.size()) != static_cast<ssize_t>(value.size())) {
+    return ErrnoStatus(absl::StrCat("write sysctl ", name, "; /proc/sys must be writable").c_str(),
+                       errno);
   }
   return absl::OkStatus();
 }
@@ -65,7 +69,8 @@ absl::StatusOr<UniqueFd> MakeListeningSocket(uint16_t port) {
   if (!fd.valid()) return ErrnoStatus("socket", errno);
   TRY_STATUS(SetOption(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR"));
   if (family == AF_INET6) TRY_STATUS(SetOption(fd.get(), SOL_IPV6, IPV6_V6ONLY, 0, "IPV6_V6ONLY"));
-  const io::SocketAddress any{family == AF_INET ? io::IpAddress::V4(0, 0, 0, 0) : io::IpAddress(), port};
+  const io::SocketAddress any{family == AF_INET ? io::IpAddress::V4(0, 0, 0, 0) : io::IpAddress(),
+                              port};
   sockaddr_storage address;
   const socklen_t size = any.ToKernel(family, address);
   if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0) {
@@ -110,12 +115,14 @@ absl::Status RestoreSysctls(const Sysctls& before) {
 
 absl::Status AddApplicationDelivery() {
   TRY_STATUS(netlink::AddMarkedLocalDelivery(kApplicationDelivery, AF_INET));
-  return HasIpv6() ? netlink::AddMarkedLocalDelivery(kApplicationDelivery, AF_INET6) : absl::OkStatus();
+  return HasIpv6() ? netlink::AddMarkedLocalDelivery(kApplicationDelivery, AF_INET6)
+                   : absl::OkStatus();
 }
 
 absl::Status RemoveApplicationDelivery() {
   TRY_STATUS(netlink::RemoveMarkedLocalDelivery(kApplicationDelivery, AF_INET));
-  return HasIpv6() ? netlink::RemoveMarkedLocalDelivery(kApplicationDelivery, AF_INET6) : absl::OkStatus();
+  return HasIpv6() ? netlink::RemoveMarkedLocalDelivery(kApplicationDelivery, AF_INET6)
+                   : absl::OkStatus();
 }
 
 }  // namespace heddle::agent

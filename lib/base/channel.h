@@ -13,7 +13,8 @@ namespace heddle {
 template <typename T>
 class Channel {
  public:
-  Channel(Executor& executor, size_t capacity) : capacity_(capacity), not_full_(executor), not_empty_(executor) {}
+  Channel(Executor& executor, size_t capacity)
+      : capacity_(capacity), not_full_(executor), not_empty_(executor) {}
 
   // False when the channel is full or closed; the value is then untouched.
   bool TrySend(T&& value) {

@@ -24,7 +24,9 @@ class MonotonicTime {
     const int64_t ns = absl::ToInt64Nanoseconds(duration);
     return MonotonicTime(ns > INT64_MAX - time.ns_ ? INT64_MAX : time.ns_ + ns);
   }
-  friend absl::Duration operator-(MonotonicTime a, MonotonicTime b) { return absl::Nanoseconds(a.ns_ - b.ns_); }
+  friend absl::Duration operator-(MonotonicTime a, MonotonicTime b) {
+    return absl::Nanoseconds(a.ns_ - b.ns_);
+  }
 
  private:
   constexpr explicit MonotonicTime(int64_t ns) : ns_(ns) {}

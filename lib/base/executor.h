@@ -68,7 +68,9 @@ class Executor {
   size_t RunReady();
   bool idle() const { return ready_.empty(); }
   // When the next timer is due; Infinite() without one.
-  MonotonicTime NextTimer() const { return heap_.empty() ? MonotonicTime::Infinite() : heap_.front()->when_; }
+  MonotonicTime NextTimer() const {
+    return heap_.empty() ? MonotonicTime::Infinite() : heap_.front()->when_;
+  }
 
  private:
   friend class Timer;
@@ -122,7 +124,9 @@ class SleepAwaiter final : private Timer, private StopCallback {
   bool elapsed_ = false;
 };
 
-inline auto Executor::Sleep(absl::Duration duration, StopToken stop) { return SleepAwaiter(*this, duration, stop); }
+inline auto Executor::Sleep(absl::Duration duration, StopToken stop) {
+  return SleepAwaiter(*this, duration, stop);
+}
 
 class YieldAwaiter {
  public:

@@ -10,7 +10,8 @@
 namespace heddle {
 namespace {
 
-Task<void> SleepThenNote(Executor& executor, absl::Duration duration, StopToken stop, int id, std::vector<int>* order) {
+Task<void> SleepThenNote(Executor& executor, absl::Duration duration, StopToken stop, int id,
+                         std::vector<int>* order) {
   const bool elapsed = co_await executor.Sleep(duration, stop);
   order->push_back(elapsed ? id : -id);
 }
@@ -20,7 +21,8 @@ TEST(Executor, FiresTimersInOrderOfTime) {
   Executor executor(clock);
   Scope scope(executor);
   std::vector<int> order;
-  for (int id : {5, 1, 4, 2, 3}) scope.Spawn(SleepThenNote(executor, absl::Seconds(id), {}, id, &order));
+  for (int id : {5, 1, 4, 2, 3})
+    scope.Spawn(SleepThenNote(executor, absl::Seconds(id), {}, id, &order));
   while (scope.live() > 0) {
     clock.Advance(absl::Seconds(1));
     executor.RunReady();

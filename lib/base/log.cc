@@ -41,7 +41,8 @@ bool NeedsQuotes(std::string_view value) {
 
 // JSON's escapes are what a reader of key=value lines expects, too.
 std::string Quoted(std::string_view value) {
-  return nlohmann::json(std::string(value)).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return nlohmann::json(std::string(value))
+      .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 std::string TextLine(Level level, std::string_view event, std::initializer_list<Field> fields) {
@@ -88,7 +89,8 @@ void SetLevel(Level level) { threshold = level; }
 uint64_t DroppedLines() { return dropped_total + (pool ? pool->overrun_counter() : 0); }
 
 void Write(Level level, std::string_view event, std::initializer_list<Field> fields) {
-  WriteLine(line_format == Format::kJson ? JsonLine(level, event, fields) : TextLine(level, event, fields));
+  WriteLine(line_format == Format::kJson ? JsonLine(level, event, fields)
+                                         : TextLine(level, event, fields));
 }
 
 void WriteLine(std::string line) {

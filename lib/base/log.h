@@ -61,8 +61,8 @@ Field MakeField(std::string_view key, const T& value) {
 
 }  // namespace heddle::log
 
-#define HEDDLE_LOG(level, event, ...)                                                   \
-  do {                                                                                  \
+#define HEDDLE_LOG(level, event, ...)                                                     \
+  do {                                                                                    \
     if (::heddle::log::Enabled(level)) ::heddle::log::Write(level, event, {__VA_ARGS__}); \
   } while (false)
 

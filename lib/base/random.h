@@ -24,7 +24,8 @@ class Random {
 // Seeded from the kernel once.
 class SystemRandom final : public Random {
  public:
-  SystemRandom() : engine_((static_cast<uint64_t>(std::random_device{}()) << 32) ^ std::random_device{}()) {}
+  SystemRandom()
+      : engine_((static_cast<uint64_t>(std::random_device{}()) << 32) ^ std::random_device{}()) {}
   uint64_t Next() override { return engine_(); }
 
  private:

@@ -23,15 +23,18 @@ using Unexpected = std::unexpected<E>;
 #define TRY(lhs, ...) HEDDLE_TRY_(HEDDLE_CONCAT(try_result_, __LINE__), return, lhs, __VA_ARGS__)
 
 // CO_TRY(auto value, co_await Read(...)): the same inside a coroutine.
-#define CO_TRY(lhs, ...) HEDDLE_TRY_(HEDDLE_CONCAT(try_result_, __LINE__), co_return, lhs, __VA_ARGS__)
+#define CO_TRY(lhs, ...) \
+  HEDDLE_TRY_(HEDDLE_CONCAT(try_result_, __LINE__), co_return, lhs, __VA_ARGS__)
 
-#define HEDDLE_TRY_(result, leave, lhs, ...)                            \
-  auto result = __VA_ARGS__;                                            \
-  if (!result) leave ::std::unexpected(::std::move(result).error());    \
+#define HEDDLE_TRY_(result, leave, lhs, ...)                         \
+  auto result = __VA_ARGS__;                                         \
+  if (!result) leave ::std::unexpected(::std::move(result).error()); \
   lhs = *::std::move(result)
 
 // The same for operations without a value: TRY_VOID(Check(...)), CO_TRY_VOID(co_await Write(...)).
-#define TRY_VOID(...)                                                   \
-  if (auto try_result = __VA_ARGS__; !try_result) return ::std::unexpected(::std::move(try_result).error())
-#define CO_TRY_VOID(...)                                                \
-  if (auto try_result = __VA_ARGS__; !try_result) co_return ::std::unexpected(::std::move(try_result).error())
+#define TRY_VOID(...)                             \
+  if (auto try_result = __VA_ARGS__; !try_result) \
+  return ::std::unexpected(::std::move(try_result).error())
+#define CO_TRY_VOID(...)                          \
+  if (auto try_result = __VA_ARGS__; !try_result) \
+  co_return ::std::unexpected(::std::move(try_result).error())

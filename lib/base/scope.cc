@@ -14,7 +14,9 @@ struct Scope::Runner {
     std::suspend_never initial_suspend() noexcept { return {}; }
     std::suspend_never final_suspend() noexcept { return {}; }
     void return_void() {}
-    [[noreturn]] void unhandled_exception() noexcept { internal::CheckFailed("no exception leaves a coroutine"); }
+    [[noreturn]] void unhandled_exception() noexcept {
+      internal::CheckFailed("no exception leaves a coroutine");
+    }
   };
 };
 

@@ -14,7 +14,8 @@ namespace heddle {
 class Scope {
  public:
   // A stop of `parent` is a stop of the scope.
-  explicit Scope(Executor& executor, StopToken parent = {}) : executor_(executor), stop_(parent), ended_(executor) {}
+  explicit Scope(Executor& executor, StopToken parent = {})
+      : executor_(executor), stop_(parent), ended_(executor) {}
   ~Scope() { CHECK(live_ == 0); }
   Scope(const Scope&) = delete;
   Scope& operator=(const Scope&) = delete;

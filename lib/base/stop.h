@@ -59,6 +59,8 @@ class StopSource final : private StopCallback {
 };
 
 inline bool StopToken::requested() const { return source_ != nullptr && source_->requested(); }
-inline StopReason StopToken::reason() const { return source_ == nullptr ? StopReason::kNone : source_->reason(); }
+inline StopReason StopToken::reason() const {
+  return source_ == nullptr ? StopReason::kNone : source_->reason();
+}
 
 }  // namespace heddle

@@ -33,7 +33,9 @@ class PromiseBase {
   std::suspend_always initial_suspend() noexcept { return {}; }
   FinalAwaiter final_suspend() noexcept { return {}; }
   // We throw nothing; what a library throws is caught in the file that calls it.
-  [[noreturn]] void unhandled_exception() noexcept { CheckFailed("no exception leaves a coroutine"); }
+  [[noreturn]] void unhandled_exception() noexcept {
+    CheckFailed("no exception leaves a coroutine");
+  }
 
   void set_continuation(std::coroutine_handle<> waiter) { continuation_ = waiter; }
 
@@ -81,7 +83,8 @@ class [[nodiscard]] Task {
   using promise_type = internal::Promise<T>;
 
   Task(Task&& other) noexcept
-      : handle_(std::exchange(other.handle_, nullptr)), started_(std::exchange(other.started_, false)) {}
+      : handle_(std::exchange(other.handle_, nullptr)),
+        started_(std::exchange(other.started_, false)) {}
   Task& operator=(Task&& other) noexcept {
     if (this != &other) {
       Reset();
@@ -114,7 +117,8 @@ class [[nodiscard]] Task {
   explicit Task(std::coroutine_handle<promise_type> handle) : handle_(handle) {}
 
   void Reset() {
-    if (!handle_) return;  // Not "== nullptr": libstdc++ 12 then tries to compare with an expected<T> and fails to compile.
+    if (!handle_)
+      return;  // Not "== nullptr": libstdc++ 12 then tries to compare with an expected<T> and fails to compile.
     CHECK(!started_ || handle_.done());
     std::exchange(handle_, nullptr).destroy();
     started_ = false;

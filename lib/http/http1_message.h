@@ -13,7 +13,8 @@
 // of applications never comes here.
 namespace heddle::http {
 
-inline constexpr size_t kHttp1HeadBytesMax = 16 * 1024;  // Request line or status line with all header fields.
+inline constexpr size_t kHttp1HeadBytesMax =
+    16 * 1024;  // Request line or status line with all header fields.
 
 struct Http1Request {
   std::string method;

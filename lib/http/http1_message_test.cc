@@ -6,7 +6,8 @@ namespace heddle::http {
 namespace {
 
 TEST(Http1Request, ParsesPathAndQuery) {
-  const auto request = ParseHttp1RequestHead("GET /debug/pods?name=a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n");
+  const auto request = ParseHttp1RequestHead(
+      "GET /debug/pods?name=a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n");
   ASSERT_TRUE(request) << request.error().reason;
   EXPECT_EQ(request->method, "GET");
   EXPECT_EQ(request->path, "/debug/pods");

@@ -33,7 +33,7 @@ class Http1Server {
   Task<void> Run(std::unique_ptr<io::UnixListener> listener, StopToken stop);
 
  private:
-  Task<void> Serve(std::unique_ptr<io::Connection> connection);
+  Task<void> Serve(std::unique_ptr<io::Connection> connection, StopToken stop);
   Task<void> Answer(io::Connection& connection, StopToken stop);
   void Accept(std::unique_ptr<io::Connection> connection, Scope& scope);
 
@@ -44,6 +44,7 @@ class Http1Server {
 };
 
 // One request over a connected stream, which is of no more use afterwards.
-Task<Result<Http1Response, Http1Error>> Http1Call(io::Stream& stream, Http1Request request, StopToken stop);
+Task<Result<Http1Response, Http1Error>> Http1Call(io::Stream& stream, Http1Request request,
+                                                  StopToken stop);
 
 }  // namespace heddle::http

@@ -17,7 +17,8 @@
 namespace heddle::netlink {
 namespace {
 
-constexpr MarkedLocalDelivery kDelivery = {.mark = 0x539, .mask = 0xfff, .table = 100, .priority = 32764};
+constexpr MarkedLocalDelivery kDelivery = {
+    .mark = 0x539, .mask = 0xfff, .table = 100, .priority = 32764};
 
 bool BringLoopbackUp() {
   const UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
@@ -38,8 +39,9 @@ bool InFreshNetns(const std::function<void()>& body) {
   return entered;
 }
 
-#define IN_FRESH_NETNS(...) \
-  if (!InFreshNetns(__VA_ARGS__)) GTEST_SKIP() << "needs the right to create network namespaces (root)"
+#define IN_FRESH_NETNS(...)       \
+  if (!InFreshNetns(__VA_ARGS__)) \
+  GTEST_SKIP() << "needs the right to create network namespaces (root)"
 
 UniqueFd Listen(uint16_t* port) {
   UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -68,7 +70,10 @@ TEST(MarkedLocalDelivery, CanBeAddedTwiceAndRemovedTwiceInBothFamilies) {
 TEST(MarkedLocalDelivery, DeliversOnlyMarkedPackets) {
   IN_FRESH_NETNS([] {
     ASSERT_TRUE(AddMarkedLocalDelivery(kDelivery, AF_INET).ok());
-    sockaddr_in foreign{.sin_family = AF_INET, .sin_port = htons(9), .sin_addr = {inet_addr("198.51.100.7")}, .sin_zero = {}};
+    sockaddr_in foreign{.sin_family = AF_INET,
+                        .sin_port = htons(9),
+                        .sin_addr = {inet_addr("198.51.100.7")},
+                        .sin_zero = {}};
     // Connecting a datagram socket is a route look-up and nothing more.
     const auto reaches = [&](int mark) {
       const UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
@@ -97,7 +102,10 @@ TEST(TcpDiag, TellsALiveTupleFromAListener) {
     uint16_t port = 0;
     const UniqueFd listener = Listen(&port);
     const UniqueFd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in to{.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
+    sockaddr_in to{.sin_family = AF_INET,
+                   .sin_port = htons(port),
+                   .sin_addr = {htonl(INADDR_LOOPBACK)},
+                   .sin_zero = {}};
     ASSERT_EQ(::connect(client.get(), reinterpret_cast<sockaddr*>(&to), sizeof(to)), 0);
     sockaddr_storage own{};
     socklen_t size = sizeof(own);

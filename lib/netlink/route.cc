@@ -27,10 +27,11 @@ nlmsghdr* StartMessage(MessageBuffer& buffer, uint16_t type, uint16_t flags) {
   return message;
 }
 
-nlmsghdr* RuleMessage(MessageBuffer& buffer, uint16_t type, uint16_t flags, const MarkedLocalDelivery& delivery,
-                      int family) {
+nlmsghdr* RuleMessage(MessageBuffer& buffer, uint16_t type, uint16_t flags,
+                      const MarkedLocalDelivery& delivery, int family) {
   nlmsghdr* message = StartMessage(buffer, type, flags);
-  auto* header = static_cast<fib_rule_hdr*>(mnl_nlmsg_put_extra_header(message, sizeof(fib_rule_hdr)));
+  auto* header =
+      static_cast<fib_rule_hdr*>(mnl_nlmsg_put_extra_header(message, sizeof(fib_rule_hdr)));
   header->family = static_cast<uint8_t>(family);
   header->action = FR_ACT_TO_TBL;
   mnl_attr_put_u32(message, FRA_PRIORITY, delivery.priority);
@@ -40,8 +41,8 @@ nlmsghdr* RuleMessage(MessageBuffer& buffer, uint16_t type, uint16_t flags, cons
   return message;
 }
 
-nlmsghdr* RouteMessage(MessageBuffer& buffer, uint16_t type, uint16_t flags, const MarkedLocalDelivery& delivery,
-                       int family) {
+nlmsghdr* RouteMessage(MessageBuffer& buffer, uint16_t type, uint16_t flags,
+                       const MarkedLocalDelivery& delivery, int family) {
   nlmsghdr* message = StartMessage(buffer, type, flags);
   auto* header = static_cast<rtmsg*>(mnl_nlmsg_put_extra_header(message, sizeof(rtmsg)));
   header->rtm_family = static_cast<uint8_t>(family);
@@ -54,12 +55,12 @@ nlmsghdr* RouteMessage(MessageBuffer& buffer, uint16_t type, uint16_t flags, con
   return message;
 }
 
-
 void CollectAddress(const nlmsghdr* message, std::vector<io::IpAddress>& out) {
   const auto* header = static_cast<const ifaddrmsg*>(mnl_nlmsg_get_payload(message));
   if (header->ifa_scope != RT_SCOPE_UNIVERSE && header->ifa_scope != RT_SCOPE_SITE) return;
   const nlattr* chosen = nullptr;
-  auto* attribute = static_cast<const nlattr*>(mnl_nlmsg_get_payload_offset(message, sizeof(ifaddrmsg)));
+  auto* attribute =
+      static_cast<const nlattr*>(mnl_nlmsg_get_payload_offset(message, sizeof(ifaddrmsg)));
   for (const auto* end = static_cast<const char*>(mnl_nlmsg_get_payload_tail(message));
        mnl_attr_ok(attribute, static_cast<int>(end - reinterpret_cast<const char*>(attribute)));
        attribute = mnl_attr_next(attribute)) {
@@ -78,12 +79,14 @@ void CollectAddress(const nlmsghdr* message, std::vector<io::IpAddress>& out) {
 absl::Status AddMarkedLocalDelivery(const MarkedLocalDelivery& delivery, int family) {
   TRY_ASSIGN(auto socket, Socket::Open(NETLINK_ROUTE));
   MessageBuffer buffer{};
-  absl::Status status =
-      socket->Request(RouteMessage(buffer, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, delivery, family), Ignore);
+  absl::Status status = socket->Request(
+      RouteMessage(buffer, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, delivery, family), Ignore);
   if (!status.ok()) return Annotate(status, "add local route to table ", delivery.table);
   buffer = {};
-  status = socket->Request(RuleMessage(buffer, RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, delivery, family), Ignore);
-  if (!status.ok() && socket->last_errno() != EEXIST) return Annotate(status, "add rule for mark ", delivery.mark);
+  status = socket->Request(
+      RuleMessage(buffer, RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, delivery, family), Ignore);
+  if (!status.ok() && socket->last_errno() != EEXIST)
+    return Annotate(status, "add rule for mark ", delivery.mark);
   return absl::OkStatus();
 }
 
@@ -91,7 +94,8 @@ absl::Status RemoveMarkedLocalDelivery(const MarkedLocalDelivery& delivery, int 
   TRY_ASSIGN(auto socket, Socket::Open(NETLINK_ROUTE));
   const auto gone = [&] { return socket->last_errno() == ENOENT || socket->last_errno() == ESRCH; };
   MessageBuffer buffer{};
-  absl::Status status = socket->Request(RuleMessage(buffer, RTM_DELRULE, 0, delivery, family), Ignore);
+  absl::Status status =
+      socket->Request(RuleMessage(buffer, RTM_DELRULE, 0, delivery, family), Ignore);
   if (!status.ok() && !gone()) return Annotate(status, "remove rule for mark ", delivery.mark);
   buffer = {};
   status = socket->Request(RouteMessage(buffer, RTM_DELROUTE, 0, delivery, family), Ignore);
@@ -105,9 +109,11 @@ absl::StatusOr<std::vector<io::IpAddress>> ListAddresses() {
   nlmsghdr* message = mnl_nlmsg_put_header(buffer.data());
   message->nlmsg_type = RTM_GETADDR;
   message->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-  static_cast<ifaddrmsg*>(mnl_nlmsg_put_extra_header(message, sizeof(ifaddrmsg)))->ifa_family = AF_UNSPEC;
+  static_cast<ifaddrmsg*>(mnl_nlmsg_put_extra_header(message, sizeof(ifaddrmsg)))->ifa_family =
+      AF_UNSPEC;
   std::vector<io::IpAddress> addresses;
-  TRY_STATUS(socket->Request(message, [&](const nlmsghdr* answer) { CollectAddress(answer, addresses); }));
+  TRY_STATUS(
+      socket->Request(message, [&](const nlmsghdr* answer) { CollectAddress(answer, addresses); }));
   return addresses;
 }
 

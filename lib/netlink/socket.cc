@@ -41,8 +41,10 @@ absl::StatusOr<std::unique_ptr<Socket>> Socket::Open(int protocol) {
   mnl_socket*& socket = opened->buffers_->socket;
   socket = mnl_socket_open2(protocol, SOCK_CLOEXEC);
   if (socket == nullptr) return opened->Fail("netlink socket", errno);
-  if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0) return opened->Fail("netlink bind", errno);
-  ::setsockopt(mnl_socket_get_fd(socket), SOL_SOCKET, SO_RCVTIMEO, &kAnswerTimeout, sizeof(kAnswerTimeout));
+  if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0)
+    return opened->Fail("netlink bind", errno);
+  ::setsockopt(mnl_socket_get_fd(socket), SOL_SOCKET, SO_RCVTIMEO, &kAnswerTimeout,
+               sizeof(kAnswerTimeout));
   return opened;
 }
 
@@ -50,7 +52,8 @@ absl::Status Socket::Request(nlmsghdr* message, absl::FunctionRef<void(const nlm
   mnl_socket* socket = buffers_->socket;
   last_errno_ = 0;
   message->nlmsg_seq = ++buffers_->sequence;
-  if (mnl_socket_sendto(socket, message, message->nlmsg_len) < 0) return Fail("netlink send", errno);
+  if (mnl_socket_sendto(socket, message, message->nlmsg_len) < 0)
+    return Fail("netlink send", errno);
   const auto each = [](const nlmsghdr* answer, void* context) {
     (*static_cast<absl::FunctionRef<void(const nlmsghdr*)>*>(context))(answer);
     return MNL_CB_OK;
@@ -58,10 +61,11 @@ absl::Status Socket::Request(nlmsghdr* message, absl::FunctionRef<void(const nlm
   // A dump ends with NLMSG_DONE, a change with its acknowledgement, a single look-up with its one answer.
   const bool single = (message->nlmsg_flags & (NLM_F_DUMP | NLM_F_ACK)) == 0;
   while (true) {
-    const ssize_t got = mnl_socket_recvfrom(socket, buffers_->receive.data(), buffers_->receive.size());
+    const ssize_t got =
+        mnl_socket_recvfrom(socket, buffers_->receive.data(), buffers_->receive.size());
     if (got < 0) return Fail("netlink receive", errno);
-    const int state = mnl_cb_run(buffers_->receive.data(), static_cast<size_t>(got), buffers_->sequence,
-                                 mnl_socket_get_portid(socket), each, &visit);
+    const int state = mnl_cb_run(buffers_->receive.data(), static_cast<size_t>(got),
+                                 buffers_->sequence, mnl_socket_get_portid(socket), each, &visit);
     if (state < 0) return Fail("netlink", errno);
     if (state == MNL_CB_STOP || single) return absl::OkStatus();
   }

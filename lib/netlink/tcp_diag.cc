@@ -24,7 +24,8 @@ nlmsghdr* StartRequest(MessageBuffer& buffer, uint16_t flags, inet_diag_req_v2*&
   nlmsghdr* message = mnl_nlmsg_put_header(buffer.data());
   message->nlmsg_type = SOCK_DIAG_BY_FAMILY;
   message->nlmsg_flags = static_cast<uint16_t>(NLM_F_REQUEST | flags);
-  request = static_cast<inet_diag_req_v2*>(mnl_nlmsg_put_extra_header(message, sizeof(inet_diag_req_v2)));
+  request =
+      static_cast<inet_diag_req_v2*>(mnl_nlmsg_put_extra_header(message, sizeof(inet_diag_req_v2)));
   request->sdiag_protocol = IPPROTO_TCP;
   request->id.idiag_cookie[0] = request->id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
   return message;
@@ -50,7 +51,8 @@ absl::StatusOr<std::unique_ptr<TcpDiag>> TcpDiag::Open() {
   return std::unique_ptr<TcpDiag>(new TcpDiag(std::move(state)));
 }
 
-absl::StatusOr<bool> TcpDiag::Exists(const io::SocketAddress& local, const io::SocketAddress& remote) {
+absl::StatusOr<bool> TcpDiag::Exists(const io::SocketAddress& local,
+                                     const io::SocketAddress& remote) {
   MessageBuffer buffer{};
   inet_diag_req_v2* request;
   nlmsghdr* message = StartRequest(buffer, 0, request);
