@@ -14,8 +14,9 @@
 
 namespace heddle::agent {
 
-// What must be known about a captured pod to serve it again after the agent restarted, and to let it go: one JSON file per pod in
-// the run directory, which is on tmpfs and so ends with the kernel state that it describes.
+// What must be known about a captured pod to serve it again after the agent restarted, and to let
+// it go: one JSON file per pod in the run directory, which is on tmpfs and so ends with the kernel
+// state that it describes.
 struct CaptureRecord {
   std::string uid;
   std::string namespace_name;

@@ -15,8 +15,8 @@ namespace heddle::agent {
 class CniHandler {
  public:
   virtual ~CniHandler() = default;
-  // `netns` is the descriptor that came with the request, for ADD and CHECK; not checked yet to be a netns. The stop token has the
-  // deadline by which the plugin wants its answer.
+  // `netns` is the descriptor that came with the request, for ADD and CHECK; not checked yet to be
+  // a netns. The stop token has the deadline by which the plugin wants its answer.
   virtual Task<cni::Reply> Handle(cni::Request request, UniqueFd netns, StopToken stop) = 0;
 };
 
@@ -25,8 +25,9 @@ struct CniServerStats {
   uint64_t refused_total = 0;  // Not from root, malformed, or above the limit of connections.
 };
 
-// The plugin's other end: a SEQPACKET Unix socket, one request and one reply per connection, peers are root only. A malformed
-// message ends its own connection with a reply that says why. Control loop only.
+// The plugin's other end: a SEQPACKET Unix socket, one request and one reply per connection, peers
+// are root only. A malformed message ends its own connection with a reply that says why. Control
+// loop only.
 class CniServer {
  public:
   CniServer(io::Loop& loop, CniHandler& handler) : loop_(loop), handler_(handler), scope_(loop) {}

@@ -9,12 +9,14 @@
 namespace heddle::agent {
 namespace {
 
-// One visit of the netns thread makes this many sockets: enough for a burst, little enough to hold for an idle pod.
+// One visit of the netns thread makes this many sockets: enough for a burst, little enough to hold
+// for an idle pod.
 constexpr size_t kStockBatch = 4;
-// How often another source port is tried for a connection to the application. With half of all ports in use, eight tries fail
-// once in 256 times.
+// How often another source port is tried for a connection to the application. With half of all
+// ports in use, eight tries fail once in 256 times.
 constexpr int kSourcePortTriesMax = 8;
-// The range of source ports towards the application; the kernel's default for its own choices (ip_local_port_range).
+// The range of source ports towards the application; the kernel's default for its own choices
+// (ip_local_port_range).
 constexpr uint64_t kSourcePortFirst = 32768;
 constexpr uint64_t kSourcePorts = 28232;
 
@@ -88,8 +90,9 @@ Task<io::Result<std::unique_ptr<io::Connection>>> KernelPodNetwork::DialOut(io::
   co_return co_await network_.Connect(loop, std::move(options), stop);
 }
 
-// A source address that is preserved brings the two ends' addresses of the captured connection back: the same ports would make
-// the kernel deliver our packets to that connection. So the tuple that our SYN would hit is looked for first.
+// A source address that is preserved brings the two ends' addresses of the captured connection
+// back: the same ports would make the kernel deliver our packets to that connection. So the tuple
+// that our SYN would hit is looked for first.
 Task<io::Result<bool>> KernelPodNetwork::IsAlive(io::Loop& loop, io::SocketAddress local,
                                                  io::SocketAddress remote) {
   Stock& stock = StockOf(loop);
@@ -115,7 +118,8 @@ Task<io::Result<bool>> KernelPodNetwork::IsAlive(io::Loop& loop, io::SocketAddre
 
 Task<io::Result<std::unique_ptr<io::Connection>>> KernelPodNetwork::DialApplication(
     io::Loop& loop, io::SocketAddress to, io::IpAddress client, StopToken stop) {
-  // A pod that reaches itself through its own service keeps the address that the kernel chooses, which is its own.
+  // A pod that reaches itself through its own service keeps the address that the kernel chooses,
+  // which is its own.
   if (client == to.ip) co_return co_await DialOut(loop, to, stop);
   for (int attempt = 0; attempt < kSourcePortTriesMax; ++attempt) {
     const auto port =

@@ -17,9 +17,10 @@ namespace heddle::agent {
 
 class OriginalDestinations;
 
-// A captured pod's network through the kernel: sockets made in its netns by the netns thread, connected on the workers' loops.
-// Each worker has its own stock of unconnected sockets, so nothing is shared on the way; the stock is filled in batches and
-// trimmed when idle. Every socket keeps the pod's netns alive: all go with this object.
+// A captured pod's network through the kernel: sockets made in its netns by the netns thread,
+// connected on the workers' loops. Each worker has its own stock of unconnected sockets, so nothing
+// is shared on the way; the stock is filled in batches and trimmed when idle. Every socket keeps
+// the pod's netns alive: all go with this object.
 class KernelPodNetwork final : public PodNetwork,
                                public std::enable_shared_from_this<KernelPodNetwork> {
  public:

@@ -15,14 +15,16 @@
 
 namespace heddle::agent {
 
-// Which network namespace a descriptor refers to. Inode numbers are reused, so a record also keeps the kernel's cookie, which is not.
+// Which network namespace a descriptor refers to. Inode numbers are reused, so a record also keeps
+// the kernel's cookie, which is not.
 struct NetnsInode {
   dev_t device = 0;
   ino_t inode = 0;
   auto operator<=>(const NetnsInode&) const = default;
 };
 
-// Checks that the descriptor is a network namespace (ioctl NS_GET_NSTYPE, ioctl_ns(2)), and names it.
+// Checks that the descriptor is a network namespace (ioctl NS_GET_NSTYPE, ioctl_ns(2)), and names
+// it.
 absl::StatusOr<NetnsInode> IdentifyNetns(int fd);
 absl::StatusOr<UniqueFd> OpenNetns(const std::string& path);
 // The calling thread's.
@@ -30,13 +32,15 @@ absl::StatusOr<NetnsInode> OwnNetns();
 // SO_NETNS_COOKIE of the calling thread's netns.
 absl::StatusOr<uint64_t> OwnNetnsCookie();
 
-// The one thread that enters other network namespaces (setns(2)). Loops never do: their rings and descriptors belong to the
-// agent's own netns. If the way back fails, the process aborts, because nothing made on this thread afterwards could be trusted.
+// The one thread that enters other network namespaces (setns(2)). Loops never do: their rings and
+// descriptors belong to the agent's own netns. If the way back fails, the process aborts, because
+// nothing made on this thread afterwards could be trusted.
 class NetnsThread {
  public:
   explicit NetnsThread(Clock& clock);
 
-  // Runs `work` inside the netns, resumes the caller on `home`. The descriptor stays the caller's and open until then.
+  // Runs `work` inside the netns, resumes the caller on `home`. The descriptor stays the caller's
+  // and open until then.
   Task<absl::Status> Run(io::Loop& home, int netns_fd, absl::AnyInvocable<absl::Status()> work);
 
  private:

@@ -22,7 +22,8 @@ class NodePods {
     return state_ == nullptr ? nullptr : state_->FindNodePod(uid);
   }
 
-  // The record of a pod, waited for: at CNI ADD it may be on its way. Null when `stop` fires before.
+  // The record of a pod, waited for: at CNI ADD it may be on its way. Null when `stop` fires
+  // before.
   Task<NodePodRef> WaitFor(PodUid uid, StopToken stop) {
     while (true) {
       if (NodePodRef pod = Find(uid)) co_return pod;

@@ -26,7 +26,8 @@ struct LivePod {
   PodRecord kernel;       // As it was written last.
 };
 
-// Takes a pod's traffic and gives it back: the steps, in the order that leaves no gap, each undone in reverse when a later one fails.
+// Takes a pod's traffic and gives it back: the steps, in the order that leaves no gap, each undone
+// in reverse when a later one fails.
 //
 //   capture   settings and marked delivery in the netns -> listeners in LISTEN -> record in hd_pods (from here on connects are
 //             redirected) -> sk_lookup link -> proxy serves the listeners -> all of it read back from the kernel
@@ -45,12 +46,14 @@ class PodCapture {
   };
   explicit PodCapture(const Parts& parts);
 
-  // `record` says who and where; cookie and addresses were found inside the netns. `netns` is kept open. `pod` has the settings; null
-  // when the agent restarts without them: the kernel's record, which outlived it, keeps its own.
+  // `record` says who and where; cookie and addresses were found inside the netns. `netns` is kept
+  // open. `pod` has the settings; null when the agent restarts without them: the kernel's record,
+  // which outlived it, keeps its own.
   Task<absl::StatusOr<std::unique_ptr<LivePod>>> Capture(CaptureRecord record, UniqueFd netns,
                                                          NodePodRef pod);
 
-  // Ends the capture. What is gone already is no error; what fails is logged and left to the reconciler.
+  // Ends the capture. What is gone already is no error; what fails is logged and left to the
+  // reconciler.
   Task<void> Release(std::unique_ptr<LivePod> pod);
 
   // Reads back from the kernel that the pod is captured; says what is missing.

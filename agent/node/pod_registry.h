@@ -29,8 +29,9 @@ struct PodStatus {
   std::string problem;    // What was missing then.
 };
 
-// Every pod that this agent captures: takes them at CNI ADD, adopts them again after a restart, compares what should be with what the
-// kernel says and repairs it, lets them go at DEL or when their netns is gone. One command per pod at a time. Control loop only.
+// Every pod that this agent captures: takes them at CNI ADD, adopts them again after a restart,
+// compares what should be with what the kernel says and repairs it, lets them go at DEL or when
+// their netns is gone. One command per pod at a time. Control loop only.
 class PodRegistry final : public CniHandler {
  public:
   struct Parts {
@@ -47,11 +48,13 @@ class PodRegistry final : public CniHandler {
   // CNI commands. ADD returns when the pod was read back as captured, or need not be.
   Task<cni::Reply> Handle(cni::Request request, UniqueFd netns, StopToken stop) override;
 
-  // Serves again the pods that were captured before this process started. Call before the CNI socket opens.
+  // Serves again the pods that were captured before this process started. Call before the CNI
+  // socket opens.
   Task<void> AdoptAll();
   // Compares and repairs, once; called every 10 s and on events.
   Task<void> Reconcile();
-  // Applies what a new state says about settings and plaintext; `plaintext_denied` asks the authorizer.
+  // Applies what a new state says about settings and plaintext; `plaintext_denied` asks the
+  // authorizer.
   void StateChanged(absl::FunctionRef<bool(const CaptureRecord&)> plaintext_denied);
   // The agent goes, the capture stays: forgets the pods without touching the kernel.
   Task<void> Abandon(PodObserver& proxy);

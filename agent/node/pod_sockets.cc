@@ -25,8 +25,9 @@ constexpr netlink::MarkedLocalDelivery kApplicationDelivery = {.mark = kProxyMar
                                                                .table = kDeliveryTable,
                                                                .priority = kDeliveryPriority};
 
-// tcp_fwmark_accept: an accepted socket inherits the SYN's mark, so answers to a preserved source address find their way.
-// tcp_tw_reuse: all captured connects of a pod share one destination, so ports in TIME_WAIT must be usable again.
+// tcp_fwmark_accept: an accepted socket inherits the SYN's mark, so answers to a preserved source
+// address find their way. tcp_tw_reuse: all captured connects of a pod share one destination, so
+// ports in TIME_WAIT must be usable again.
 constexpr std::array<std::pair<const char*, const char*>, 2> kPodSysctls = {
     {{"net/ipv4/tcp_fwmark_accept", "1"}, {"net/ipv4/tcp_tw_reuse", "1"}}};
 

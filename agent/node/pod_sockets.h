@@ -13,8 +13,9 @@
 
 namespace heddle::agent {
 
-// Carried by our connections to applications, and through net.ipv4.tcp_fwmark_accept by the applications' answers, which the
-// rule of kApplicationDelivery brings back to us although they are addressed to the client (ambient-wire.md section 4.4 has the same numbers).
+// Carried by our connections to applications, and through net.ipv4.tcp_fwmark_accept by the
+// applications' answers, which the rule of kApplicationDelivery brings back to us although they are
+// addressed to the client (ambient-wire.md section 4.4 has the same numbers).
 inline constexpr uint32_t kProxyMark = 0x539;
 inline constexpr uint32_t kProxyMarkMask = 0xfff;
 inline constexpr uint32_t kDeliveryTable = 100;
@@ -25,10 +26,11 @@ inline constexpr uint32_t kDeliveryPriority = 32764;
 // What an unconnected socket is for.
 enum class DialPurpose : uint8_t { kOut, kApplication };
 
-// A listening TCP socket on a port of ours, for both families where the netns has IPv6. Its backlog bounds the connections that wait
-// for accept.
+// A listening TCP socket on a port of ours, for both families where the netns has IPv6. Its backlog
+// bounds the connections that wait for accept.
 absl::StatusOr<UniqueFd> MakeListeningSocket(uint16_t port);
-// An unconnected TCP socket. With kApplication it may bind addresses that are not ours (IP_TRANSPARENT) and carries kProxyMark.
+// An unconnected TCP socket. With kApplication it may bind addresses that are not ours
+// (IP_TRANSPARENT) and carries kProxyMark.
 absl::StatusOr<UniqueFd> MakeDialSocket(int family, DialPurpose purpose);
 
 // Settings of a netns by name below /proc/sys, for instance "net/ipv4/tcp_tw_reuse".

@@ -9,8 +9,8 @@
 
 #include "lib/base/result.h"
 
-// HTTP/1.1 (RFC 9112) as far as an admin port needs it: one request and one answer per connection, bodies of known length. The traffic
-// of applications never comes here.
+// HTTP/1.1 (RFC 9112) as far as an admin port needs it: one request and one answer per connection,
+// bodies of known length. The traffic of applications never comes here.
 namespace heddle::http {
 
 inline constexpr size_t kHttp1HeadBytesMax =
@@ -39,7 +39,8 @@ struct Http1Error {
 // The length of the head (up to and with the empty line), once `bytes` holds all of it.
 std::optional<size_t> FindHttp1HeadEnd(std::string_view bytes);
 
-// Parses a complete head. Strict: no folded lines, no bare line feeds, no Transfer-Encoding, one Content-Length at most.
+// Parses a complete head. Strict: no folded lines, no bare line feeds, no Transfer-Encoding, one
+// Content-Length at most.
 Result<Http1Request, Http1Error> ParseHttp1RequestHead(std::string_view head);
 std::string SerializeHttp1Response(const Http1Response& response);
 

@@ -5,7 +5,8 @@
 namespace heddle::http {
 namespace {
 
-// An answer larger than this is refused by our own client: a dump of a very large mesh has some tens of MiB.
+// An answer larger than this is refused by our own client: a dump of a very large mesh has some
+// tens of MiB.
 constexpr size_t kAnswerBytesMax = 512u << 20;
 // What answers under way get when the server stops.
 constexpr absl::Duration kDrainGrace = absl::Seconds(1);

@@ -21,8 +21,8 @@ struct Http1ServerLimits {
   absl::Duration request_timeout = absl::Seconds(10);  // From accept to the end of the answer.
 };
 
-// A small HTTP/1.1 server for admin, metrics and readiness: one request per connection. On one loop; Run() ends when the stop
-// token fires and every connection has ended.
+// A small HTTP/1.1 server for admin, metrics and readiness: one request per connection. On one
+// loop; Run() ends when the stop token fires and every connection has ended.
 class Http1Server {
  public:
   Http1Server(io::Loop& loop, Http1Handler handler, const Http1ServerLimits& limits = {});

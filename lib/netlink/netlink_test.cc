@@ -28,7 +28,8 @@ bool BringLoopbackUp() {
   return ::ioctl(fd.get(), SIOCSIFFLAGS, &request) == 0;
 }
 
-// Runs `body` on a thread of its own in a fresh netns, which goes with the thread. False without the right to do so.
+// Runs `body` on a thread of its own in a fresh netns, which goes with the thread. False without
+// the right to do so.
 bool InFreshNetns(const std::function<void()>& body) {
   bool entered = false;
   std::thread thread([&] {

@@ -58,7 +58,8 @@ absl::Status Socket::Request(nlmsghdr* message, absl::FunctionRef<void(const nlm
     (*static_cast<absl::FunctionRef<void(const nlmsghdr*)>*>(context))(answer);
     return MNL_CB_OK;
   };
-  // A dump ends with NLMSG_DONE, a change with its acknowledgement, a single look-up with its one answer.
+  // A dump ends with NLMSG_DONE, a change with its acknowledgement, a single look-up with its one
+  // answer.
   const bool single = (message->nlmsg_flags & (NLM_F_DUMP | NLM_F_ACK)) == 0;
   while (true) {
     const ssize_t got =

@@ -66,7 +66,8 @@ absl::StatusOr<bool> TcpDiag::Exists(const io::SocketAddress& local,
   bool exact = false;
   const absl::Status status = state_->socket->Request(message, [&](const nlmsghdr* answer) {
     const auto* found = static_cast<const inet_diag_msg*>(mnl_nlmsg_get_payload(answer));
-    // The kernel falls back to a listener that a SYN of this tuple would reach; that is no live tuple.
+    // The kernel falls back to a listener that a SYN of this tuple would reach; that is no live
+    // tuple.
     exact = found->idiag_state != TCP_LISTEN && found->id.idiag_dport == htons(remote.port);
   });
   if (!status.ok() && state_->socket->last_errno() == ENOENT) return false;
