@@ -2,8 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <optional>
+#include <link.h>
 
 #include "lib/base/testing/fake_clock.h"
 #include "lib/tls/testing/authority.h"
@@ -372,6 +371,22 @@ TEST_F(TlsEngineTest, HoldsNoOutputMemoryWhenIdle) {
   Send(pair->client, pair->server, std::string(100'000, 'x'));
   EXPECT_EQ(pair->client.output().data(), nullptr);
   EXPECT_EQ(pair->server.output().data(), nullptr);
+}
+
+// Two libraries with the same symbols in one process end in crashes or in the wrong cryptography.
+TEST(TlsLibrary, IsBoringSslAlone) {
+  std::vector<std::string> mapped;
+  dl_iterate_phdr(
+      [](dl_phdr_info* info, size_t, void* out) {
+        static_cast<std::vector<std::string>*>(out)->push_back(info->dlpi_name);
+        return 0;
+      },
+      &mapped);
+  ASSERT_FALSE(mapped.empty());
+  for (const std::string& name : mapped) {
+    EXPECT_THAT(name, Not(HasSubstr("libssl"))) << name;
+    EXPECT_THAT(name, Not(HasSubstr("libcrypto"))) << name;
+  }
 }
 
 TEST(TlsContext, RefusesAKeyThatIsNotTheLeafs) {

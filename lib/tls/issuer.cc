@@ -43,11 +43,15 @@ absl::StatusOr<std::vector<SubjectAltName>> NamesOf(const std::variant<SpiffeId,
   return names;
 }
 
+// Compared as they will stand in the certificate, in whole seconds.
 absl::Status CheckWithin(const Validity& inner, const Certificate& issuer) {
-  if (inner.not_before >= inner.not_after)
-    return absl::InvalidArgumentError("the certificate would never be valid");
-  if (inner.not_before >= issuer.not_before() && inner.not_after <= issuer.not_after())
+  const int64_t from = absl::ToUnixSeconds(inner.not_before);
+  const int64_t to = absl::ToUnixSeconds(inner.not_after);
+  if (from >= to) return absl::InvalidArgumentError("the certificate would never be valid");
+  if (from >= absl::ToUnixSeconds(issuer.not_before()) &&
+      to <= absl::ToUnixSeconds(issuer.not_after())) {
     return absl::OkStatus();
+  }
   return absl::FailedPreconditionError(absl::StrCat(
       "the certificate would be valid from ", absl::FormatTime(inner.not_before), " to ",
       absl::FormatTime(inner.not_after), ", outside of its issuer's own validity from ",

@@ -61,6 +61,19 @@ TEST(Issuer, RefusesLeavesThatOutliveIt) {
               HasSubstr("never be valid"));
 }
 
+TEST(Issuer, CountsItsOwnValidityInWholeSecondsAsTheCertificateDoes) {
+  FakeClock clock;
+  TestAuthority authority(clock);
+  clock.Advance(absl::Milliseconds(300));
+  auto intermediate = authority.issuer().CreateIntermediate("middle", authority.usual_validity());
+  ASSERT_TRUE(intermediate.ok()) << intermediate.status();
+  const LeafRequest request = {.key = PrivateKey::Generate().public_key(),
+                               .name = MakeId("a", "b"),
+                               .validity = authority.usual_validity(),
+                               .serial = RandomSerial()};
+  EXPECT_TRUE(intermediate->IssueLeaf(request).ok());
+}
+
 TEST(Issuer, RefusesNamesThatAreNone) {
   FakeClock clock;
   TestAuthority authority(clock);
