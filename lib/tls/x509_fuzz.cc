@@ -53,24 +53,27 @@ void Verify(std::string_view input) {
   }
 }
 
+void ReadKey(std::string_view input) {
+  auto key = PrivateKey::FromPem(input);
+  if (key.ok()) CHECK(PrivateKey::FromPem(key->ToPem())->public_key() == key->public_key());
+}
+
+void Dispatch(char reader, std::string_view input) {
+  switch (reader) {
+    case 'c': return ReadCertificate(input);
+    case 's': return ReadSpiffeId(input);
+    case 'v': return Verify(input);
+    case 'k': return ReadKey(input);
+    case 'r': return (void)KeyOfSigningRequest(input);
+    default: return;
+  }
+}
+
 }  // namespace
 }  // namespace heddle::tls
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace heddle::tls;
-  if (size == 0) return 0;
-  const std::string_view input(reinterpret_cast<const char*>(data) + 1, size - 1);
-  switch (data[0]) {
-    case 'c': ReadCertificate(input); break;
-    case 's': ReadSpiffeId(input); break;
-    case 'v': Verify(input); break;
-    case 'r': (void)KeyOfSigningRequest(input); break;
-    case 'k': {
-      auto key = PrivateKey::FromPem(input);
-      if (key.ok()) CHECK(PrivateKey::FromPem(key->ToPem())->public_key() == key->public_key());
-      break;
-    }
-    default: break;
-  }
+  const std::string_view input(reinterpret_cast<const char*>(data), size);
+  if (!input.empty()) heddle::tls::Dispatch(input.front(), input.substr(1));
   return 0;
 }
