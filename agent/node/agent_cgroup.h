@@ -24,7 +24,7 @@ absl::StatusOr<CgroupPlace> LocateOwnCgroup(const std::string& cgroup_root);
 
 // Moves the whole process into a new leaf `<cgroup_root>/<prefix>.<pid>`, so that its cgroup id
 // names this process and no other, and returns its place there. Removes leaves that dead processes
-// left. Fails, with the process where it was, if the leaf is not strictly inside `cgroup_root`.
+// left. After a failure the process may be in the leaf already: it is to end, not to go on.
 absl::StatusOr<CgroupPlace> JoinLeafCgroup(const std::string& cgroup_root, std::string_view prefix);
 
 // The rule for probes by a cgroup below `cgroup_root` ("kubepods", "kubepods.slice"). A cgroup that

@@ -86,7 +86,10 @@ void BpfObject::SelectPrograms(std::span<const char* const> names) {
 
 void BpfObject::CreateNoMaps() {
   bpf_map* each = nullptr;
-  bpf_object__for_each_map(each, skeleton_->obj) CHECK(bpf_map__set_autocreate(each, false) == 0);
+  bpf_object__for_each_map(each, skeleton_->obj) {
+    // libbpf binds the constants to every program, whether or not it reads them.
+    if (!bpf_map__is_internal(each)) CHECK(bpf_map__set_autocreate(each, false) == 0);
+  }
 }
 
 absl::Status BpfObject::UseMap(const char* name, int fd) {

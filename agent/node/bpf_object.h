@@ -30,7 +30,7 @@ class BpfObject {
 
   // Before Load: which programs to load; the others are left out.
   void SelectPrograms(std::span<const char* const> names);
-  // Before Load: creates none of the maps, for a program that uses none.
+  // Before Load: creates no map but that of the constants, for a program that uses none.
   void CreateNoMaps();
   // Before Load: the map is the one behind `fd` (duplicated), not a new one.
   absl::Status UseMap(const char* name, int fd);

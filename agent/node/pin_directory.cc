@@ -6,6 +6,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -82,10 +83,12 @@ absl::Status PinDirectory::Prepare() const {
 
 absl::Status PinDirectory::Purge() const {
   // The hooks go before the maps that they read, as in every other undoing.
-  for (const char* directory : {"links/netns", "links", "maps", ""}) {
-    if (absl::Status removed = RemoveEntries(fs::path(root_) / directory); !removed.ok())
+  for (const char* directory : {"links/netns", "links", "maps"}) {
+    if (absl::Status removed = RemoveEntries(fs::path(root_) / directory); !removed.ok()) {
       return removed;
+    }
   }
+  rmdir(root_.c_str());  // Fails for the root of a file system, which has files of its own.
   return absl::OkStatus();
 }
 
