@@ -101,6 +101,9 @@ class State {
   // Also of services that are not known (yet).
   const std::vector<Endpoint>& FindEndpoints(const ServiceName& name) const { return FindMembers(endpoints_, name); }
 
+  // True if some endpoint's capacity is not 1.
+  bool HasWeights(const ServiceName& name) const { return weighted_endpoints_.Find(name) != nullptr; }
+
   PolicyRef FindPolicy(const PolicyName& name) const;
   const Policy* FindPolicyOrNull(const PolicyName& name) const;
   const std::vector<PolicyRef>& global_policies() const { return FindMembers(scoped_policies_, std::string_view()); }
@@ -126,6 +129,7 @@ class State {
   GroupMap<NetworkPrefix, ServiceRef> services_by_prefix_;
   GroupMap<std::string, ServiceRef> services_by_hostname_;
   GroupMap<ServiceName, Endpoint> endpoints_;
+  PersistentMap<ServiceName, uint32_t> weighted_endpoints_;  // How many have another capacity than 1; never 0.
   PersistentMap<PolicyName, PolicyRef> policies_;
   GroupMap<std::string, PolicyRef> scoped_policies_;  // By namespace; global ones under "".
   PersistentMap<PodUid, NodePodRef> node_pods_;

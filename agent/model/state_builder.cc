@@ -68,6 +68,7 @@ void StateBuilder::PutWorkload(WorkloadRef workload) {
   }
   for (const ServiceMembership& membership : workload->services) {
     AddMember(state_.endpoints_, edit_, membership.service, Endpoint{workload, &membership});
+    if (workload->capacity != 1) ++state_.weighted_endpoints_.Mutable(edit_, membership.service);
   }
 }
 
@@ -81,6 +82,10 @@ void StateBuilder::UnindexWorkload(const Workload& workload) {
   for (const ServiceMembership& membership : workload.services) {
     RemoveMembers(state_.endpoints_, edit_, membership.service,
                   [&workload](const Endpoint& member) { return member.workload.get() == &workload; });
+    if (workload.capacity == 1) continue;
+    if (--state_.weighted_endpoints_.Mutable(edit_, membership.service) == 0) {
+      state_.weighted_endpoints_.Erase(edit_, membership.service);
+    }
   }
 }
 
