@@ -65,7 +65,9 @@ class PluginProcess {
     Ended ended;
     char block[4096];
     ssize_t length = 0;
-    while ((length = ::read(out_.get(), block, sizeof(block))) > 0) ended.out.append(block, static_cast<size_t>(length));
+    while ((length = ::read(out_.get(), block, sizeof(block))) > 0) {
+      ended.out.append(block, static_cast<size_t>(length));
+    }
     int status = 0;
     EXPECT_EQ(::waitpid(pid_, &status, 0), pid_);
     if (WIFEXITED(status)) ended.exit_code = WEXITSTATUS(status);
@@ -111,8 +113,8 @@ class Plugin : public testing::Test {
         {"CNI_IFNAME", "eth0"},
         {"CNI_PATH", "/opt/cni/bin"},
         {"CNI_ARGS", "IgnoreUnknown=1;K8S_POD_NAMESPACE=" + pod_namespace + ";K8S_POD_NAME=web-0;K8S_POD_UID=u-1"}};
-    return {environment, "{\"cniVersion\":\"" + version_ + "\",\"name\":\"pods\",\"type\":\"heddle-cni\",\"runDir\":\"" +
-                             run_dir_ + "\"" + config_extra + "}"};
+    return {environment, "{\"cniVersion\":\"" + version_ + "\",\"name\":\"pods\",\"type\":\"heddle-cni\"," +
+                             "\"runDir\":\"" + run_dir_ + "\"" + config_extra + "}"};
   }
   PluginProcess StartAdd(const std::string& config_extra = "", const std::string& pod_namespace = "shop") {
     return Start("ADD", std::string(",\"prevResult\":") + kPrevResult + config_extra, pod_namespace);
@@ -335,7 +337,8 @@ TEST_F(Plugin, VersionAndVersionRules) {
 }
 
 TEST_F(Plugin, RefusesGarbageOnItsInputWithASentence) {
-  for (const std::string& input : {std::string("garbage"), std::string(), std::string("[1]"), std::string(60000, '{')}) {
+  const std::string inputs[] = {"garbage", "", "[1]", std::string(60000, '{')};
+  for (const std::string& input : inputs) {
     PluginProcess process({{"CNI_COMMAND", "ADD"}, {"CNI_CONTAINERID", "c"}, {"CNI_NETNS", "/n"}, {"CNI_IFNAME", "e"}},
                           input);
     ExpectError(process.Wait(), 6);

@@ -1,0 +1,160 @@
+"""The topology itself, with a plain CNI chain: what the mesh's suites stand on."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+
+import pytest
+from topology import CniError, CommandFailed, PodSpec, Timeout, Topology, wait_until
+from topology.cgroup import cgroup2_root
+from topology.netns import NETNS_DIR
+
+SERVER = """
+import http.server, socket, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = self.client_address[0].replace("::ffff:", "").encode()
+        self.send_response(200); self.send_header("Content-Length", str(len(body))); self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *unused): pass
+class Server(http.server.ThreadingHTTPServer):
+    address_family = socket.AF_INET6
+Server(("::", 8080), Handler).serve_forever()
+"""
+
+
+def serve(pod):
+    """An HTTP server that answers with the address it sees its client at."""
+    process = pod.spawn(["/usr/bin/python3", "-c", SERVER], "server")
+    process.wait_ready(lambda: ":8080" in pod.run(["ss", "-Hltn"]).stdout, f"{pod.name} listens")
+    return process
+
+
+def url(address):
+    return f"http://[{address}]:8080/" if address.version == 6 else f"http://{address}:8080/"
+
+
+def get(pod, address):
+    return pod.run(["curl", "-sS", "-m", "5", url(address)]).stdout
+
+
+def made_by(pid):
+    """Everything on this machine that carries the prefix of that process."""
+    folders = (cgroup2_root(), NETNS_DIR, pathlib.Path("/sys/fs/bpf"), pathlib.Path(tempfile.gettempdir()))
+    return [str(path) for folder in folders if folder.is_dir() for path in folder.glob(f"hd{pid}-*")]
+
+
+@pytest.mark.parametrize("families", [("ipv4",), ("ipv6",), ("ipv4", "ipv6")], ids="+".join)
+def test_pods_reach_each_other_with_their_own_addresses(families):
+    with Topology(nodes=2, families=families) as topology:
+        client = topology.nodes[0].add_pod(PodSpec("client"))
+        near = topology.nodes[0].add_pod(PodSpec("near"))
+        far = topology.nodes[1].add_pod(PodSpec("far"))
+        serve(near)
+        serve(far)
+        assert len(client.addresses) == len(families)
+        for version in [4 if family == "ipv4" else 6 for family in families]:
+            for server in (near, far):
+                assert get(client, server.address(version)) == str(client.address(version))
+
+
+def test_the_node_and_the_control_machine_reach_pods_and_nodes():
+    with Topology(nodes=2) as topology:
+        server = topology.nodes[0].add_pod(PodSpec("server"))
+        serve(server)
+        # The bridge's address: what a kubelet's probe comes from.
+        assert get(topology.nodes[0], server.address()) == "10.77.1.1"
+        topology.control.run(["/usr/bin/python3", "-c", "import socket; socket.create_server(('172.30.0.254', 0))"])
+        topology.nodes[1].spawn(["/usr/bin/python3", "-m", "http.server", "8080"], "host-server").wait_ready(
+            lambda: topology.nodes[1].http_status("http://127.0.0.1:8080/") == 200, "the host's server answers")
+        assert topology.control.run(["curl", "-sS", "-m", "5", "http://172.30.0.12:8080/"]).returncode == 0
+
+
+def test_processes_run_in_the_cgroup_and_namespace_of_their_pod():
+    with Topology(nodes=1) as topology:
+        node = topology.nodes[0]
+        pod = node.add_pod(PodSpec("app"))
+        process = serve(pod)
+        assert f"0::{pod.cgroup.relative()}\n" in pathlib.Path(f"/proc/{process.pid}/cgroup").read_text()
+        assert pod.cgroup.relative().startswith(f"{node.cgroup_root.relative()}/kubepods/")
+        assert pathlib.Path(f"/proc/{process.pid}/ns/net").stat().st_ino == pod.netns_path.stat().st_ino
+        # A command and its children, too; and the file systems of the machine are visible.
+        assert pod.cgroup.relative() in pod.run(["sh", "-c", "cat /proc/self/cgroup"]).stdout
+        assert pod.run(["ls", str(node.cgroup_root.path)]).stdout
+        assert node.cgroup.relative() in node.run(["cat", "/proc/self/cgroup"]).stdout
+
+
+def test_two_instances_run_at_once_with_the_same_addresses():
+    with Topology(nodes=1) as first, Topology(nodes=1) as second:
+        pods = [topology.nodes[0].add_pod(PodSpec("app")) for topology in (first, second)]
+        assert pods[0].address() == pods[1].address()
+        serve(pods[0])
+        assert get(first.nodes[0], pods[0].address())
+        with pytest.raises(CommandFailed):
+            get(second.nodes[0], pods[1].address())
+
+
+def test_del_gives_the_address_back():
+    with Topology(nodes=1) as topology:
+        node = topology.nodes[0]
+        leases = node.dir / "cni-ipam" / "pods"
+        pod = node.add_pod(PodSpec("app"))
+        assert (leases / str(pod.address())).exists()
+        netns = pod.netns_path
+        pod.remove()
+        assert not list(leases.glob("10.*"))
+        assert not netns.exists()
+        assert not pod.cgroup.path.exists()
+
+
+def test_a_failed_add_is_reported_and_undone():
+    with Topology(nodes=1) as topology:
+        node = topology.nodes[0]
+        node.chain.conflist["plugins"].append({"type": "heddle-cni", "runDir": "relative"})
+        (topology.dir / "bin").mkdir()
+        refuser = topology.dir / "bin" / "heddle-cni"
+        refuser.write_text('#!/bin/sh\necho \'{"cniVersion":"1.0.0","code":11,"msg":"not today"}\'\nexit 1\n')
+        refuser.chmod(0o755)
+        node.chain._plugin_dirs.append(topology.dir / "bin")
+        node.chain._plugin_dirs.reverse()
+        with pytest.raises(CniError, match="not today") as refusal:
+            node.add_pod(PodSpec("app"))
+        assert refusal.value.code == 11
+        assert not list((node.dir / "cni-ipam" / "pods").glob("10.*"))
+        assert not node.pods
+
+
+def test_nothing_stays_after_a_failure():
+    with pytest.raises(ZeroDivisionError):
+        with Topology(nodes=2) as topology:
+            serve(topology.nodes[0].add_pod(PodSpec("app")))
+            topology.nodes[0].spawn(["sh", "-c", "trap '' TERM; sleep 1000 & wait"], "stubborn")
+            assert made_by(os.getpid())
+            1 / 0
+    assert made_by(os.getpid()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_nothing_stays_after_an_interrupt(number):
+    script = ("import sys, time; sys.path.insert(0, sys.argv[1])\n"
+              "from topology import PodSpec, Topology\n"
+              "with Topology(nodes=1) as t:\n"
+              "    t.nodes[0].add_pod(PodSpec('app')).spawn(['sleep', '1000'])\n"
+              "    print('up', flush=True)\n"
+              "    time.sleep(1000)\n")
+    tests = str(pathlib.Path(__file__).resolve().parents[1])
+    with subprocess.Popen([sys.executable, "-c", script, tests], stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL) as maker:
+        assert maker.stdout.readline() == b"up\n"
+        assert made_by(maker.pid)
+        maker.send_signal(number)
+        maker.wait(30)
+    assert made_by(maker.pid) == []
+
+
+def test_waiting_names_what_did_not_come():
+    with pytest.raises(Timeout, match="the moon rises"):
+        wait_until(lambda: False, "the moon rises", seconds=0.05)

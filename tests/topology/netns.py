@@ -1,0 +1,41 @@
+"""Named network namespaces and their plumbing."""
+
+import pathlib
+
+from .process import run
+
+NETNS_DIR = pathlib.Path("/run/netns")
+
+
+class Netns:
+    """A network namespace with loopback up, made on construction."""
+
+    def __init__(self, name):
+        self.name = name
+        self.path = NETNS_DIR / name
+        run(["ip", "netns", "add", name])
+        self.sysctl("net/ipv6/conf/default/accept_dad", 0)  # Addresses are usable at once.
+        self.sysctl("net/ipv6/conf/all/accept_dad", 0)
+        self.ip("link", "set", "lo", "up")
+
+    def run(self, argv, **options):
+        return run(["nsenter", f"--net={self.path}", "--", *argv], **options)
+
+    def ip(self, *arguments):
+        return self.run(["ip", *arguments])
+
+    def sysctl(self, key, value):
+        # /proc/sys/net shows the namespace of the process that opens it.
+        self.run(["sh", "-c", f'[ ! -e /proc/sys/{key} ] || echo {value} >/proc/sys/{key}'])
+
+    def remove(self):
+        if self.path.exists():
+            run(["ip", "netns", "del", self.name])
+
+
+def veth(first, first_name, second, second_name):
+    """Joins two namespaces; the interfaces never show in the machine's own namespace."""
+    run(["ip", "link", "add", first_name, "netns", first.name, "type", "veth",
+         "peer", "name", second_name, "netns", second.name])
+    first.ip("link", "set", first_name, "up")
+    second.ip("link", "set", second_name, "up")
