@@ -1,0 +1,244 @@
+#include <absl/strings/str_cat.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "controlplane/api/decode.h"
+#include "controlplane/api/yaml.h"
+
+namespace heddle::controlplane::api {
+namespace {
+
+using Action = AuthorizationPolicy::Action;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+Decoded DecodeOne(std::string_view text) {
+  std::vector<Tree> documents;
+  const YamlError error = ParseYaml(text, documents);
+  EXPECT_TRUE(error.ok()) << error.line << ": " << error.reason << "\n" << text;
+  std::vector<Decoded> decoded = DecodeDocument(documents.at(0), "a.yaml");
+  EXPECT_EQ(decoded.size(), 1u);
+  return std::move(decoded.at(0));
+}
+
+// A policy of the given kind; `spec` is in flow style.
+Decoded DecodeSpec(std::string_view kind, std::string_view spec) {
+  return DecodeOne(absl::StrCat("apiVersion: security.istio.io/v1\nkind: ", std::string(kind),
+                                "\nmetadata: {name: p, namespace: shop}\nspec: ", std::string(spec),
+                                "\n"));
+}
+
+AuthorizationPolicy Policy(std::string_view spec) {
+  const Decoded decoded = DecodeSpec("AuthorizationPolicy", spec);
+  EXPECT_EQ(decoded.reason, "") << spec;
+  return decoded.object.has_value()
+             ? *std::get<std::shared_ptr<const AuthorizationPolicy>>(*decoded.object)
+             : AuthorizationPolicy();
+}
+
+TEST(DecodeAuthorizationPolicy, ReadsEveryAttributeOfL4) {
+  const AuthorizationPolicy policy = Policy(R"({
+    selector: {matchLabels: {app: web}}, action: DENY, rules: [{
+      from: [
+        {source: {principals: [a, "b*", "*c", "*"], notPrincipals: [d], namespaces: [n], notNamespaces: [m]}},
+        {source: {serviceAccounts: [sa, other/sa], notServiceAccounts: [x]}},
+        {source: {ipBlocks: [10.0.0.0/8, "fd00::1"], notIpBlocks: [10.1.0.0/16]}},
+        {source: {trustDomains: [td, "t*", "*"]}}],
+      to: [{operation: {ports: ["80"], notPorts: ["81"]}}],
+      when: [{key: destination.port, values: ["82"], notValues: ["83"]}, {key: source.ip, values: [1.2.3.4]}]}]})");
+  ASSERT_EQ(policy.rules.size(), 1u);
+  const PolicyRule& rule = policy.rules[0];
+  EXPECT_THAT(rule.from[0].principals,
+              ElementsAre(StringPattern{StringPattern::Kind::kExact, "a"},
+                          StringPattern{StringPattern::Kind::kPrefix, "b"},
+                          StringPattern{StringPattern::Kind::kSuffix, "c"},
+                          StringPattern{StringPattern::Kind::kPresence, ""}));
+  EXPECT_THAT(rule.from[1].service_accounts,
+              ElementsAre(NamespacedName{"shop", "sa"}, NamespacedName{"other", "sa"}));
+  EXPECT_EQ(rule.from[2].source_ips.size(), 2u);
+  EXPECT_THAT(rule.from[3].principals,
+              ElementsAre(StringPattern{StringPattern::Kind::kPrefix, "td/"},
+                          StringPattern{StringPattern::Kind::kPrefix, "t"},
+                          StringPattern{StringPattern::Kind::kPresence, ""}));
+  EXPECT_THAT(rule.to[0].ports, ElementsAre(80));
+  EXPECT_THAT(rule.when[0].not_ports, ElementsAre(83));
+  EXPECT_FALSE(rule.NeedsHttp());
+}
+
+TEST(DecodeAuthorizationPolicy, ReadsSnakeCaseEnumNumbersAndTheOlderVersion) {
+  const Decoded decoded = DecodeOne(R"(
+apiVersion: security.istio.io/v1beta1
+kind: AuthorizationPolicy
+metadata: {name: p, namespace: shop, annotations: {istio.io/dry-run: "true"}}
+spec:
+  action: 1
+  selector: {match_labels: {app: web}}
+  rules: [{from: [{source: {not_ip_blocks: [10.0.0.0/8]}}]}]
+status: {anything: [1]}
+)");
+  ASSERT_TRUE(decoded.object.has_value()) << decoded.reason;
+  const AuthorizationPolicy& policy =
+      *std::get<std::shared_ptr<const AuthorizationPolicy>>(*decoded.object);
+  EXPECT_EQ(policy.action, Action::kDeny);
+  EXPECT_TRUE(policy.dry_run);
+  EXPECT_EQ(policy.selector.size(), 1u);
+  EXPECT_EQ(policy.rules[0].from[0].not_source_ips.size(), 1u);
+}
+
+TEST(DecodeAuthorizationPolicy, MarksWhatNeedsHttp) {
+  const AuthorizationPolicy policy = Policy(
+      R"({action: DENY, rules: [{to: [{operation: {ports: ["80"], methods: [GET]}}]},
+          {from: [{source: {namespaces: [a], requestPrincipals: ["*"]}}], to: [{operation: {paths: [/x]}}]},
+          {when: [{key: "request.headers[x]", values: [y]}, {key: source.namespace, values: [b]}]}]})");
+  ASSERT_EQ(policy.rules.size(), 3u);
+  for (const PolicyRule& rule : policy.rules) {
+    EXPECT_TRUE(rule.NeedsHttp());
+    EXPECT_FALSE(rule.MatchesAllAtL4());
+  }
+}
+
+TEST(DecodeAuthorizationPolicy, AcceptsTheEmptyFormsThatMeanSomething) {
+  EXPECT_TRUE(Policy("{}").rules.empty());
+  EXPECT_EQ(Policy("{}").action, Action::kAllow);
+  EXPECT_TRUE(Policy("{rules: [{}]}").rules.at(0).MatchesAllAtL4());
+  EXPECT_TRUE(Policy("{targetRefs: [{group: '', kind: Service, name: a}]}").has_target_refs);
+  EXPECT_EQ(Policy("{action: AUDIT, rules: [{}]}").action, Action::kAudit);
+}
+
+TEST(DecodeAuthorizationPolicy, RefusesWhatWouldMeanSomethingElse) {
+  const struct {
+    const char* spec;
+    const char* reason;
+  } cases[] = {
+      {"{rulez: []}", "unknown field \"rulez\" in spec"},
+      {"{rules: [{form: []}]}", "unknown field \"form\" in spec.rules[0]"},
+      {"{selector: {matchLables: {a: b}}}", "unknown field"},
+      {"{selector: {matchLabels: {a: 1}}}", "must be text"},
+      {"{selector: {matchLabels: {a: '*'}}}", "wildcards"},
+      {"{selector: {matchLabels: {a: b}}, targetRefs: [{kind: Service, name: a}]}",
+       "both selector and targetRefs"},
+      {"{action: deny}", "spec.action must be"},
+      {"{action: [DENY]}", "spec.action must be"},
+      {"{action: CUSTOM, provider: {name: x}, rules: [{}]}", "CUSTOM needs an external authorizer"},
+      {"{provider: {name: x}}", "spec.provider"},
+      {"{action: DENY}", "spec.rules is missing"},
+      {"{rules: {}}", "must be a list"},
+      {"{rules: [null]}", "must be a mapping"},
+      {"{rules: [{from: []}]}", "spec.rules[0].from is empty"},
+      {"{rules: [{from: [{}]}]}", "has no source"},
+      {"{rules: [{from: [{source: {}}]}]}", "has no field that says which sources"},
+      {"{rules: [{to: [{operation: {}}]}]}", "has no field that says which operations"},
+      {"{rules: [{from: [{source: {principals: []}}]}]}", "is an empty list"},
+      {"{rules: [{from: [{source: {principals: a}}]}]}", "must be a list"},
+      {"{rules: [{from: [{source: {principals: ['']}}]}]}", "empty entry"},
+      {"{rules: [{from: [{source: {principals: ['a*b']}}]}]}", "neither the first nor the last"},
+      {"{rules: [{from: [{source: {principals: ['*a*']}}]}]}", "neither the first nor the last"},
+      {"{rules: [{from: [{source: {principals: ['spiffe://a/ns/b/sa/c']}}]}]}", "spiffe://"},
+      {"{rules: [{from: [{source: {ipBlocks: [10.0.0.0/33]}}]}]}", "not an IP address or CIDR"},
+      {"{rules: [{from: [{source: {ipBlocks: [10.0.0]}}]}]}", "not an IP address or CIDR"},
+      {"{rules: [{from: [{source: {serviceAccounts: [a/b/c]}}]}]}", "namespace/account"},
+      {"{rules: [{from: [{source: {serviceAccounts: ['*']}}]}]}", "namespace/account"},
+      {"{rules: [{from: [{source: {serviceAccounts: [a], namespaces: [b]}}]}]}",
+       "cannot be combined"},
+      {"{rules: [{from: [{source: {trustDomains: [a], principals: [b]}}]}]}", "cannot be combined"},
+      {"{rules: [{from: [{source: {trustDomains: ['*a']}}]}]}", "not supported"},
+      {"{rules: [{to: [{operation: {ports: [80]}}]}]}", "write \"80\" with quotes"},
+      {"{rules: [{to: [{operation: {ports: ['0']}}]}]}", "not a port"},
+      {"{rules: [{to: [{operation: {ports: ['65616']}}]}]}", "not a port"},
+      {"{rules: [{to: [{operation: {ports: ['http']}}]}]}", "not a port"},
+      {"{rules: [{when: [{key: source.ip}]}]}", "neither values nor notValues"},
+      {"{rules: [{when: [{key: destination.labels, values: [a]}]}]}", "not a known attribute"},
+      {"{rules: [{when: [{key: source.ip, values: [a]}]}]}", "not an IP address"},
+      {"{action: DENY, rules: [{to: [{operation: {methods: [GET]}}]}]}",
+       "denies by HTTP attributes alone"},
+      {"{action: DENY, rules: [{to: [{operation: {ports: ['80']}}, {operation: {paths: [/a]}}]}]}",
+       "HTTP attributes alone"},
+      {"{action: DENY, rules: [{when: [{key: 'request.headers[a]', values: [b]}]}]}",
+       "HTTP attributes alone"},
+  };
+  for (const auto& c : cases) {
+    const Decoded decoded = DecodeSpec("AuthorizationPolicy", c.spec);
+    EXPECT_THAT(decoded.reason, HasSubstr(c.reason)) << c.spec;
+    EXPECT_EQ(decoded.line, 4) << c.spec;
+    EXPECT_TRUE(decoded.stand_in.has_value()) << c.spec;
+  }
+}
+
+TEST(DecodeAuthorizationPolicy, StandsInWithADenyOfWhatTheRefusedOneSelects) {
+  const struct {
+    const char* spec;
+    size_t labels;
+  } cases[] = {
+      {"{selector: {matchLabels: {app: web}}, rulez: []}", 1},
+      {"{selector: {matchLabels: {app: 1}}}", 0},
+      {"{selector: [], rules: []}", 0},
+      {"x", 0},
+  };
+  for (const auto& c : cases) {
+    const Decoded decoded = DecodeSpec("AuthorizationPolicy", c.spec);
+    ASSERT_TRUE(decoded.stand_in.has_value()) << c.spec;
+    const AuthorizationPolicy& policy =
+        *std::get<std::shared_ptr<const AuthorizationPolicy>>(*decoded.stand_in);
+    EXPECT_EQ(policy.action, Action::kDeny);
+    EXPECT_TRUE(policy.stand_in);
+    EXPECT_FALSE(policy.has_target_refs);
+    ASSERT_EQ(policy.rules.size(), 1u);
+    EXPECT_TRUE(policy.rules[0].MatchesAllAtL4());
+    EXPECT_EQ(policy.selector.size(), c.labels) << c.spec;
+    EXPECT_EQ(NameOf(policy.meta), (NamespacedName{"shop", "p"}));
+  }
+}
+
+TEST(DecodeAuthorizationPolicy, StandsInForAPolicyWithoutAName) {
+  const Decoded decoded = DecodeOne(
+      "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {nmae: p, namespace: "
+      "shop}\nspec: {}\n");
+  EXPECT_THAT(decoded.reason, HasSubstr("unknown field \"nmae\""));
+  ASSERT_TRUE(decoded.stand_in.has_value());
+  EXPECT_THAT(MetaOf(*decoded.stand_in).name, HasSubstr("unnamed."));
+}
+
+TEST(DecodeAuthorizationPolicy, KeepsADryRunADryRunWhenItIsRefused) {
+  const Decoded decoded = DecodeOne(
+      "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n"
+      "metadata: {name: p, annotations: {istio.io/dry-run: 'true'}}\nspec: {x: 1}\n");
+  ASSERT_TRUE(decoded.stand_in.has_value());
+  EXPECT_TRUE(std::get<std::shared_ptr<const AuthorizationPolicy>>(*decoded.stand_in)->dry_run);
+}
+
+TEST(DecodePeerAuthentication, ReadsModesOfTheWorkloadAndOfPorts) {
+  const Decoded decoded = DecodeSpec("PeerAuthentication",
+                                     "{selector: {matchLabels: {app: web}}, mtls: {mode: STRICT}, "
+                                     "portLevelMtls: {8080: {mode: DISABLE}, '81': {mode: 2}}}");
+  ASSERT_TRUE(decoded.object.has_value()) << decoded.reason;
+  const PeerAuthentication& policy =
+      *std::get<std::shared_ptr<const PeerAuthentication>>(*decoded.object);
+  EXPECT_EQ(policy.mode, MtlsMode::kStrict);
+  EXPECT_EQ(policy.port_modes, (std::map<uint16_t, MtlsMode>{{81, MtlsMode::kPermissive},
+                                                             {8080, MtlsMode::kDisable}}));
+}
+
+TEST(DecodePeerAuthentication, RefusesWhatItCannotMeanAndStandsInStrict) {
+  const struct {
+    const char* spec;
+    const char* reason;
+  } cases[] = {
+      {"{mtls: {mode: STRCT}}", "must be UNSET"},
+      {"{mtls: STRICT}", "must be a mapping"},
+      {"{mtls: {}, portLevelMtls: {80: {mode: STRICT}}}", "needs a selector"},
+      {"{selector: {matchLabels: {a: b}}, portLevelMtls: {}}", "at least one port"},
+      {"{selector: {matchLabels: {a: b}}, portLevelMtls: {http: {mode: STRICT}}}", "not a port"},
+      {"{selector: {matchLabels: {a: b}}, portLevelMtls: {80: STRICT}}", "must be a mapping"},
+      {"{mode: STRICT}", "unknown field"},
+  };
+  for (const auto& c : cases) {
+    const Decoded decoded = DecodeSpec("PeerAuthentication", c.spec);
+    EXPECT_THAT(decoded.reason, HasSubstr(c.reason)) << c.spec;
+    ASSERT_TRUE(decoded.stand_in.has_value());
+    EXPECT_EQ(std::get<std::shared_ptr<const PeerAuthentication>>(*decoded.stand_in)->mode,
+              MtlsMode::kStrict);
+  }
+}
+
+}  // namespace
+}  // namespace heddle::controlplane::api
