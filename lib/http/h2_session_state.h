@@ -1,0 +1,120 @@
+#pragma once
+
+// Private to this folder: what an H2Session holds. nghttp2's types stay in the .cc files.
+
+#include <absl/container/flat_hash_map.h>
+
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "lib/http/h2_flood_guard.h"
+#include "lib/http/h2_session.h"
+#include "lib/http/stream_window.h"
+
+struct nghttp2_session;
+
+namespace heddle::http {
+
+// Our direction of a stream.
+enum class SendState : uint8_t {
+  kOpen,    // More may be written.
+  kEnding,  // END_STREAM waits to be sent, after nothing but trailers.
+  kEnded,   // It has been sent.
+};
+
+struct H2Session::State {
+  struct Stream {
+    Stream(int32_t id, const H2Options& options, MonotonicTime now)
+        : id(id), window(options.stream_window_initial, options.stream_window_max, now) {}
+
+    const int32_t id;
+    StreamWindow window;
+    std::span<const uint8_t> pending;  // Given to Write(), not yet taken.
+    Headers trailers;                  // To be sent after the last byte.
+    SendState sending = SendState::kOpen;
+    bool surfaced = false;      // Our owner knows of the stream: from Open() or kRequest on.
+    bool answered = false;      // The final response has been sent (server) or received (client).
+    bool remote_ended = false;  // END_STREAM has been received.
+    bool deferred = false;      // nghttp2 waits to be told that there is data again.
+    bool reset_by_us = false;   // Our owner asked for it: no event follows.
+    bool reset_by_peer = false;
+    bool closed = false;        // nghttp2 has forgotten the stream.
+    bool released = false;      // Our owner has.
+  };
+
+  State(Role role, const H2Options& options, Clock& clock, WindowBudget* budget);
+  ~State();
+
+  Stream* Find(int32_t id);
+  // A stream with its initial window out of the budget; null when the budget is exhausted.
+  Stream* Add(int32_t id);
+  void Erase(Stream& stream);
+  void Emit(H2Event event) { events.push_back(std::move(event)); }
+
+  // nghttp2 has closed the stream.
+  void OnClosed(Stream& stream, ErrorCode code);
+  // END_STREAM of the peer.
+  void OnRemoteEnd(Stream& stream);
+  // END_STREAM of ours has been sent.
+  void OnLocalEnd(Stream& stream);
+  // The header section in `block` is complete. False when it makes the message malformed.
+  bool OnHeaders(int32_t id);
+  void SubmitReset(int32_t id, ErrorCode code);
+
+  // Ends the connection: the first reason counts. What is queued in nghttp2 is not sent any more, so that a full queue or a
+  // broken session cannot hold back the GOAWAY, which is written here and not by nghttp2.
+  void Fail(ErrorCode code, std::string reason);
+  void Violate(H2Limit limit);
+  void CheckOutboundQueue();
+
+  const Role role;
+  const H2Options options;
+  Clock& clock;
+  WindowBudget* const budget;
+  nghttp2_session* session = nullptr;
+  FrameScanner scanner;
+  FloodGuard guard;
+  absl::flat_hash_map<int32_t, std::unique_ptr<Stream>> streams;
+  std::deque<H2Event> events;
+  std::optional<H2End> end;
+  H2Stats stats;
+
+  size_t open_streams = 0;    // Not closed; on a client what counts against the peer's limit, queued requests included.
+  size_t active_streams = 0;  // Not released.
+  size_t pending_bytes = 0;   // Of all streams' `pending`.
+
+  // Receiving.
+  Headers block;              // The header section being decoded. Blocks are contiguous on the wire: one at a time.
+  size_t block_bytes = 0;
+  size_t received_data = 0;   // Bytes of DATA whose connection window is to be returned after this Receive.
+  bool settings_received = false;
+  bool goaway_received = false;
+
+  // Sending.
+  std::span<uint8_t> space;           // What Output() has left to fill.
+  std::span<const uint8_t> carry;     // The rest of a frame that did not fit; belongs to nghttp2 until its next send.
+  std::vector<uint8_t> farewell;      // Our own GOAWAY; set once.
+  bool farewell_sent = false;
+  std::vector<int32_t> linger;        // Released streams whose end has just been sent: reset the rest after Output.
+  bool draining = false;              // First phase: the notice has been sent.
+  bool drain_acknowledged = false;    // The peer has seen it.
+  bool drained = false;               // Second phase: the last stream has been named.
+};
+
+// nghttp2's callbacks; defined with it in h2_callbacks.cc.
+nghttp2_session* MakeNghttp2Session(Role role, const H2Options& options, void* state);
+
+// RFC 9113 section 6.5.2 suggests not to assume fewer.
+inline constexpr uint32_t kPeerMaxStreamsAssumed = 100;
+// A DATA frame shortened by the peer's window allows it no further control frames unless it has this size, or a peer could feed
+// us windows of one byte for ever (CVE-2019-9511).
+inline constexpr size_t kFrameEarnsMin = 1024;
+// Shortest frame that is cut to fill the output to its end.
+inline constexpr size_t kFrameCutMin = 4096;
+
+// PING payloads, to tell the answers apart.
+inline constexpr uint8_t kKeepAlivePing[8] = {'h', 'd', '-', 'a', 'l', 'i', 'v', 'e'};
+inline constexpr uint8_t kDrainPing[8] = {'h', 'd', '-', 'd', 'r', 'a', 'i', 'n'};
+
+}  // namespace heddle::http
