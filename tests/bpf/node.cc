@@ -189,14 +189,21 @@ std::unique_ptr<Pod> NodeTest::MakePod(const std::string& name, int index) {
   pod->name = name;
   pod->v4 = Ip(v4 + "2");
   pod->v6 = Ip(v6 + "2");
-  Shell(absl::StrCat("ip link del v", index, " 2>/dev/null || true; ip link add v", index,
-                     " type veth peer name eth0 netns ", pod->netns.path(), "; ip addr add ", v4,
-                     "1/24 dev v", index, "; ip addr add ", v6, "1/64 dev v", index,
-                     " nodad; ip link set v", index, " up"));
-  pod->netns.Shell(
-      absl::StrCat("ip link set lo up; ip addr add ", v4, "2/24 dev eth0; ip addr add ", v6,
-                   "2/64 dev eth0 nodad; ip link set eth0 up; ip route add default via ", v4,
-                   "1; ip -6 route add default via ", v6, "1"));
+  // Link-local addresses by hand: those that the kernel makes are not ready at once, and neighbours
+  // are asked from them.
+  const auto configure = [&](const std::string& device, int host) {
+    return absl::StrCat("ip link set ", device, " addrgenmode none; ip addr add fe80::", host,
+                        "/64 dev ", device, " nodad; ip addr add ", v4, host, "/24 dev ", device,
+                        "; ip addr add ", v6, host, "/64 dev ", device, " nodad; ip link set ",
+                        device, " up\n");
+  };
+  const std::string ours = absl::StrCat("v", index);
+  Shell(absl::StrCat("ip link del ", ours, " 2>/dev/null || true\nip link add ", ours,
+                     " type veth peer name eth0 netns ", pod->netns.path(), "\n",
+                     configure(ours, 1)));
+  pod->netns.Shell(absl::StrCat("ip link set lo up\n", configure("eth0", 2),
+                                "ip route add default via ", v4, "1\nip -6 route add default via ",
+                                v6, "1"));
   pod->record = PodRecord{.netns_cookie = pod->netns.cookie(),
                           .netns_ino = pod->netns.ino(),
                           .addresses = {pod->v4, pod->v6},
