@@ -9,37 +9,10 @@ import tempfile
 
 import pytest
 from topology import CniError, CommandFailed, PodSpec, Timeout, Topology, wait_until
+from topology.applications import Holder, Prober, get, serve
+from topology.capture import Capture
 from topology.cgroup import cgroup2_root
 from topology.netns import NETNS_DIR
-
-SERVER = """
-import http.server, socket, sys
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        body = self.client_address[0].replace("::ffff:", "").encode()
-        self.send_response(200); self.send_header("Content-Length", str(len(body))); self.end_headers()
-        self.wfile.write(body)
-    def log_message(self, *unused): pass
-class Server(http.server.ThreadingHTTPServer):
-    address_family = socket.AF_INET6
-Server(("::", 8080), Handler).serve_forever()
-"""
-
-
-def serve(pod):
-    """An HTTP server that answers with the address it sees its client at."""
-    process = pod.spawn(["/usr/bin/python3", "-c", SERVER], "server")
-    process.wait_ready(lambda: ":8080" in pod.run(["ss", "-Hltn"]).stdout, f"{pod.name} listens")
-    return process
-
-
-def url(address):
-    return f"http://[{address}]:8080/" if address.version == 6 else f"http://{address}:8080/"
-
-
-def get(pod, address):
-    return pod.run(["curl", "-sS", "-m", "5", url(address)]).stdout
-
 
 def made_by(pid):
     """Everything on this machine that carries the prefix of that process."""
@@ -85,6 +58,34 @@ def test_processes_run_in_the_cgroup_and_namespace_of_their_pod():
         assert pod.cgroup.relative() in pod.run(["sh", "-c", "cat /proc/self/cgroup"]).stdout
         assert pod.run(["ls", str(node.cgroup_root.path)]).stdout
         assert node.cgroup.relative() in node.run(["cat", "/proc/self/cgroup"]).stdout
+
+
+def test_clients_tell_when_a_server_goes_and_returns():
+    with Topology(nodes=1) as topology:
+        node = topology.nodes[0]
+        server, client = node.add_pod(PodSpec("server")), node.add_pod(PodSpec("client"))
+        process = serve(server)
+        holder = Holder(client, server.address(), 8080)
+        prober = Prober(client, server.address(), 8080)
+        prober.wait_for(lambda outcome: outcome == "ok", 0, "an answer")
+        process.kill()
+        gone, reason = holder.wait_end()
+        assert reason in ("EOF", "ECONNRESET")
+        refused, _ = prober.wait_for(lambda outcome: outcome == "ECONNREFUSED", gone, "a refusal")
+        serve(server)
+        assert prober.wait_for(lambda outcome: outcome == "ok", refused, "an answer again")
+
+
+def test_a_capture_of_the_link_holds_what_crossed_it():
+    with Topology(nodes=2) as topology:
+        client, server = topology.nodes[0].add_pod(PodSpec("client")), topology.nodes[1].add_pod(PodSpec("server"))
+        serve(server)
+        marker = os.urandom(32).hex()
+        capture = Capture(topology.control, "node1", topology.dir / "link.pcap")
+        client.run(["curl", "-sS", "-d", marker, f"http://{server.address()}:8080/"])
+        capture.stop(lambda data: marker.encode() in data)
+        assert capture.packets(f"host {client.address()} and tcp port 8080")
+        assert not capture.packets(f"host {client.address()} and tcp port 15008")
 
 
 def test_two_instances_run_at_once_with_the_same_addresses():

@@ -14,7 +14,7 @@ from .cgroup import Cgroup, cgroup2_root
 from .netns import Netns
 from .node import Node
 from .objects import ConfigDirectory
-from .process import Place, run
+from .process import Place
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 _instances = itertools.count(1)
@@ -79,8 +79,6 @@ class Topology:
         self.cgroup = Cgroup(cgroup2_root() / self.prefix)
         self.defer(self.cgroup.remove)
         self.defer(lambda: shutil.rmtree(self.pin_root, ignore_errors=True))
-        if self.mesh:
-            _mount_bpffs()
         self.fabric = Netns(f"{self.prefix}-fabric")
         self.defer(self.fabric.remove)
         self.fabric.ip("link", "add", "fabric0", "type", "bridge")
@@ -115,8 +113,3 @@ class Topology:
         pod = node.add_pod(spec)
         self.config.put_pod(spec, node.name, pod.addresses)
         return pod
-
-
-def _mount_bpffs():
-    if "/sys/fs/bpf bpf" not in " ".join(" ".join(line.split()[1:3]) for line in open("/proc/mounts")):
-        run(["mount", "-t", "bpf", "bpf", "/sys/fs/bpf"])

@@ -1,0 +1,28 @@
+"""An independent witness: tcpdump on a link, without a filter."""
+
+from .process import run
+from .waiting import wait_until
+
+
+class Capture:
+    """Records everything on the interface, seen from `place`, until stop()."""
+
+    def __init__(self, place, interface, file):
+        self.file = file
+        self._process = place.spawn(["tcpdump", "-i", interface, "-s", "0", "-U", "-n", "-Z", "root", "-w", file],
+                                    f"tcpdump-{file.stem}")
+        self._process.wait_ready(lambda: "listening on" in self._process.output(), f"tcpdump on {interface}")
+
+    def stop(self, settled=None):
+        """Ends the recording, once `settled` (if given) holds for the file's bytes."""
+        if settled is not None:
+            wait_until(lambda: settled(self.bytes()), f"{self.file.name} holds what was sent", 5)
+        self._process.stop()
+
+    def bytes(self):
+        return self.file.read_bytes() if self.file.exists() else b""
+
+    def packets(self, expression=""):
+        """Lines of tcpdump for the packets that match."""
+        lines = run(["tcpdump", "-nn", "-q", "-t", "-r", self.file, *expression.split()]).stdout
+        return lines.splitlines()
