@@ -1,0 +1,79 @@
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/base/log.h"
+#include "lib/io/address.h"
+#include "lib/io/loop.h"
+
+namespace heddle::agent {
+
+// Which connects of the node itself count as probes (design: host sockets outside the pods' cgroup).
+enum class ProbeMode : uint8_t { kNone, kAll, kOutsidePods, kInsideCgroup };
+
+// Where the agent stands on its node; two agents can share a machine with different ones.
+struct NodeConfig {
+  std::string node_name;
+  std::string cgroup;  // Empty: the root of cgroup2, found in /proc/self/mountinfo.
+  std::string pin_dir = "/sys/fs/bpf/heddle/v1";
+  std::string run_dir = "/run/heddle";
+  std::string state_dir = "/var/lib/heddle";
+  ProbeMode probe_mode = ProbeMode::kOutsidePods;
+  std::string probe_cgroup = "kubepods";  // Below --cgroup: what holds the pods, or the kubelet.
+  std::vector<std::string> exempt_namespaces = {"kube-system", "heddle-system"};
+};
+
+// How the controller is reached and known.
+struct ControllerConfig {
+  std::string address;      // "host:port"; the host is an IP address or resolved at each connect.
+  std::string roots_file;   // Its certificate must chain to one of these,
+  std::string server_name;  // and be for this DNS name.
+  std::string token_file;   // Sent with every call; read anew each time.
+  absl::Duration certificate_lifetime = absl::Hours(24);
+};
+
+struct ProxyConfig {
+  std::string network;
+  std::string cluster_id = "Kubernetes";
+  size_t workers = 0;  // 0: one for each CPU.
+  io::BackendChoice backend = io::BackendChoice::kAuto;
+};
+
+struct AdminConfig {
+  io::SocketAddress admin_listen;  // Read-only.
+  io::SocketAddress metrics_listen;
+  io::SocketAddress ready_listen;
+};
+
+struct Config {
+  NodeConfig node;
+  ControllerConfig controller;
+  ProxyConfig proxy;
+  AdminConfig admin;
+  log::Options log;
+};
+
+enum class Command : uint8_t { kRun, kVersion, kCheckConfig };
+
+struct Invocation {
+  Command command = Command::kRun;
+  Config config;
+};
+
+// What the command line says, or the text to print instead (help, or what is wrong) and the exit code.
+struct Exit {
+  int code = 0;
+  std::string text;
+};
+Result<Invocation, Exit> ParseCommandLine(int argc, const char* const* argv);
+
+// The effective configuration as JSON, for /config_dump and check-config. Holds no secrets: only the
+// paths of files that do.
+std::string ConfigJson(const Config& config);
+
+}  // namespace heddle::agent
