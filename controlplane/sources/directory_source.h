@@ -1,0 +1,73 @@
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "controlplane/api/object_store.h"
+#include "controlplane/api/problem.h"
+#include "controlplane/sources/object_claims.h"
+#include "lib/base/unique_fd.h"
+
+namespace heddle::controlplane::sources {
+
+// Largest file that is read: a dump of some thousand objects.
+inline constexpr size_t kMaxFileBytes = 16 * 1024 * 1024;
+// Most files of a directory.
+inline constexpr size_t kMaxFiles = 10'000;
+
+// True for the files of a source directory: *.yaml, *.yml, *.json that do not begin with '.'
+// (editors' temporary files do, or have other endings).
+bool IsSourceFile(std::string_view name);
+
+// A directory of Kubernetes YAML, watched. Subdirectories are not read. Files are read when they
+// are closed after writing or moved into place, so write to another name and rename: readers then
+// never see half a file. A directory that a ConfigMap is mounted on works too (its ..data link is
+// watched).
+//
+// Has no loop: whoever owns it waits for fd() and calls Poll(). Reads files synchronously. Belongs
+// to one thread.
+class DirectorySource {
+ public:
+  // Errors: not a directory, or it cannot be watched.
+  static absl::StatusOr<std::unique_ptr<DirectorySource>> Open(std::string path);
+
+  // Readable when Poll() has something to do.
+  int fd() const { return inotify_.get(); }
+  // What changed since the last call; the first call reads everything. Never fails: what cannot be
+  // read is a problem, and its last good objects stay, also when the whole directory goes away. In
+  // that state fd() stays silent, so call every few seconds anyway: the directory is picked up
+  // again when it is back.
+  api::StoreDiff Poll();
+  // What is not in effect as written, as of the last Poll().
+  const std::vector<api::Problem>& problems() const { return problems_; }
+  const std::string& path() const { return path_; }
+
+ private:
+  DirectorySource(std::string path, UniqueFd inotify)
+      : path_(std::move(path)), inotify_(std::move(inotify)) {}
+
+  // Starts to watch the directory; false if it is not there.
+  absl::Status Watch();
+  void ReadEvents();
+  void OnEvent(uint32_t mask, std::string_view name);
+  void ReadAll();
+  void ReadFile(const std::string& name);
+
+  const std::string path_;
+  UniqueFd inotify_;
+  UniqueFd directory_;
+  int watch_ = -1;
+  bool read_all_ = true;
+  bool changed_ = false;
+  std::set<std::string> pending_;
+  ObjectClaims claims_;
+  std::string directory_problem_;
+  std::vector<api::Problem> problems_;
+};
+
+}  // namespace heddle::controlplane::sources

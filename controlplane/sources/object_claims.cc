@@ -1,0 +1,133 @@
+#include "controlplane/sources/object_claims.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <memory>
+#include <utility>
+
+namespace heddle::controlplane::sources {
+namespace {
+
+using api::Decoded;
+using api::ObjectKey;
+using api::Problem;
+
+Problem::Effect EffectOfStandIn(const api::Object& stand_in) {
+  if (std::holds_alternative<std::shared_ptr<const api::PeerAuthentication>>(stand_in))
+    return Problem::Effect::kStrict;
+  const auto* policy = std::get_if<std::shared_ptr<const api::AuthorizationPolicy>>(&stand_in);
+  const bool denies = policy != nullptr && !(*policy)->dry_run && !(*policy)->has_target_refs;
+  return denies ? Problem::Effect::kDenyAll : Problem::Effect::kNothing;
+}
+
+}  // namespace
+
+void ObjectClaims::SetFile(const std::string& file, std::vector<Decoded> objects) {
+  FileState& state = files_[file];
+  std::set<ObjectKey> touched;
+  for (const auto& [key, index] : state.first) {
+    keys_[key].files.erase(file);
+    touched.insert(key);
+  }
+  state = FileState{.objects = std::move(objects)};
+  for (size_t i = 0; i < state.objects.size(); ++i) {
+    const std::optional<ObjectKey>& key = state.objects[i].key;
+    if (!key.has_value() || !state.first.emplace(*key, i).second) continue;
+    keys_[*key].files.insert(file);
+    touched.insert(*key);
+  }
+  // Ownership is settled in TakeDiff, so that an object which moves between two files in one go is
+  // not lost in between.
+  dirty_.merge(touched);
+}
+
+void ObjectClaims::SetFileProblem(const std::string& file, int line, std::string reason) {
+  FileState& state = files_[file];
+  const Problem::Effect effect =
+      state.objects.empty() ? Problem::Effect::kNothing : Problem::Effect::kLastGoodKept;
+  state.problem =
+      Problem{.file = file, .line = line, .reason = std::move(reason), .effect = effect};
+}
+
+void ObjectClaims::RemoveFile(const std::string& file) {
+  if (!files_.contains(file)) return;
+  SetFile(file, {});
+  files_.erase(file);
+}
+
+void ObjectClaims::Resolve(const ObjectKey& key) {
+  KeyState& state = keys_[key];
+  if (state.files.empty()) {
+    state.effective.reset();
+    return;
+  }
+  if (!state.files.contains(state.owner)) state.owner = *state.files.begin();
+  const FileState& file = files_.at(state.owner);
+  const Decoded& decoded = file.objects[file.first.at(key)];
+  if (decoded.object.has_value()) {
+    state.effective = decoded.object;
+    state.stand_in = false;
+  } else if (!state.effective.has_value() || state.stand_in) {
+    state.effective = decoded.stand_in;
+    state.stand_in = true;
+  }
+}
+
+api::StoreDiff ObjectClaims::TakeDiff() {
+  api::StoreDiff diff;
+  for (const ObjectKey& key : std::exchange(dirty_, {})) {
+    Resolve(key);
+    KeyState& state = keys_[key];
+    if (state.effective.has_value()) {
+      if (!state.told.has_value() || !api::SameObject(*state.told, *state.effective)) {
+        diff.upserted.push_back(*state.effective);
+      }
+    } else if (state.told.has_value()) {
+      diff.removed.push_back(key);
+    }
+    state.told = state.effective;
+    if (state.files.empty()) keys_.erase(key);
+  }
+  return diff;
+}
+
+Problem ObjectClaims::ProblemOf(const std::string& file, size_t index) const {
+  const FileState& state = files_.at(file);
+  const Decoded& decoded = state.objects[index];
+  Problem problem{.file = file,
+                  .line = decoded.line,
+                  .object = decoded.key,
+                  .kind = decoded.kind,
+                  .reason = decoded.reason};
+  if (!decoded.key.has_value()) return problem;
+  const KeyState& key = keys_.at(*decoded.key);
+  if (state.first.at(*decoded.key) != index) {
+    problem.reason = "is given twice in this file; the first one counts";
+  } else if (!key.owner.empty() && key.owner != file) {
+    problem.reason = absl::StrCat("is also in ", key.owner, ", which had it first and counts");
+  } else if (!decoded.reason.empty() && key.effective.has_value()) {
+    problem.effect =
+        key.stand_in ? EffectOfStandIn(*key.effective) : Problem::Effect::kLastGoodKept;
+  }
+  return problem;
+}
+
+std::vector<Problem> ObjectClaims::Problems() const {
+  std::vector<Problem> problems;
+  for (const auto& [file, state] : files_) {
+    if (state.problem.has_value()) problems.push_back(*state.problem);
+    for (size_t i = 0; i < state.objects.size(); ++i) {
+      Problem problem = ProblemOf(file, i);
+      if (!problem.reason.empty()) problems.push_back(std::move(problem));
+    }
+  }
+  return problems;
+}
+
+std::vector<std::string> ObjectClaims::Files() const {
+  std::vector<std::string> files;
+  for (const auto& [file, state] : files_) files.push_back(file);
+  return files;
+}
+
+}  // namespace heddle::controlplane::sources
