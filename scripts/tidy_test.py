@@ -32,7 +32,8 @@ class Bans(unittest.TestCase):
                 ('const char* text = "assert(x)";\n', "lib/io/x.cc"),
                 ("std::function<void()> f;\n", "controlplane/app.cc"),
                 ("static_assert(sizeof(x) == 4);\n", "lib/io/x.cc"),
-                ("system(\"ip link\");\n", "tests/bpf/node.cc"), ("#pragma once\nstd::mutex m;\n", "lib/metrics/registry.h"),
+                ("system(\"ip link\");\n", "tests/bpf/node.cc"),
+                ("#pragma once\nstd::mutex m;\n", "lib/metrics/registry.h"),
                 ("// TODO(issue 7): later\n", "lib/io/x.cc")):
             with self.subTest(text):
                 self.assertEqual(offences(text, path), [])
