@@ -200,9 +200,8 @@ TEST_F(LoaderTest, LookupLinkOfADeadNetnsIsNotTakenForAttached) {
                     .ok());  // As after a restart: the same link, a new program.
     EXPECT_NE(LinkInfo(loader_->pins().NetnsLinkPath(cookie)).prog_id, program);
   }
-  for (int tries = 0; links_->IsAttached(cookie, ino) && tries < 1000; ++tries)
-    usleep(1000);  // The kernel frees netns later.
-  EXPECT_FALSE(links_->IsAttached(cookie, ino));
+  // The kernel frees a netns some time after its last user is gone.
+  EXPECT_TRUE(Eventually([&] { return !links_->IsAttached(cookie, ino); }));
   EXPECT_EQ(links_->List(), std::vector<uint64_t>{cookie});
   Netns next;
   ASSERT_TRUE(links_->Attach(cookie, next.fd()).ok());

@@ -95,8 +95,7 @@ void RemoveCgroup(const std::string& path) {
   for (const fs::directory_entry& entry : fs::directory_iterator(path, error)) {
     if (entry.is_directory()) RemoveCgroup(entry.path());
   }
-  for (int tries = 0; rmdir(path.c_str()) != 0 && errno == EBUSY && tries < 1000; ++tries)
-    usleep(1000);
+  Eventually([&] { return rmdir(path.c_str()) == 0 || errno != EBUSY; });
 }
 
 }  // namespace

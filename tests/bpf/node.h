@@ -70,8 +70,13 @@ Answer Listen(uint16_t port, int backlog = 64, bool ipv4 = false);
 
 io::SocketAddress PeerOf(int socket);
 io::SocketAddress LocalOf(int socket);
-// Waits at most a second.
-std::optional<UniqueFd> Accept(int listener);
+inline constexpr int kWaitMs = 1000;
+// Longer than a SYN's first retransmissions.
+inline constexpr int kRetransmitWaitMs = 5000;
+// Waits for the kernel, which finishes some things in the background; false: it did not within
+// kWaitMs.
+bool Eventually(const std::function<bool()>& condition);
+std::optional<UniqueFd> Accept(int listener, int wait_ms = kWaitMs);
 bool NothingToAccept(int listener);
 // True if what is written at one end is read at the other.
 bool AreConnected(int a, int b);

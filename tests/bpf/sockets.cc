@@ -15,7 +15,6 @@
 namespace heddle::agent {
 namespace {
 
-constexpr int kWaitMs = 1000;
 constexpr timeval kConnectWait{.tv_sec = 2, .tv_usec = 0};
 
 bool Prepare(int socket, const ConnectOptions& options) {
@@ -123,8 +122,16 @@ Answer Listen(uint16_t port, int backlog, bool ipv4) {
 io::SocketAddress PeerOf(int socket) { return NameOf(socket, getpeername); }
 io::SocketAddress LocalOf(int socket) { return NameOf(socket, getsockname); }
 
-std::optional<UniqueFd> Accept(int listener) {
-  if (!IsReadable(listener, kWaitMs)) return std::nullopt;
+bool Eventually(const std::function<bool()>& condition) {
+  for (int waited = 0; waited < kWaitMs; ++waited) {
+    if (condition()) return true;
+    poll(nullptr, 0, 1);
+  }
+  return condition();
+}
+
+std::optional<UniqueFd> Accept(int listener, int wait_ms) {
+  if (!IsReadable(listener, wait_ms)) return std::nullopt;
   UniqueFd accepted(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
   if (!accepted.valid()) return std::nullopt;
   return accepted;
