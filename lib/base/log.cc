@@ -45,20 +45,35 @@ std::string Quoted(std::string_view value) {
       .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-std::string TextLine(Level level, std::string_view event, std::initializer_list<Field> fields) {
-  std::string line = absl::FormatTime("%Y-%m-%dT%H:%M:%E6SZ", absl::Now(), absl::UTCTimeZone());
-  line.append("\t").append(Name(level)).append("\t").append(event);
+std::string Now() {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%E6SZ", absl::Now(), absl::UTCTimeZone());
+}
+
+// The scope may be empty.
+std::string TextLine(Level level, std::string_view scope, std::string_view event,
+                     std::span<const Field> fields) {
+  std::string line = Now();
+  line.append("\t")
+      .append(Name(level))
+      .append("\t")
+      .append(scope)
+      .append(scope.empty() ? "" : "\t")
+      .append(event);
+  char separator = scope.empty() ? ' ' : '\t';
   for (const Field& field : fields) {
-    line.append(" ").append(field.key).append("=");
+    line.append(1, separator).append(field.key).append("=");
     line.append(NeedsQuotes(field.value) ? Quoted(field.value) : field.value);
+    separator = ' ';
   }
   return line;
 }
 
-std::string JsonLine(Level level, std::string_view event, std::initializer_list<Field> fields) {
+std::string JsonLine(Level level, std::string_view scope, std::string_view event,
+                     std::span<const Field> fields) {
   nlohmann::ordered_json object;
-  object["time"] = absl::FormatTime("%Y-%m-%dT%H:%M:%E6SZ", absl::Now(), absl::UTCTimeZone());
+  object["time"] = Now();
   object["level"] = std::string(Name(level));
+  if (!scope.empty()) object["scope"] = std::string(scope);
   object["message"] = std::string(event);
   for (const Field& field : fields) object[std::string(field.key)] = field.value;
   return object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
@@ -89,8 +104,13 @@ void SetLevel(Level level) { threshold = level; }
 uint64_t DroppedLines() { return dropped_total + (pool ? pool->overrun_counter() : 0); }
 
 void Write(Level level, std::string_view event, std::initializer_list<Field> fields) {
-  WriteLine(line_format == Format::kJson ? JsonLine(level, event, fields)
-                                         : TextLine(level, event, fields));
+  WriteScoped(level, {}, event, {fields.begin(), fields.size()});
+}
+
+void WriteScoped(Level level, std::string_view scope, std::string_view message,
+                 std::span<const Field> fields) {
+  WriteLine(line_format == Format::kJson ? JsonLine(level, scope, message, fields)
+                                         : TextLine(level, scope, message, fields));
 }
 
 void WriteLine(std::string line) {

@@ -6,6 +6,7 @@
 #include <concepts>
 #include <cstdint>
 #include <initializer_list>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -42,6 +43,11 @@ struct Field {
 
 // Thread-safe; never waits for the terminal or the disk.
 void Write(Level level, std::string_view event, std::initializer_list<Field> fields);
+
+// The same under a scope of its own, for access log lines: "time TAB level TAB scope TAB message TAB
+// key=value ...", or a JSON object with the members time, level, scope, message and the fields.
+void WriteScoped(Level level, std::string_view scope, std::string_view message,
+                 std::span<const Field> fields);
 
 // Writes one finished line without level and time, in order with the others: for access log lines.
 void WriteLine(std::string line);
