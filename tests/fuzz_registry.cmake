@@ -6,6 +6,7 @@ set(HEDDLE_FUZZ_REGISTRY
   controlplane_yaml_fuzz
   tls_engine_fuzz
   tls_x509_fuzz
+  connect_request_fuzz
 )
 
 # Run as a script (cmake -DBUILT="a b" -P tests/fuzz_registry.cmake) it does the comparison.

@@ -22,13 +22,15 @@ std::optional<uint16_t> ParsePort(std::string_view text) {
 }
 
 bool IsLabel(std::string_view label) {
-  if (label.empty() || label.size() > 63 || label.front() == '-' || label.back() == '-') return false;
+  if (label.empty() || label.size() > 63 || label.front() == '-' || label.back() == '-')
+    return false;
   return std::all_of(label.begin(), label.end(), [](char c) {
     return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_';
   });
 }
 
-// A DNS name without a final dot. A last label of digits only would be an address in an unusual spelling (RFC 3696 section 2).
+// A DNS name without a final dot. A last label of digits only would be an address in an unusual
+// spelling (RFC 3696 section 2).
 bool IsHostName(std::string_view host) {
   if (host.empty() || host.size() > 253) return false;
   std::string_view last;
@@ -38,7 +40,8 @@ bool IsHostName(std::string_view host) {
     if (!IsLabel(last)) return false;
     begin = dot + 1;
   }
-  return !std::all_of(last.begin(), last.end(), [](unsigned char c) { return absl::ascii_isdigit(c); });
+  return !std::all_of(last.begin(), last.end(),
+                      [](unsigned char c) { return absl::ascii_isdigit(c); });
 }
 
 }  // namespace

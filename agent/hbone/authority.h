@@ -21,11 +21,13 @@ struct HostAndPort {
   auto operator<=>(const HostAndPort&) const = default;
 };
 
-// Where a CONNECT request wants to go (RFC 9110 section 9.3.6): an address, or a host name, always with a port.
+// Where a CONNECT request wants to go (RFC 9110 section 9.3.6): an address, or a host name, always
+// with a port.
 //
 //     10.0.0.1:80    [fd00::1]:80    web.shop.svc.cluster.local:80
 //
-// Port 0, user information, zones, leading zeros in the port, and unusual spellings of IPv4 addresses are refused.
+// Port 0, user information, zones, leading zeros in the port, and unusual spellings of IPv4
+// addresses are refused.
 using Authority = std::variant<io::SocketAddress, HostAndPort>;
 
 // Empty when the text is no authority of these forms.

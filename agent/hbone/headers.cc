@@ -13,7 +13,8 @@ namespace {
 
 bool IsReadable(std::string_view value) {
   return value.size() <= kMaxClaimBytes &&
-         std::all_of(value.begin(), value.end(), [](unsigned char c) { return absl::ascii_isprint(c); });
+         std::all_of(value.begin(), value.end(),
+                     [](unsigned char c) { return absl::ascii_isprint(c); });
 }
 
 void Append(std::string& out, std::string_view key, std::string_view value) {
@@ -23,16 +24,18 @@ void Append(std::string& out, std::string_view key, std::string_view value) {
 
 constexpr std::string_view kWorkloadTypes[] = {"deployment", "cronjob", "pod", "job"};
 
-std::string WorkloadKey(std::string_view type) { return absl::StrCat("k8s.", ToAbsl(type), ".name"); }
+std::string WorkloadKey(std::string_view type) {
+  return absl::StrCat("k8s.", ToAbsl(type), ".name");
+}
 
 void MergeMember(std::string_view key, std::string_view value, Baggage& baggage) {
   const struct {
     std::string_view key;
     std::string& field;
   } fields[] = {
-      {"k8s.cluster.name", baggage.cluster},     {"k8s.namespace.name", baggage.namespace_name},
-      {"service.name", baggage.service_name},    {"service.version", baggage.service_version},
-      {"cloud.region", baggage.region},          {"cloud.availability_zone", baggage.zone},
+      {"k8s.cluster.name", baggage.cluster},  {"k8s.namespace.name", baggage.namespace_name},
+      {"service.name", baggage.service_name}, {"service.version", baggage.service_version},
+      {"cloud.region", baggage.region},       {"cloud.availability_zone", baggage.zone},
   };
   for (const auto& field : fields) {
     if (key == field.key) field.field = value;
@@ -65,7 +68,8 @@ void MergeBaggage(std::string_view value, Baggage& baggage) {
   for (const absl::string_view member : absl::StrSplit(ToAbsl(value), ',')) {
     const std::vector<absl::string_view> parts = absl::StrSplit(member, '=');
     if (parts.size() < 2 || parts[1].empty()) continue;
-    MergeMember(ToStd(parts[0]), ToStd(parts[1]), baggage);  // A value is cut at a second '=', as Istio's reader does.
+    // A value is cut at a second '=', as Istio's reader does.
+    MergeMember(ToStd(parts[0]), ToStd(parts[1]), baggage);
   }
 }
 
@@ -80,7 +84,8 @@ std::string ForwardedHost(std::string_view value) {
   for (absl::string_view part : absl::StrSplit(ToAbsl(value), ';')) {
     if (part.substr(0, 5) != "host=") continue;
     part.remove_prefix(5);
-    if (part.size() >= 2 && part.front() == '"' && part.back() == '"') part = part.substr(1, part.size() - 2);
+    if (part.size() >= 2 && part.front() == '"' && part.back() == '"')
+      part = part.substr(1, part.size() - 2);
     return std::string(part);
   }
   return {};
@@ -88,7 +93,8 @@ std::string ForwardedHost(std::string_view value) {
 
 std::string NewTraceparent(Random& random) {
   // An id of all zeros is not valid (W3C Trace Context section 3.2.2.3).
-  return absl::StrCat("00-", Hex(random.Next() | 1), Hex(random.Next()), "-", Hex(random.Next() | 1), "-00");
+  return absl::StrCat("00-", Hex(random.Next() | 1), Hex(random.Next()), "-",
+                      Hex(random.Next() | 1), "-00");
 }
 
 bool IsTraceparent(std::string_view value) {

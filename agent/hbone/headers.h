@@ -12,10 +12,12 @@
 
 namespace heddle::agent {
 
-// The headers that HBONE peers tell each other about the ends of a connection. All of it is a claim, for telemetry only:
-// nothing of it is ever used for authorization. Written and read byte for byte as Istio's node proxy does.
+// The headers that HBONE peers tell each other about the ends of a connection. All of it is a
+// claim, for telemetry only: nothing of it is ever used for authorization. Written and read byte
+// for byte as Istio's node proxy does.
 
-// Longest value of one of these headers that is looked at; a longer one is ignored, like a malformed one.
+// Longest value of one of these headers that is looked at; a longer one is ignored, like a
+// malformed one.
 inline constexpr size_t kMaxClaimBytes = 4096;
 
 // Who the source of a connection (in a request) or its destination (in a response) says it is.
@@ -37,7 +39,8 @@ struct Baggage {
 };
 
 std::string EncodeBaggage(const Baggage& baggage);
-// Adds what one header line says; unknown members are skipped, a line that is not printable ASCII is ignored.
+// Adds what one header line says; unknown members are skipped, a line that is not printable ASCII
+// is ignored.
 void MergeBaggage(std::string_view value, Baggage& baggage);
 
 //     forwarded: for="10.0.0.1:4711";host=web.shop.svc.cluster.local        (RFC 7239)

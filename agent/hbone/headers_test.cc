@@ -6,10 +6,15 @@ namespace heddle::agent {
 namespace {
 
 TEST(Baggage, IsWrittenInIstiosOrderWithoutEmptyMembers) {
-  const Baggage baggage{.cluster = "Kubernetes", .namespace_name = "shop", .workload_type = "pod", .workload_name = "web",
-                        .service_name = "web", .region = "r1"};
+  const Baggage baggage{.cluster = "Kubernetes",
+                        .namespace_name = "shop",
+                        .workload_type = "pod",
+                        .workload_name = "web",
+                        .service_name = "web",
+                        .region = "r1"};
   EXPECT_EQ(EncodeBaggage(baggage),
-            "k8s.cluster.name=Kubernetes,k8s.namespace.name=shop,k8s.pod.name=web,service.name=web,cloud.region=r1");
+            "k8s.cluster.name=Kubernetes,k8s.namespace.name=shop,k8s.pod.name=web,service.name=web,"
+            "cloud.region=r1");
   EXPECT_EQ(EncodeBaggage({}), "");
 }
 
@@ -63,8 +68,13 @@ TEST(Forwarded, YieldsTheHost) {
   const struct {
     std::string_view value, want;
   } cases[] = {
-      {"for=\"10.0.0.1:1\";host=web.shop", "web.shop"}, {"host=\"web\"", "web"}, {"host=", ""}, {"for=x", ""},
-      {"for=x; host=web", ""},                           {"host=\"", "\""},        {"", ""},
+      {"for=\"10.0.0.1:1\";host=web.shop", "web.shop"},
+      {"host=\"web\"", "web"},
+      {"host=", ""},
+      {"for=x", ""},
+      {"for=x; host=web", ""},
+      {"host=\"", "\""},
+      {"", ""},
   };
   for (const auto& c : cases) EXPECT_EQ(ForwardedHost(c.value), c.want) << c.value;
 }

@@ -18,22 +18,23 @@ enum class FailureReason : uint8_t {
   kCertificateTimeout,     // No valid certificate for the pod's identity within that time.
   // Decisions.
   kPolicyDenied,
-  kPolicyChanged,   // Was allowed, is not any more.
-  kNoUpstream,      // The service has no endpoint that may be used.
-  kNotSupported,    // The next hop needs what this proxy does not do (yet); never served in another way.
+  kPolicyChanged,  // Was allowed, is not any more.
+  kNoUpstream,     // The service has no endpoint that may be used.
+  // The next hop needs what this proxy does not do (yet); never served in another way.
+  kNotSupported,
   // What peers did.
-  kBadRequest,       // No CONNECT, or no authority that can be read.
-  kWrongAuthority,   // An authority that is not this pod.
-  kUnknownService,   // A host name in an authority that leads nowhere.
-  kDialFailed,       // The next hop's or the application's host refused or is unreachable.
+  kBadRequest,      // No CONNECT, or no authority that can be read.
+  kWrongAuthority,  // An authority that is not this pod.
+  kUnknownService,  // A host name in an authority that leads nowhere.
+  kDialFailed,      // The next hop's or the application's host refused or is unreachable.
   kDialTimeout,
-  kTlsFailed,        // Handshake: protocol, chain or identity.
+  kTlsFailed,  // Handshake: protocol, chain or identity.
   kTlsTimeout,
-  kHttp2Failed,      // The peer does not speak HTTP/2 as it must.
-  kTunnelRefused,    // The peer answered the CONNECT request with another status than 200.
-  kTunnelLimit,      // As many tunnels as a pod may have.
-  kStreamRefused,    // The peer took no more streams (GOAWAY, REFUSED_STREAM).
-  kTunnelLost,       // The tunnel broke under the connection.
+  kHttp2Failed,       // The peer does not speak HTTP/2 as it must.
+  kTunnelRefused,     // The peer answered the CONNECT request with another status than 200.
+  kTunnelLimit,       // As many tunnels as a pod may have.
+  kStreamRefused,     // The peer took no more streams (GOAWAY, REFUSED_STREAM).
+  kTunnelLost,        // The tunnel broke under the connection.
   kConnectionFailed,  // The connection broke in a way that is no application's normal end.
   // Ours.
   kPodReleased,
@@ -53,11 +54,13 @@ struct FailureText {
   std::string_view sentence;  // For the access log.
 };
 
-// Whose fault the end of a connection is, whether trying again can help, and what to call it. A value.
+// Whose fault the end of a connection is, whether trying again can help, and what to call it. A
+// value.
 struct Failure {
   FailureReason reason;
   FailureSide side = FailureSide::kNone;
-  // True when the peer has not looked at the request, so that it may be sent once more on another tunnel.
+  // True when the peer has not looked at the request, so that it may be sent once more on another
+  // tunnel.
   bool retryable = false;
 
   const FailureText& text() const;

@@ -1,0 +1,108 @@
+#include "agent/hbone/tunnel.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <utility>
+
+namespace heddle::agent {
+namespace {
+
+TunnelFailure DialFailure(const io::Error& error, const io::SocketAddress& next_hop) {
+  const bool timeout = error.is(io::IoCode::kDeadline);
+  std::string detail = absl::StrCat(next_hop.ToString(), ": ", error.ToString());
+  if (timeout && next_hop.port == kInboundHbonePort) {
+    absl::StrAppend(&detail, "; is a NetworkPolicy blocking port ", next_hop.port, "?");
+  }
+  return {
+      {timeout ? FailureReason::kDialTimeout : FailureReason::kDialFailed, FailureSide::kUpstream},
+      std::move(detail)};
+}
+
+// TLS 1.3 tells a client only after its handshake that the server refuses it, so this also reads
+// errors of the first exchange.
+TunnelFailure SecureFailure(const io::Error& error, const tls::TlsStream* secure,
+                            FailureReason otherwise) {
+  FailureReason reason = otherwise;
+  if (error.is(io::IoCode::kDeadline)) reason = FailureReason::kTlsTimeout;
+  if (error.domain != io::ErrorDomain::kTls)
+    return {{reason, FailureSide::kUpstream}, error.ToString()};
+  return {{FailureReason::kTlsFailed, FailureSide::kUpstream}, secure->failure()};
+}
+
+}  // namespace
+
+http::H2ConnectionOptions HboneOptions() {
+  http::H2ConnectionOptions options;
+  options.session.receive_frame_bytes_max = 1024 * 1024;
+  return options;
+}
+
+Tunnel::Tunnel(io::Loop& loop, PodNetwork& network, const TunnelTarget& target,
+               const TunnelOptions& options)
+    : loop_(loop),
+      network_(network),
+      target_(target),
+      options_(options),
+      changed_(loop),
+      scope_(loop) {}
+
+Tunnel::~Tunnel() = default;
+
+Task<TunnelResult<void>> Tunnel::Open(StopToken stop) {
+  Deadline dial(loop_, stop, options_.connect_timeout);
+  auto transport = co_await network_.DialOut(loop_, target_.next_hop, dial.token());
+  if (!transport) co_return std::unexpected(DialFailure(transport.error(), target_.next_hop));
+  Deadline handshake(loop_, stop, options_.handshake_timeout);
+  co_return co_await Secure(*std::move(transport), handshake.token());
+}
+
+Task<TunnelResult<void>> Tunnel::Secure(std::unique_ptr<io::Connection> transport, StopToken stop) {
+  auto secure = std::make_unique<tls::TlsStream>(loop_, std::move(transport), target_.context,
+                                                 tls::Role::kClient,
+                                                 tls::OneOfIdentities{target_.identities});
+  auto agreed = co_await secure->Handshake(stop);
+  if (!agreed) {
+    secure->Reset();
+    co_return std::unexpected(
+        SecureFailure(agreed.error(), secure.get(), FailureReason::kTlsFailed));
+  }
+  secure_ = secure.get();
+  connection_.emplace(loop_, std::move(secure), options_.http);
+  scope_.Spawn(RunConnection());
+  auto ready = co_await connection_->Ready(stop);
+  if (ready) co_return TunnelResult<void>();
+  Close();
+  co_await scope_.Join();
+  co_return std::unexpected(SecureFailure(ready.error(), secure_, FailureReason::kHttp2Failed));
+}
+
+Task<void> Tunnel::RunConnection() {
+  co_await connection_->Run({});
+  ended_ = true;
+  changed_.NotifyAll();
+}
+
+Task<void> Tunnel::Serve() {
+  while (!ended_ && !retired_ && connection_->usable()) {
+    const absl::Duration left = options_.idle_timeout - connection_->idle_time();
+    if (left <= absl::ZeroDuration()) break;
+    Deadline idle(loop_, {}, left);
+    co_await changed_.Wait(idle.token());
+  }
+  retired_ = true;
+  if (!ended_) co_await connection_->Drain(closed_.token());
+  co_await scope_.Join();
+}
+
+void Tunnel::Retire() {
+  retired_ = true;
+  changed_.NotifyAll();
+}
+
+void Tunnel::Close() {
+  Retire();
+  closed_.RequestStop();
+  connection_->Close(http::ErrorCode::kNoError, "closed");
+}
+
+}  // namespace heddle::agent

@@ -1,0 +1,100 @@
+#pragma once
+
+#include <absl/time/time.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/model/failure.h"
+#include "agent/seams/pod_network.h"
+#include "lib/base/result.h"
+#include "lib/base/scope.h"
+#include "lib/base/wait_queue.h"
+#include "lib/http/h2_connection.h"
+#include "lib/io/loop.h"
+#include "lib/tls/stream.h"
+
+namespace heddle::agent {
+
+// Why a tunnel, or a stream of one, could not be had; `detail` is for the access log.
+struct TunnelFailure {
+  Failure failure;
+  std::string detail;
+};
+template <typename T>
+using TunnelResult = Result<T, TunnelFailure>;
+
+// Where a tunnel leads, whom it accepts there, and who it says it is.
+struct TunnelTarget {
+  io::SocketAddress next_hop;
+  // Accepted at the other end; an empty list accepts nobody.
+  std::vector<tls::SpiffeId> identities;
+  std::shared_ptr<const tls::TlsContext> context;
+
+  bool operator==(const TunnelTarget&) const = default;
+  template <typename H>
+  friend H AbslHashValue(H state, const TunnelTarget& target) {
+    return H::combine(std::move(state), target.next_hop, target.identities, target.context.get());
+  }
+};
+
+struct TunnelOptions {
+  absl::Duration connect_timeout = absl::Seconds(10);
+  absl::Duration handshake_timeout = absl::Seconds(10);  // TLS and the first SETTINGS.
+  // Until the CONNECT is answered, tunnel included.
+  absl::Duration request_timeout = absl::Seconds(30);
+  absl::Duration idle_timeout = absl::Minutes(5);
+  size_t tunnels_max = 4096;  // Of one pool.
+  http::H2ConnectionOptions http;
+};
+
+// What an HBONE tunnel of ours announces: frames as large as Istio's proxy sends them are accepted.
+http::H2ConnectionOptions HboneOptions();
+
+// One HBONE tunnel, client side: TCP from inside the pod, mutual TLS, HTTP/2.
+//
+// Open() once; when it succeeded, Serve() once, which ends when the tunnel has been retired,
+// closed, lost or idle for long, and its last stream has been destroyed. One loop's only;
+// everything given outlives it.
+class Tunnel {
+ public:
+  Tunnel(io::Loop& loop, PodNetwork& network, const TunnelTarget& target,
+         const TunnelOptions& options);
+  ~Tunnel();
+  Tunnel(const Tunnel&) = delete;
+  Tunnel& operator=(const Tunnel&) = delete;
+
+  Task<TunnelResult<void>> Open(StopToken stop);
+  Task<void> Serve();
+
+  // Whether another stream fits now.
+  bool CanOpen() const { return !retired_ && connection_->CanOpen(); }
+  // Sends the request; never waits.
+  io::Result<std::unique_ptr<http::H2Stream>> Request(const http::Headers& request) {
+    return connection_->Open(request);
+  }
+  // No new streams; those under way may go on as long as they like.
+  void Retire();
+  // Ends it at once, with a GOAWAY: streams fail.
+  void Close();
+
+ private:
+  Task<TunnelResult<void>> Secure(std::unique_ptr<io::Connection> transport, StopToken stop);
+  Task<void> RunConnection();
+
+  io::Loop& loop_;
+  PodNetwork& network_;
+  const TunnelTarget& target_;
+  const TunnelOptions& options_;
+  std::optional<http::H2ClientConnection> connection_;
+  const tls::TlsStream* secure_ = nullptr;  // The connection's transport.
+  bool retired_ = false;
+  bool ended_ = false;
+  WaitQueue changed_;  // retired_ or ended_ was set.
+  StopSource closed_;
+  Scope scope_;
+};
+
+}  // namespace heddle::agent

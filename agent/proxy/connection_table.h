@@ -1,0 +1,79 @@
+#pragma once
+
+#include <absl/container/btree_map.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "agent/policy/authorizer.h"
+#include "agent/seams/pod_network.h"
+#include "lib/base/stop.h"
+#include "lib/io/address.h"
+
+namespace heddle::agent {
+
+class ConnectionTable;
+
+// How a connection reached us, or leaves us.
+enum class ConnectionKind : uint8_t { kOutbound, kInboundHbone, kInboundPlaintext };
+std::string_view ToString(ConnectionKind kind);
+
+// A connection that is being served: what operators may ask about it, what policy is asked about
+// it, and how to end it. Lives in the frame of the coroutine that serves it; in the table from
+// construction to destruction.
+class TrackedConnection {
+ public:
+  TrackedConnection(ConnectionTable& table, ConnectionKind kind, const CapturedPod& pod,
+                    StopToken parent);
+  ~TrackedConnection();
+  TrackedConnection(const TrackedConnection&) = delete;
+  TrackedConnection& operator=(const TrackedConnection&) = delete;
+
+  const ConnectionKind kind;
+  const CapturedPod& pod;
+  io::SocketAddress source;
+  std::string original_destination;  // As the client named it: an address, or an authority.
+  std::string actual_destination;    // Where we dialled.
+  // What an inbound connection was authorized with; empty before. The identity it points to
+  // outlives the connection.
+  std::optional<ConnectionFacts> facts;
+
+  // Ends when the pod or the worker does, or policy no longer allows the connection.
+  StopToken stop() { return stop_.token(); }
+  void EndByPolicy();
+  bool ended_by_policy() const { return ended_by_policy_; }
+
+ private:
+  friend class ConnectionTable;
+  ConnectionTable& table_;
+  uint64_t id_ = 0;
+  StopSource stop_;
+  bool ended_by_policy_ = false;
+};
+
+// The connections of one worker, in order of their arrival, so that a walk in slices misses none
+// that was there when it began. One loop's only.
+class ConnectionTable {
+ public:
+  // Visits at most `count` connections that arrived after the one with id `after` (0: from the
+  // start). Returns the id of the last one, to go on with, or 0 when the end was reached.
+  template <typename Visit>
+  uint64_t VisitAfter(uint64_t after, size_t count, Visit visit) {
+    for (auto it = connections_.upper_bound(after); it != connections_.end(); ++it) {
+      if (count-- == 0) return after;
+      after = it->first;
+      visit(*it->second);
+    }
+    return 0;
+  }
+  size_t size() const { return connections_.size(); }
+
+ private:
+  friend class TrackedConnection;
+  absl::btree_map<uint64_t, TrackedConnection*> connections_;
+  uint64_t next_id_ = 1;
+};
+
+}  // namespace heddle::agent

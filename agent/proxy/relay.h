@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "lib/base/stop.h"
+#include "lib/base/task.h"
+#include "lib/io/loop.h"
+#include "lib/io/stream.h"
+
+namespace heddle::agent {
+
+// Bytes that one direction of a relay moves before it lets everything else on the loop run: about
+// 0.2 ms of AES-GCM and copies, so that a turn with several bulk flows stays below the 2 ms that a
+// loop may take.
+inline constexpr size_t kRelayBytesPerTurn = 256 * 1024;
+
+// Bytes that the other side has taken, counted while the relay runs.
+struct RelayBytes {
+  uint64_t from_client = 0;
+  uint64_t from_server = 0;
+};
+
+enum class RelaySide : uint8_t { kClient, kServer };
+
+// What ended a relay that did not end by itself.
+struct RelayFailure {
+  io::Error error;
+  RelaySide side = RelaySide::kClient;  // The stream on which it happened.
+};
+
+// Moves bytes between two streams until both directions have ended, each by itself: an orderly end
+// of one is passed on as an orderly end (FIN <-> END_STREAM) while the other direction goes on, and
+// any failure of a stream (a reset, a lost tunnel, an end without its announcement) is passed on as
+// a reset of both, never as an orderly end. It reads only after the other side has taken the last
+// block: that is the back-pressure, and no buffer is held while it waits for bytes.
+//
+// Both streams, `bytes` and the stop token outlive the task. On return nothing is under way on
+// either stream, and unless both directions ended in order both have been reset. A stop resets
+// both.
+Task<std::optional<RelayFailure>> Relay(io::Loop& loop, io::Stream& client, io::Stream& server,
+                                        RelayBytes& bytes, StopToken stop);
+
+// Whether an end of a relay is part of an application's normal life and so no failure of the
+// connection in logs and metrics: applications, load balancers and probes end connections by a
+// reset all the time, and Istio's proxy reports it so too. The streams see a reset in any case. A
+// tunnel that breaks is not an application's doing.
+bool IsOrderlyClose(const io::Error& error);
+
+}  // namespace heddle::agent

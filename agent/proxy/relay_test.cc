@@ -1,0 +1,181 @@
+#include "agent/proxy/relay.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "agent/proxy/read_size.h"
+#include "lib/base/scope.h"
+#include "lib/io/testing/co_test.h"
+#include "lib/io/testing/pipe.h"
+
+namespace heddle::agent {
+namespace {
+
+std::span<const uint8_t> Bytes(std::string_view text) {
+  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
+}
+
+// An application and a server with a relay between them.
+//     app <-> client | relay | server <-> far
+struct Between {
+  explicit Between(io::Loop& loop, size_t capacity = 64 * 1024)
+      : loop(loop),
+        near(io::MakePipe(loop, {.capacity = capacity})),
+        beyond(io::MakePipe(loop, {.capacity = capacity})),
+        scope(loop) {}
+
+  void Start() { scope.Spawn(Run()); }
+  Task<void> Run() {
+    failure = co_await Relay(loop, *near.second, *beyond.first, bytes, stop.token());
+    ended = true;
+  }
+  io::Stream& app() { return *near.first; }
+  io::Stream& far() { return *beyond.second; }
+
+  io::Loop& loop;
+  io::Pipe near, beyond;
+  StopSource stop;
+  RelayBytes bytes;
+  std::optional<RelayFailure> failure;
+  bool ended = false;
+  Scope scope;
+};
+
+Task<std::string> ReadExactly(io::Stream& stream, size_t size) {
+  std::string got;
+  while (got.size() < size) {
+    auto block = co_await stream.Read(4096, {});
+    if (!block || block->empty()) break;
+    got.append(reinterpret_cast<const char*>(block->data()), block->size());
+  }
+  co_return got;
+}
+
+Task<bool> ReadsEnd(io::Stream& stream) {
+  auto block = co_await stream.Read(4096, {});
+  co_return block.has_value() && block->empty();
+}
+
+CO_TEST(Relay, CarriesBytesBothWaysAndCountsThem) {
+  Between between(loop);
+  between.Start();
+  CO_ASSERT_TRUE(co_await between.app().Write(Bytes("question"), {}));
+  EXPECT_EQ(co_await ReadExactly(between.far(), 8), "question");
+  CO_ASSERT_TRUE(co_await between.far().Write(Bytes("answer"), {}));
+  EXPECT_EQ(co_await ReadExactly(between.app(), 6), "answer");
+  between.stop.RequestStop();
+  co_await between.scope.Join();
+  EXPECT_EQ(between.bytes.from_client, 8u);
+  EXPECT_EQ(between.bytes.from_server, 6u);
+}
+
+CO_TEST(Relay, KeepsOneDirectionOpenAfterTheOtherHasEnded) {
+  for (const bool client_first : {true, false}) {
+    Between between(loop);
+    between.Start();
+    io::Stream& first = client_first ? between.app() : between.far();
+    io::Stream& second = client_first ? between.far() : between.app();
+    CO_ASSERT_TRUE(co_await first.ShutdownWrite({}));
+    EXPECT_TRUE(co_await ReadsEnd(second));
+    CO_ASSERT_TRUE(co_await second.Write(Bytes("late"), {}));
+    EXPECT_EQ(co_await ReadExactly(first, 4), "late");
+    EXPECT_FALSE(between.ended);
+    CO_ASSERT_TRUE(co_await second.ShutdownWrite({}));
+    EXPECT_TRUE(co_await ReadsEnd(first));
+    co_await between.scope.Join();
+    EXPECT_FALSE(between.failure);
+  }
+}
+
+CO_TEST(Relay, TurnsAResetOfEitherSideIntoAResetOfTheOther) {
+  for (const bool client_resets : {true, false}) {
+    Between between(loop);
+    between.Start();
+    (client_resets ? between.app() : between.far()).Reset();
+    io::Stream& other = client_resets ? between.far() : between.app();
+    auto block = co_await other.Read(4096, {});
+    CO_ASSERT_TRUE(!block.has_value());
+    EXPECT_TRUE(block.error().peer_gone());
+    co_await between.scope.Join();
+    CO_ASSERT_TRUE(between.failure.has_value());
+    EXPECT_EQ(between.failure->side, client_resets ? RelaySide::kClient : RelaySide::kServer);
+    EXPECT_TRUE(IsOrderlyClose(between.failure->error));
+  }
+}
+
+CO_TEST(Relay, ResetsBothSidesWhenStopped) {
+  Between between(loop);
+  between.Start();
+  between.stop.RequestStop();
+  co_await between.scope.Join();
+  EXPECT_FALSE((co_await between.app().Read(4096, {})).has_value());
+  EXPECT_FALSE((co_await between.far().Read(4096, {})).has_value());
+  CO_ASSERT_TRUE(between.failure.has_value());
+  EXPECT_TRUE(between.failure->error.stopped());
+}
+
+Task<void> WriteAll(io::Stream& stream, std::string text, bool* done) {
+  *done = (co_await stream.Write(Bytes(text), {})).has_value();
+}
+
+CO_TEST(Relay, StopsReadingWhileTheOtherSideDoesNotTakeIt) {
+  Between between(loop, 4096);
+  between.Start();
+  bool done = false;
+  Scope writer(loop);
+  const std::string text(100'000, 'x');
+  writer.Spawn(WriteAll(between.app(), text, &done));
+  for (int i = 0; i < 1000; ++i) co_await loop.Yield();
+  EXPECT_FALSE(done);
+  EXPECT_LE(between.bytes.from_client, 2 * 4096u);
+  EXPECT_EQ(co_await ReadExactly(between.far(), text.size()), text);
+  co_await writer.Join();
+  EXPECT_TRUE(done);
+  between.stop.RequestStop();
+  co_await between.scope.Join();
+}
+
+CO_TEST(Relay, HoldsNoBufferWhileItWaits) {
+  Between between(loop);
+  between.Start();
+  CO_ASSERT_TRUE(co_await between.app().Write(Bytes("x"), {}));
+  EXPECT_EQ(co_await ReadExactly(between.far(), 1), "x");
+  for (int i = 0; i < 10; ++i) co_await loop.Yield();
+  EXPECT_EQ(loop.buffers().stats().in_use_bytes, 0u);
+  between.stop.RequestStop();
+  co_await between.scope.Join();
+}
+
+TEST(ReadSize, GrowsWithFullReadsAndShrinksWithSmallOnes) {
+  ReadSize size;
+  EXPECT_EQ(size.hint(), io::BufferPool::kSmall);
+  for (int i = 0; i < 5; ++i) size.Note(size.hint());
+  EXPECT_EQ(size.hint(), io::BufferPool::kBulkMax);
+  size.Note(size.hint() / 2);
+  EXPECT_EQ(size.hint(), io::BufferPool::kBulkMax);
+  for (int i = 0; i < 5; ++i) size.Note(1);
+  EXPECT_EQ(size.hint(), io::BufferPool::kSmall);
+}
+
+TEST(IsOrderlyClose, TellsApplicationsFromBrokenTunnels) {
+  using io::Error;
+  const struct {
+    Error error;
+    bool want;
+  } cases[] = {
+      {Error::Errno(ECONNRESET, io::Op::kRead), true},
+      {Error::Errno(EPIPE, io::Op::kWrite), true},
+      {Error::Errno(ETIMEDOUT, io::Op::kRead), false},
+      {Error::Io(io::IoCode::kUnexpectedEof, io::Op::kRead), false},
+      {Error::Io(io::IoCode::kStopped, io::Op::kRead), false},
+      {{io::ErrorDomain::kHttp2, io::Op::kStream, 0x8}, true},
+      {{io::ErrorDomain::kHttp2, io::Op::kStream, 0xa}, true},
+      {{io::ErrorDomain::kHttp2, io::Op::kStream, 0x1}, false},
+      {{io::ErrorDomain::kTls, io::Op::kRead, 4}, false},
+  };
+  for (const auto& c : cases) EXPECT_EQ(IsOrderlyClose(c.error), c.want) << c.error.ToString();
+}
+
+}  // namespace
+}  // namespace heddle::agent
