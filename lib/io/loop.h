@@ -12,6 +12,7 @@
 
 namespace heddle::io {
 
+// kIoUring dies where there is none: try MakeIoUringReactor first to say it in a sentence.
 enum class BackendChoice : uint8_t { kAuto, kEpoll, kIoUring };
 
 struct LoopOptions {
@@ -62,9 +63,9 @@ class Loop final : public Executor {
   void EndTurn(MonotonicTime now);
   MonotonicTime TrimWhenDue(MonotonicTime now);
 
+  std::string fallback_reason_;
   std::unique_ptr<BufferPool> buffers_;
   std::unique_ptr<Reactor> reactor_;
-  std::string fallback_reason_;
   LoopStats stats_;
   std::atomic<Message*> inbox_ = nullptr;  // Newest first; taken whole and reversed.
   std::atomic<bool> exit_ = false;

@@ -50,11 +50,13 @@ class Operation : public ListNode {
     CHECK(!in_flight_);
     in_flight_ = true;
     reactor_result = 0;
-    reactor_finished = reactor_cancelled = false;
+    reactor_finished = reactor_cancelled = reactor_submitted = reactor_polling = false;
   }
   int32_t reactor_result = 0;      // What to complete with; for a send in progress, the bytes taken so far.
   bool reactor_finished = false;   // Has its result and waits for its turn to complete.
   bool reactor_cancelled = false;  // Cancel was called.
+  bool reactor_submitted = false;  // The ring has it.
+  bool reactor_polling = false;    // The ring waits for readiness in its place.
 };
 
 // `fd` is the listening socket. The result is the accepted descriptor, non-blocking and close-on-exec.

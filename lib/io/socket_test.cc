@@ -1,0 +1,222 @@
+// What a connection, a listener and the kernel's network promise, on every backend.
+#include "lib/io/socket.h"
+
+#include <gtest/gtest.h>
+
+#include "lib/io/loop_pool.h"
+#include "lib/io/testing/backend_test.h"
+
+namespace heddle::io {
+namespace {
+
+class SocketTest : public BackendTest {};
+INSTANTIATE_BACKENDS(SocketTest);
+
+SocketAddress Loopback(uint16_t port = 0) { return {IpAddress::V4(127, 0, 0, 1), port}; }
+
+Task<void> Echo(Connection& connection) {
+  while (true) {
+    const auto got = co_await connection.Read(BufferPool::kSmall, {});
+    if (!got || got->empty()) break;
+    if (!co_await connection.Write(got->bytes(), {})) break;
+  }
+  const auto ended = co_await connection.ShutdownWrite({});
+  EXPECT_TRUE(ended);
+}
+
+Task<void> EchoOnce(BackendTest& test, SocketAddress at) {
+  auto listener = test.network.Listen(test.loop, at);
+  CO_ASSERT_TRUE(listener);
+  EXPECT_EQ((*listener)->local().ip, at.ip);
+  ConnectOptions options;
+  options.to = (*listener)->local();
+  auto client = co_await test.network.Connect(test.loop, std::move(options), {});
+  CO_ASSERT_TRUE(client);
+  auto accepted = co_await (*listener)->Accept({});
+  CO_ASSERT_TRUE(accepted);
+  EXPECT_EQ((*accepted)->peer(), (*client)->local());
+  auto server = (*accepted)->Attach(test.loop);
+  EXPECT_EQ(server->local(), (*client)->peer());
+  Scope scope(test.loop);
+  scope.Spawn(Echo(*server));
+  EXPECT_TRUE(co_await (*client)->Write(BytesOf("hello"), {}));
+  EXPECT_TRUE(co_await (*client)->ShutdownWrite({}));
+  EXPECT_EQ(co_await ReadAll(**client), "hello");
+  co_await scope.Join();
+}
+
+CO_TEST_P(SocketTest, EchoesOverIpv4) { co_await EchoOnce(test, Loopback()); }
+CO_TEST_P(SocketTest, EchoesOverIpv6) {
+  co_await EchoOnce(test, SocketAddress{*IpAddress::Parse("::1"), 0});
+}
+
+CO_TEST_P(SocketTest, ReportsARefusedConnect) {
+  uint16_t port = 0;
+  {
+    auto listener = test.network.Listen(loop, Loopback());
+    CO_ASSERT_TRUE(listener);
+    port = (*listener)->local().port;
+  }
+  ConnectOptions options;
+  options.to = Loopback(port);
+  const auto client = co_await test.network.Connect(loop, std::move(options), {});
+  CO_ASSERT_TRUE(!client);
+  EXPECT_TRUE(client.error().is_errno(ECONNREFUSED)) << client.error().ToString();
+  EXPECT_EQ(client.error().op, Op::kConnect);
+}
+
+CO_TEST_P(SocketTest, ConnectsFromTheSourceAsked) {
+  auto listener = test.network.Listen(loop, Loopback());
+  CO_ASSERT_TRUE(listener);
+  ConnectOptions options;
+  options.to = (*listener)->local();
+  options.bind = SocketAddress{IpAddress::V4(127, 0, 0, 9), 0};
+  const auto client = co_await test.network.Connect(loop, std::move(options), {});
+  CO_ASSERT_TRUE(client);
+  const auto accepted = co_await (*listener)->Accept({});
+  CO_ASSERT_TRUE(accepted);
+  EXPECT_EQ((*accepted)->peer().ip, IpAddress::V4(127, 0, 0, 9));
+}
+
+CO_TEST_P(SocketTest, TakesASocketOfItsCaller) {
+  auto listener = test.network.Listen(loop, Loopback());
+  CO_ASSERT_TRUE(listener);
+  ConnectOptions options;
+  options.to = (*listener)->local();
+  // An IPv6 socket reaches an IPv4 address through its mapped form.
+  options.socket = UniqueFd(::socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  const int fd = options.socket.get();
+  const auto client = co_await test.network.Connect(loop, std::move(options), {});
+  CO_ASSERT_TRUE(client);
+  EXPECT_EQ(LocalAddress(fd), (*client)->local());
+}
+
+CO_TEST_P(SocketTest, HalfClosesClientFirst) {
+  auto ends = co_await test.ConnectEnds();
+  EXPECT_TRUE(co_await ends.client->ShutdownWrite({}));
+  EXPECT_EQ(co_await ReadAll(*ends.server), "");
+  EXPECT_TRUE(co_await ends.server->Write(BytesOf("still here"), {}));
+  EXPECT_TRUE(co_await ends.server->ShutdownWrite({}));
+  EXPECT_EQ(co_await ReadAll(*ends.client), "still here");
+}
+
+CO_TEST_P(SocketTest, HalfClosesServerFirst) {
+  auto ends = co_await test.ConnectEnds();
+  EXPECT_TRUE(co_await ends.server->Write(BytesOf("bye"), {}));
+  EXPECT_TRUE(co_await ends.server->ShutdownWrite({}));
+  EXPECT_EQ(co_await ReadAll(*ends.client), "bye");
+  EXPECT_TRUE(co_await ends.client->Write(BytesOf("and you"), {}));
+  EXPECT_TRUE(co_await ends.client->ShutdownWrite({}));
+  EXPECT_EQ(co_await ReadAll(*ends.server), "and you");
+}
+
+CO_TEST_P(SocketTest, ShowsAResetAsConnectionReset) {
+  auto ends = co_await test.ConnectEnds();
+  ends.client->Reset();
+  const auto got = co_await ends.server->Read(BufferPool::kSmall, {});
+  CO_ASSERT_TRUE(!got);
+  EXPECT_TRUE(got.error().is_errno(ECONNRESET)) << got.error().ToString();
+  EXPECT_TRUE(got.error().peer_gone());
+}
+
+CO_TEST_P(SocketTest, ResetsAnAcceptedConnectionThatNobodyTook) {
+  auto listener = test.network.Listen(loop, Loopback());
+  CO_ASSERT_TRUE(listener);
+  ConnectOptions options;
+  options.to = (*listener)->local();
+  auto client = co_await test.network.Connect(loop, std::move(options), {});
+  CO_ASSERT_TRUE(client);
+  (co_await (*listener)->Accept({})).value().reset();
+  const auto got = co_await (*client)->Read(BufferPool::kSmall, {});
+  CO_ASSERT_TRUE(!got);
+  EXPECT_TRUE(got.error().is_errno(ECONNRESET)) << got.error().ToString();
+}
+
+Task<void> ExpectClosedRead(Connection& connection) {
+  const auto got = co_await connection.Read(BufferPool::kSmall, {});
+  EXPECT_TRUE(!got && got.error().is(IoCode::kClosed));
+}
+
+Task<void> ExpectClosedWrite(Connection& connection) {
+  const std::string much(64u << 20, 'x');
+  const auto written = co_await connection.Write(BytesOf(much), {});
+  EXPECT_TRUE(!written && written.error().is(IoCode::kClosed));
+}
+
+CO_TEST_P(SocketTest, EndsItsOwnOperationsWhenItIsReset) {
+  auto ends = co_await test.ConnectEnds();
+  Scope scope(loop);
+  scope.Spawn(ExpectClosedRead(*ends.client));
+  scope.Spawn(ExpectClosedWrite(*ends.client));
+  for (int i = 0; i < 10; ++i) co_await loop.Yield();
+  EXPECT_EQ(scope.live(), 2u);
+  ends.client->Reset();
+  ends.client->Reset();
+  EXPECT_EQ(scope.live(), 2u) << "they end on a later step";
+  co_await scope.Join();
+  co_await ExpectClosedRead(*ends.client);
+}
+
+CO_TEST_P(SocketTest, ReportsAWriteToAPeerThatIsGone) {
+  auto ends = co_await test.ConnectEnds();
+  ends.server.reset();
+  Result<void> written;
+  while (written) written = co_await ends.client->Write(BytesOf("x"), {});
+  EXPECT_TRUE(written.error().peer_gone()) << written.error().ToString();
+}
+
+Task<void> WriteBytewise(Connection& connection, const std::string& text) {
+  for (const char& c : text) EXPECT_TRUE(co_await connection.Write(BytesOf({&c, 1}), {}));
+  EXPECT_TRUE(co_await connection.ShutdownWrite({}));
+}
+
+CO_TEST_P(SocketTest, DeliversSingleBytesInOrder) {
+  auto ends = co_await test.ConnectEnds();
+  std::string text;
+  for (int i = 0; i < 5000; ++i) text.push_back(static_cast<char>(i * 7));
+  Scope scope(loop);
+  scope.Spawn(WriteBytewise(*ends.client, text));
+  EXPECT_EQ(co_await ReadAll(*ends.server), text);
+  co_await scope.Join();
+}
+
+CO_TEST_P(SocketTest, HoldsNoBuffersForIdleConnections) {
+  const size_t before = loop.buffers().stats().in_use_bytes;
+  std::vector<BackendTest::Ends> ends;
+  for (int i = 0; i < 50; ++i) ends.push_back(co_await test.ConnectEnds());
+  Scope scope(loop);
+  for (auto& pair : ends) scope.Spawn(ExpectClosedRead(*pair.server));
+  for (int i = 0; i < 10; ++i) co_await loop.Yield();
+  // The io_uring backend keeps a few blocks with the kernel, for all connections together.
+  EXPECT_LE(loop.buffers().stats().in_use_bytes, before + (4u << 20));
+  for (auto& pair : ends) pair.server->Reset();
+  co_await scope.Join();
+}
+
+Task<void> EchoOn(Loop& target, AcceptedConnection* accepted) {
+  auto connection = accepted->Attach(target);
+  co_await Echo(*connection);
+}
+
+CO_TEST_P(SocketTest, HandsAnAcceptedConnectionToAnotherLoop) {
+  LoopPool pool(test.clock, 1, "worker", LoopOptions{.backend = test.GetParam()});
+  auto listener = test.network.Listen(loop, Loopback());
+  CO_ASSERT_TRUE(listener);
+  ConnectOptions options;
+  options.to = (*listener)->local();
+  auto client = co_await test.network.Connect(loop, std::move(options), {});
+  CO_ASSERT_TRUE(client);
+  auto accepted = co_await (*listener)->Accept({});
+  CO_ASSERT_TRUE(accepted);
+  Loop& target = pool.loop(0);
+  auto factory = [&target, accepted = accepted->get()] { return EchoOn(target, accepted); };
+  Scope scope(loop);
+  scope.Spawn(RunOn(loop, target, factory));
+  EXPECT_TRUE(co_await (*client)->Write(BytesOf("over there"), {}));
+  EXPECT_TRUE(co_await (*client)->ShutdownWrite({}));
+  EXPECT_EQ(co_await ReadAll(**client), "over there");
+  co_await scope.Join();
+}
+
+}  // namespace
+}  // namespace heddle::io

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <liburing.h>
+
+#include <vector>
+
+#include "lib/io/buffer.h"
+#include "lib/io/error.h"
+
+namespace heddle::io {
+
+// Blocks of one size class that the kernel may take for receives: a provided-buffer ring
+// (io_uring_register_buf_ring(3)). A receive that waits holds no block; the kernel takes one when bytes are
+// there. Taken blocks are replaced at once from the pool, so the kernel has a constant number of them for all
+// connections of the loop together.
+class UringBuffers {
+ public:
+  UringBuffers(io_uring& ring, BufferPool& pool, uint16_t group, size_t block_size, uint32_t entries);
+  ~UringBuffers();
+  UringBuffers(const UringBuffers&) = delete;
+  UringBuffers& operator=(const UringBuffers&) = delete;
+
+  // Registers the ring with the kernel; it holds no blocks before the first Fill().
+  Result<void> Register();
+  // Provides blocks until all entries are filled or the pool is at its limit.
+  void Fill();
+  // The block that the kernel has taken, with `size` readable bytes. With size 0 it goes back to the kernel.
+  Buffer Take(uint16_t block, size_t size);
+
+  uint16_t group() const { return group_; }
+  size_t block_size() const { return block_size_; }
+
+ private:
+  void Provide(uint16_t entry, Buffer block);
+  bool Refill(uint16_t entry);
+
+  io_uring& ring_;
+  BufferPool& pool_;
+  const uint16_t group_;
+  const size_t block_size_;
+  const uint32_t entries_;
+  io_uring_buf_ring* shared_ = nullptr;  // Mapped, shared with the kernel.
+  std::vector<Buffer> blocks_;           // By entry: what the kernel has.
+  std::vector<uint16_t> missing_;        // Entries without a block.
+};
+
+}  // namespace heddle::io
