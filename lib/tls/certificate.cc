@@ -22,7 +22,7 @@ namespace heddle::tls {
 namespace {
 
 constexpr size_t kMaxSerialBytes = 20;  // RFC 5280 section 4.1.2.2.
-constexpr std::string_view kPemCertificate = "CERTIFICATE";
+constexpr char kPemCertificate[] = "CERTIFICATE";
 
 absl::Status Bad(std::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("not a usable certificate: ", ToAbsl(what)));
@@ -144,7 +144,7 @@ absl::StatusOr<Certificate> Certificate::FromX509(const X509* x509) {
 
 std::string Certificate::ToPem() const {
   bssl::UniquePtr<BIO> bio(BIO_new(BIO_s_mem()));
-  CHECK(bio && PEM_write_bio(bio.get(), kPemCertificate.data(), "",
+  CHECK(bio && PEM_write_bio(bio.get(), kPemCertificate, "",
                              reinterpret_cast<const uint8_t*>(der().data()),
                              static_cast<long>(der().size())));
   return TakeBio(bio.get());
@@ -170,7 +170,7 @@ absl::StatusOr<std::vector<Certificate>> ParseCertificatesPem(std::string_view p
     if (!PEM_read_bio(bio.get(), &name, &header, &data, &size)) break;
     bssl::UniquePtr<char> owned_name(name), owned_header(header);
     bssl::UniquePtr<uint8_t> owned_data(data);
-    if (name != kPemCertificate) continue;
+    if (std::string_view(name) != kPemCertificate) continue;
     if (out.size() == kMaxPemCertificates) {
       return absl::InvalidArgumentError("the PEM text has more than 64 certificates");
     }

@@ -23,8 +23,8 @@ namespace heddle::tls {
 // few more.
 inline constexpr size_t kMaxPemCertificates = 64;
 // Longest PEM text that is read, and longest single certificate. Ours have about 700 bytes.
-inline constexpr size_t kMaxPemBytes = 1024 * 1024;
-inline constexpr size_t kMaxCertificateBytes = 64 * 1024;
+inline constexpr size_t kMaxPemBytes = size_t{1024} * 1024;
+inline constexpr size_t kMaxCertificateBytes = size_t{64} * 1024;
 // Most names in one certificate.
 inline constexpr size_t kMaxSubjectAltNames = 256;
 

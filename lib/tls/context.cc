@@ -15,7 +15,7 @@ namespace {
 
 constexpr size_t kMaxAlpnNames = 8;
 // Most bytes of certificates that a peer may send; a mesh chain has about 2 KiB.
-constexpr size_t kMaxPeerChainBytes = 32 * 1024;
+constexpr size_t kMaxPeerChainBytes = size_t{32} * 1024;
 
 constexpr uint16_t kCiphers[] = {SSL_CIPHER_AES_128_GCM_SHA256, SSL_CIPHER_AES_256_GCM_SHA384};
 
@@ -63,6 +63,7 @@ absl::Status SetCredential(SSL_CTX* context, const Credential& credential) {
 
 absl::Status SetGroups(SSL_CTX* context, const std::vector<Group>& groups) {
   std::vector<uint16_t> ids;
+  ids.reserve(groups.size());
   for (Group group : groups) ids.push_back(static_cast<uint16_t>(group));
   if (!ids.empty() && SSL_CTX_set1_group_ids(context, ids.data(), ids.size()))
     return absl::OkStatus();

@@ -13,7 +13,7 @@
 namespace heddle::tls {
 namespace {
 
-constexpr size_t kMaxRecordPlaintext = 16 * 1024;
+constexpr size_t kMaxRecordPlaintext = size_t{16} * 1024;
 // Header, content type and tag of a TLS 1.3 record.
 constexpr size_t kRecordOverhead = 5 + 1 + 16;
 

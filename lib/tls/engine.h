@@ -39,7 +39,7 @@ enum class TlsState : uint8_t {
 
 // Plaintext that Write takes while ciphertext waits in output(): eight full records keep a sender
 // busy, and more only hides that the network is slow.
-inline constexpr size_t kMaxPendingOutput = 128 * 1024;
+inline constexpr size_t kMaxPendingOutput = size_t{128} * 1024;
 // Messages after the handshake (key updates, session tickets, which we ignore) that a peer may
 // send, and one more for each MiB of plaintext it sends: each costs us a key derivation, and an
 // honest peer needs a handful.

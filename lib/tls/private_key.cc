@@ -16,7 +16,7 @@
 namespace heddle::tls {
 namespace {
 
-constexpr size_t kMaxKeyPemBytes = 64 * 1024;
+constexpr size_t kMaxKeyPemBytes = size_t{64} * 1024;
 
 // Never asks: a key with a password is refused instead of waiting at a terminal.
 int NoPassword(char*, int, int, void*) { return -1; }

@@ -13,7 +13,7 @@ namespace heddle::tls {
 
 // Longest request that is read. One for a P-256 key has about 500 bytes, one for an RSA key of 8192
 // bits 3 KiB.
-inline constexpr size_t kMaxSigningRequestBytes = 16 * 1024;
+inline constexpr size_t kMaxSigningRequestBytes = size_t{16} * 1024;
 
 // A PKCS#10 request (RFC 2986) in PEM: empty subject, one extension, a critical subjectAltName with
 // the identity as its only URI; signed with ECDSA and SHA-256.
