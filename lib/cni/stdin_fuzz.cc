@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <cstdlib>
+#include <string>
 #include <string_view>
 
 #include "lib/cni/invocation.h"
@@ -33,8 +34,11 @@ void EchoesWhatItWasGiven(const JsonValue& prev_result) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
-  // The first line may be CNI_ARGS, so that one corpus covers both.
-  (void)ParseArgs(text.substr(0, text.find('\n')));
+  // The first line may be a variable of the environment, so that one corpus covers both.
+  const std::string line(text.substr(0, text.find('\n')));
+  (void)ParseInvocation({.command = "ADD", .container_id = "c1", .netns = "/n", .ifname = "eth0", .args = line});
+  (void)ParseInvocation({.command = line, .container_id = line, .netns = line, .ifname = line, .path = line});
+  (void)ParseInvocation({.command = "DEL", .container_id = "c1", .netns = line, .ifname = line});
   const auto config = ParseNetworkConfig(text);
   if (!config) {
     Require(ParseJson(ErrorJson(NewestVersion(), config.error())).has_value());
