@@ -16,13 +16,14 @@
 
 namespace heddle::grpc {
 
-// Makes a connected stream (TCP, or TLS with ALPN h2) to the server; called when a call needs a connection.
+// Makes a connected stream (TCP, or TLS with ALPN h2) to the server; called when a call needs a
+// connection.
 using Connector = absl::AnyInvocable<Task<io::Result<std::unique_ptr<io::Stream>>>(StopToken stop)>;
 
 struct ChannelOptions {
-  std::string authority;                         // The ":authority" of every call.
+  std::string authority;  // The ":authority" of every call.
   std::string scheme = "https";
-  size_t message_bytes_max = kMessageBytesMax;   // Of what the server sends.
+  size_t message_bytes_max = kMessageBytesMax;  // Of what the server sends.
   absl::Duration connect_timeout = absl::Seconds(10);
   http::H2ConnectionOptions connection;
 };
@@ -32,15 +33,17 @@ struct CallOptions {
   absl::Duration timeout = absl::InfiniteDuration();  // Sent as grpc-timeout and enforced here.
 };
 
-// One call under way on the client, bidirectional: messages are bytes. Destroy it before its channel has ended; destroying it
-// before the end cancels the call. At most one Send and one Receive at a time.
+// One call under way on the client, bidirectional: messages are bytes. Destroy it before its
+// channel has ended; destroying it before the end cancels the call. At most one Send and one
+// Receive at a time.
 class ClientCall {
  public:
   ClientCall(io::Loop& loop, std::unique_ptr<http::H2Stream> stream, const ChannelOptions& options,
              absl::Duration timeout, StopToken stop);
   ~ClientCall();
 
-  // Sends a message; waits for room (flow control). On an error the call is over: Finish() tells why.
+  // Sends a message; waits for room (flow control). On an error the call is over: Finish() tells
+  // why.
   Task<absl::Status> Send(std::string_view message);
   // No more messages from us.
   Task<absl::Status> HalfClose();
@@ -64,24 +67,28 @@ class ClientCall {
   Deadline deadline_;
   MessageReader reader_;
   io::Buffer unread_;
-  std::string message_;          // Being sent.
+  std::string message_;  // Being sent.
   bool headers_read_ = false;
   std::optional<absl::Status> status_;
 };
 
-// A client's way to one server: one connection, made when a call needs it and remade after it was lost. It does not retry calls
-// and has no back-off: callers do. Threads: one loop. Call Shutdown() before destroying it.
+// A client's way to one server: one connection, made when a call needs it and remade after it was
+// lost. It does not retry calls and has no back-off: callers do. Threads: one loop. Call Shutdown()
+// before destroying it.
 class Channel {
  public:
   Channel(io::Loop& loop, Connector connector, ChannelOptions options);
   ~Channel();
 
   // One request, one response. `path` is "/package.Service/Method".
-  Task<absl::StatusOr<std::string>> Call(std::string path, std::string request, CallOptions options, StopToken stop);
+  Task<absl::StatusOr<std::string>> Call(std::string path, std::string request, CallOptions options,
+                                         StopToken stop);
   // A streaming call; the response's headers have not been waited for. `stop` ends the call.
-  Task<absl::StatusOr<std::unique_ptr<ClientCall>>> Open(std::string path, CallOptions options, StopToken stop);
+  Task<absl::StatusOr<std::unique_ptr<ClientCall>>> Open(std::string path, CallOptions options,
+                                                         StopToken stop);
 
-  // Ends the connection; waits for it. All calls must have been destroyed or be about to: they fail.
+  // Ends the connection; waits for it. All calls must have been destroyed or be about to: they
+  // fail.
   Task<void> Shutdown();
   bool connected() const { return connection_ != nullptr && connection_->usable(); }
 

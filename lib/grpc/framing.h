@@ -18,14 +18,15 @@ inline constexpr size_t kMessageBytesMax = 4 * 1024 * 1024;
 // The prefix of a message that is not compressed.
 std::string Frame(std::string_view message);
 
-// Cuts a stream of bytes into messages. Pure. An error is final: a message that is too large (RESOURCE_EXHAUSTED), compressed
-// (UNIMPLEMENTED, we offer no compression) or has a broken flag (INTERNAL).
+// Cuts a stream of bytes into messages. Pure. An error is final: a message that is too large
+// (RESOURCE_EXHAUSTED), compressed (UNIMPLEMENTED, we offer no compression) or has a broken flag
+// (INTERNAL).
 class MessageReader {
  public:
   explicit MessageReader(size_t message_bytes_max) : message_bytes_max_(message_bytes_max) {}
 
-  // Takes bytes; all of them, unless a message has become complete: returns how many it took. Take the message with
-  // TakeMessage() and give the rest.
+  // Takes bytes; all of them, unless a message has become complete: returns how many it took. Take
+  // the message with TakeMessage() and give the rest.
   absl::StatusOr<size_t> Feed(std::span<const uint8_t> bytes);
   // The complete message, once.
   std::optional<std::string> TakeMessage();

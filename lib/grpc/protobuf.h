@@ -18,15 +18,17 @@ template <typename Message>
 absl::StatusOr<Message> Parse(const std::string& bytes) {
   Message message;
   if (!message.ParseFromString(bytes)) {
-    return absl::InvalidArgumentError(absl::StrCat("message is not a valid ", message.GetTypeName()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("message is not a valid ", message.GetTypeName()));
   }
   return message;
 }
 
-// A unary call: co_await CallTyped<Response>(channel, "/package.Service/Method", request, options, stop).
+// A unary call: co_await CallTyped<Response>(channel, "/package.Service/Method", request, options,
+// stop).
 template <typename Response, typename Request>
-Task<absl::StatusOr<Response>> CallTyped(Channel& channel, std::string path, const Request& request, CallOptions options,
-                                         StopToken stop) {
+Task<absl::StatusOr<Response>> CallTyped(Channel& channel, std::string path, const Request& request,
+                                         CallOptions options, StopToken stop) {
   absl::StatusOr<std::string> bytes =
       co_await channel.Call(std::move(path), request.SerializeAsString(), std::move(options), stop);
   if (!bytes.ok()) co_return bytes.status();

@@ -7,7 +7,8 @@
 
 namespace heddle::http {
 
-// Why a stream or a connection ended: RFC 9113 section 7. Codes that are not listed can arrive and mean kInternalError.
+// Why a stream or a connection ended: RFC 9113 section 7. Codes that are not listed can arrive and
+// mean kInternalError.
 enum class ErrorCode : uint32_t {
   kNoError = 0x0,
   kProtocolError = 0x1,
@@ -36,8 +37,9 @@ inline bool Is(const io::Error& error, ErrorCode code) {
   return error.domain == io::ErrorDomain::kHttp2 && error.code == static_cast<int32_t>(code);
 }
 
-// True when the peer says that it has not looked at the request, so that sending it again on another connection is safe:
-// REFUSED_STREAM, which also stands for streams above the last one that a GOAWAY named (RFC 9113 section 8.7).
+// True when the peer says that it has not looked at the request, so that sending it again on
+// another connection is safe: REFUSED_STREAM, which also stands for streams above the last one that
+// a GOAWAY named (RFC 9113 section 8.7).
 inline bool IsRetryable(const io::Error& error) { return Is(error, ErrorCode::kRefusedStream); }
 
 }  // namespace heddle::http

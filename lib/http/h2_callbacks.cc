@@ -1,6 +1,7 @@
-// What nghttp2 tells a session. Nothing is decided for the owner of the session here: callbacks record and queue events, and the
-// session acts when nghttp2 has returned. Two things are done inside, as nghttp2 wants them there: refusing a stream whose headers
-// begin, and giving trailers when the data ends.
+// What nghttp2 tells a session. Nothing is decided for the owner of the session here: callbacks
+// record and queue events, and the session acts when nghttp2 has returned. Two things are done
+// inside, as nghttp2 wants them there: refusing a stream whose headers begin, and giving trailers
+// when the data ends.
 
 #include <nghttp2/nghttp2.h>
 
@@ -17,17 +18,19 @@ struct H2Callbacks {
   static State& From(void* user_data) { return *static_cast<State*>(user_data); }
 
   static int OnBeginHeaders(nghttp2_session*, const nghttp2_frame* frame, void* user_data);
-  static int OnHeader(nghttp2_session*, const nghttp2_frame*, const uint8_t* name, size_t name_size, const uint8_t* value,
-                      size_t value_size, uint8_t, void* user_data);
+  static int OnHeader(nghttp2_session*, const nghttp2_frame*, const uint8_t* name, size_t name_size,
+                      const uint8_t* value, size_t value_size, uint8_t, void* user_data);
   static int OnFrame(nghttp2_session*, const nghttp2_frame* frame, void* user_data);
-  static int OnData(nghttp2_session*, uint8_t, int32_t id, const uint8_t* data, size_t size, void* user_data);
+  static int OnData(nghttp2_session*, uint8_t, int32_t id, const uint8_t* data, size_t size,
+                    void* user_data);
   static int OnStreamClose(nghttp2_session*, int32_t id, uint32_t code, void* user_data);
   static int OnFrameSent(nghttp2_session*, const nghttp2_frame* frame, void* user_data);
-  static int OnFrameNotSent(nghttp2_session*, const nghttp2_frame* frame, int error, void* user_data);
-  static ssize_t ReadData(nghttp2_session* session, int32_t id, uint8_t*, size_t length, uint32_t* flags,
-                          nghttp2_data_source*, void* user_data);
-  static int SendData(nghttp2_session*, nghttp2_frame* frame, const uint8_t* header, size_t length, nghttp2_data_source*,
-                      void* user_data);
+  static int OnFrameNotSent(nghttp2_session*, const nghttp2_frame* frame, int error,
+                            void* user_data);
+  static ssize_t ReadData(nghttp2_session* session, int32_t id, uint8_t*, size_t length,
+                          uint32_t* flags, nghttp2_data_source*, void* user_data);
+  static int SendData(nghttp2_session*, nghttp2_frame* frame, const uint8_t* header, size_t length,
+                      nghttp2_data_source*, void* user_data);
 
  private:
   static void OnResetSent(State& state, const nghttp2_frame& frame);
@@ -41,16 +44,20 @@ int H2Callbacks::OnBeginHeaders(nghttp2_session*, const nghttp2_frame* frame, vo
   state.block = {};
   state.block_bytes = 0;
   if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
-  // nghttp2 counts streams until they are closed; we count until the work for them has ended, or resetting them would let a peer
-  // pile up work (CVE-2023-44487).
-  if (state.streams.size() < state.options.max_concurrent_streams && state.Add(frame->hd.stream_id) != nullptr) return 0;
+  // nghttp2 counts streams until they are closed; we count until the work for them has ended, or
+  // resetting them would let a peer pile up work (CVE-2023-44487).
+  if (state.streams.size() < state.options.max_concurrent_streams &&
+      state.Add(frame->hd.stream_id) != nullptr)
+    return 0;
   ++state.stats.streams_refused;
-  nghttp2_submit_rst_stream(state.session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_REFUSED_STREAM);
+  nghttp2_submit_rst_stream(state.session, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
+                            NGHTTP2_REFUSED_STREAM);
   return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
-int H2Callbacks::OnHeader(nghttp2_session*, const nghttp2_frame*, const uint8_t* name, size_t name_size,
-                          const uint8_t* value, size_t value_size, uint8_t, void* user_data) {
+int H2Callbacks::OnHeader(nghttp2_session*, const nghttp2_frame*, const uint8_t* name,
+                          size_t name_size, const uint8_t* value, size_t value_size, uint8_t,
+                          void* user_data) {
   State& state = From(user_data);
   state.block_bytes += name_size + value_size + Headers::kFieldOverhead;
   if (state.block_bytes > state.options.header_list_bytes_max) {
@@ -74,7 +81,8 @@ int H2Callbacks::OnFrame(nghttp2_session*, const nghttp2_frame* frame, void* use
       [[fallthrough]];
     case NGHTTP2_DATA: {
       State::Stream* stream = state.Find(id);
-      if (stream != nullptr && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) state.OnRemoteEnd(*stream);
+      if (stream != nullptr && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0)
+        state.OnRemoteEnd(*stream);
       break;
     }
     case NGHTTP2_RST_STREAM:
@@ -87,11 +95,8 @@ int H2Callbacks::OnFrame(nghttp2_session*, const nghttp2_frame* frame, void* use
     case NGHTTP2_PING:
       if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0) OnPingAck(state, frame->ping);
       break;
-    case NGHTTP2_GOAWAY:
-      OnGoaway(state, frame->goaway);
-      break;
-    default:
-      break;
+    case NGHTTP2_GOAWAY: OnGoaway(state, frame->goaway); break;
+    default: break;
   }
   return 0;
 }
@@ -106,7 +111,8 @@ void H2Callbacks::OnPingAck(State& state, const nghttp2_ping& ping) {
   if (std::memcmp(ping.opaque_data, kKeepAlivePing, sizeof(kKeepAlivePing)) == 0) {
     state.Emit({.type = H2Event::Type::kPingAck});
   } else if (state.draining && std::memcmp(ping.opaque_data, kDrainPing, sizeof(kDrainPing)) == 0) {
-    // The notice has reached the peer: what it opens from now on, it opens against better knowledge.
+    // The notice has reached the peer: what it opens from now on, it opens against better
+    // knowledge.
     state.drain_acknowledged = true;
   }
 }
@@ -118,12 +124,14 @@ void H2Callbacks::OnGoaway(State& state, const nghttp2_goaway& goaway) {
     // Debug data is for people and may be long.
     constexpr size_t kReasonMax = 256;
     const size_t size = std::min(goaway.opaque_data_len, kReasonMax);
-    state.end = H2End{code, true, std::string(reinterpret_cast<const char*>(goaway.opaque_data), size)};
+    state.end =
+        H2End{code, true, std::string(reinterpret_cast<const char*>(goaway.opaque_data), size)};
   }
   state.Emit({.type = H2Event::Type::kGoaway, .code = code, .by_peer = true});
 }
 
-int H2Callbacks::OnData(nghttp2_session*, uint8_t, int32_t id, const uint8_t* data, size_t size, void* user_data) {
+int H2Callbacks::OnData(nghttp2_session*, uint8_t, int32_t id, const uint8_t* data, size_t size,
+                        void* user_data) {
   State& state = From(user_data);
   state.received_data += size;
   State::Stream* stream = state.Find(id);
@@ -145,10 +153,12 @@ int H2Callbacks::OnFrameSent(nghttp2_session*, const nghttp2_frame* frame, void*
     if (State::Stream* stream = state.Find(frame->hd.stream_id)) state.OnLocalEnd(*stream);
   } else if (frame->hd.type == NGHTTP2_RST_STREAM) {
     OnResetSent(state, *frame);
-  } else if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR && !state.end) {
+  } else if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR &&
+             !state.end) {
     // nghttp2's own verdict on a peer that broke the protocol.
     const auto* text = reinterpret_cast<const char*>(frame->goaway.opaque_data);
-    state.end = H2End{static_cast<ErrorCode>(frame->goaway.error_code), false, std::string(text, frame->goaway.opaque_data_len)};
+    state.end = H2End{static_cast<ErrorCode>(frame->goaway.error_code), false,
+                      std::string(text, frame->goaway.opaque_data_len)};
   }
   return 0;
 }
@@ -157,10 +167,12 @@ void H2Callbacks::OnResetSent(State& state, const nghttp2_frame& frame) {
   const State::Stream* stream = state.Find(frame.hd.stream_id);
   if (stream != nullptr && stream->reset_by_us) return;
   ++state.stats.resets_provoked;
-  if (!state.guard.OnResetProvoked(state.clock.Monotonic())) state.Violate(H2Limit::kResetsProvoked);
+  if (!state.guard.OnResetProvoked(state.clock.Monotonic()))
+    state.Violate(H2Limit::kResetsProvoked);
 }
 
-int H2Callbacks::OnFrameNotSent(nghttp2_session*, const nghttp2_frame* frame, int, void* user_data) {
+int H2Callbacks::OnFrameNotSent(nghttp2_session*, const nghttp2_frame* frame, int,
+                                void* user_data) {
   State& state = From(user_data);
   if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
   // A request that never left, because of a GOAWAY that came first: nobody has seen it.
@@ -169,8 +181,8 @@ int H2Callbacks::OnFrameNotSent(nghttp2_session*, const nghttp2_frame* frame, in
   return 0;
 }
 
-ssize_t H2Callbacks::ReadData(nghttp2_session* session, int32_t id, uint8_t*, size_t length, uint32_t* flags,
-                              nghttp2_data_source*, void* user_data) {
+ssize_t H2Callbacks::ReadData(nghttp2_session* session, int32_t id, uint8_t*, size_t length,
+                              uint32_t* flags, nghttp2_data_source*, void* user_data) {
   State& state = From(user_data);
   State::Stream* stream = state.Find(id);
   if (stream == nullptr) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
@@ -183,24 +195,29 @@ ssize_t H2Callbacks::ReadData(nghttp2_session* session, int32_t id, uint8_t*, si
     if (!stream->trailers.empty()) {
       *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
       const std::vector<nghttp2_nv> fields = ToFields(stream->trailers);
-      if (nghttp2_submit_trailer(session, id, fields.data(), fields.size()) != 0) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+      if (nghttp2_submit_trailer(session, id, fields.data(), fields.size()) != 0)
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     }
     return 0;
   }
   *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
   const size_t size = std::min(length, stream->pending.size());
   if (size == stream->pending.size() || size >= kFrameEarnsMin) state.guard.OnDataSent();
-  // Fill the rest of the output with a shorter frame, unless that would be a silly one: then it waits for the next output.
-  const size_t room = state.space.size() < FrameScanner::kHeaderBytes ? 0 : state.space.size() - FrameScanner::kHeaderBytes;
+  // Fill the rest of the output with a shorter frame, unless that would be a silly one: then it
+  // waits for the next output.
+  const size_t room = state.space.size() < FrameScanner::kHeaderBytes
+                          ? 0
+                          : state.space.size() - FrameScanner::kHeaderBytes;
   return static_cast<ssize_t>(room < size && room >= kFrameCutMin ? room : size);
 }
 
-int H2Callbacks::SendData(nghttp2_session*, nghttp2_frame* frame, const uint8_t* header, size_t length, nghttp2_data_source*,
-                          void* user_data) {
+int H2Callbacks::SendData(nghttp2_session*, nghttp2_frame* frame, const uint8_t* header,
+                          size_t length, nghttp2_data_source*, void* user_data) {
   State& state = From(user_data);
   State::Stream* stream = state.Find(frame->hd.stream_id);
   // The write was cancelled after its frame had been prepared: the stream is being reset.
-  if (stream == nullptr || stream->pending.size() < length) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+  if (stream == nullptr || stream->pending.size() < length)
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
   if (state.space.size() < FrameScanner::kHeaderBytes + length) return NGHTTP2_ERR_WOULDBLOCK;
   std::memcpy(state.space.data(), header, FrameScanner::kHeaderBytes);
   std::memcpy(state.space.data() + FrameScanner::kHeaderBytes, stream->pending.data(), length);
@@ -238,8 +255,9 @@ nghttp2_session* MakeNghttp2Session(Role role, const H2Options& options, void* s
   nghttp2_option_set_stream_reset_rate_limit(option, kNever, kNever);
 
   nghttp2_session* session = nullptr;
-  const int made = role == Role::kClient ? nghttp2_session_client_new2(&session, callbacks, state, option)
-                                         : nghttp2_session_server_new2(&session, callbacks, state, option);
+  const int made = role == Role::kClient
+                       ? nghttp2_session_client_new2(&session, callbacks, state, option)
+                       : nghttp2_session_server_new2(&session, callbacks, state, option);
   CHECK(made == 0);
   nghttp2_option_del(option);
   nghttp2_session_callbacks_del(callbacks);

@@ -10,18 +10,19 @@
 
 namespace heddle::http {
 
-// Views into `headers`, for one call into nghttp2, which copies. Credentials are kept out of the compression table, where an
-// attacker who sees sizes could guess them (RFC 7541 section 7.1.3).
+// Views into `headers`, for one call into nghttp2, which copies. Credentials are kept out of the
+// compression table, where an attacker who sees sizes could guess them (RFC 7541 section 7.1.3).
 inline std::vector<nghttp2_nv> ToFields(const Headers& headers) {
   std::vector<nghttp2_nv> fields;
   fields.reserve(headers.size());
   for (const Header& header : headers) {
     const bool secret = header.name == "authorization" || header.name == "cookie";
-    fields.push_back({.name = reinterpret_cast<uint8_t*>(const_cast<char*>(header.name.data())),
-                      .value = reinterpret_cast<uint8_t*>(const_cast<char*>(header.value.data())),
-                      .namelen = header.name.size(),
-                      .valuelen = header.value.size(),
-                      .flags = static_cast<uint8_t>(secret ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE)});
+    fields.push_back(
+        {.name = reinterpret_cast<uint8_t*>(const_cast<char*>(header.name.data())),
+         .value = reinterpret_cast<uint8_t*>(const_cast<char*>(header.value.data())),
+         .namelen = header.name.size(),
+         .valuelen = header.value.size(),
+         .flags = static_cast<uint8_t>(secret ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE)});
   }
   return fields;
 }

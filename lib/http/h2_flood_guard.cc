@@ -12,10 +12,12 @@ constexpr uint8_t kContinuation = 0x9;
 constexpr uint8_t kEndStream = 0x1;
 constexpr uint8_t kPadded = 0x8;
 
-// A block on the wire is smaller than its decoded list, which counts 32 bytes per field; padding and priority may come on top.
+// A block on the wire is smaller than its decoded list, which counts 32 bytes per field; padding
+// and priority may come on top.
 constexpr size_t kBlockSlackBytes = 1024;
 
-// DATA without a byte of data, or with so little that it may all be padding. END_STREAM makes it useful.
+// DATA without a byte of data, or with so little that it may all be padding. END_STREAM makes it
+// useful.
 bool IsEmptyData(const FrameHeader& frame) {
   if ((frame.flags & kEndStream) != 0) return false;
   return frame.length == 0 || ((frame.flags & kPadded) != 0 && frame.length <= 256);
@@ -63,10 +65,8 @@ std::optional<H2Limit> FloodGuard::OnFrame(const FrameHeader& frame, MonotonicTi
     case kPushPromise:
       if (auto limit = OnHeaderBlockPart(frame, true)) return limit;
       break;  // Given back by OnHeadersUsed().
-    case kContinuation:
-      return OnHeaderBlockPart(frame, false);
-    default:
-      break;
+    case kContinuation: return OnHeaderBlockPart(frame, false);
+    default: break;
   }
   if (control_.Take(now)) return std::nullopt;
   return H2Limit::kControlFrames;

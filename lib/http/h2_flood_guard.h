@@ -18,8 +18,9 @@ struct FrameHeader {
   uint32_t stream = 0;
 };
 
-// Finds the frame headers in a stream of bytes that comes in pieces. It looks at every frame, also at those that the library
-// behind it skips without telling (unknown types, blocks of refused streams).
+// Finds the frame headers in a stream of bytes that comes in pieces. It looks at every frame, also
+// at those that the library behind it skips without telling (unknown types, blocks of refused
+// streams).
 class FrameScanner {
  public:
   static constexpr size_t kHeaderBytes = 9;
@@ -27,7 +28,8 @@ class FrameScanner {
   // `skip` bytes come before the first frame: the client's preface.
   explicit FrameScanner(size_t skip) : skip_(skip) {}
 
-  // Calls visit(FrameHeader) for each header that is complete, until it returns false. False when it did.
+  // Calls visit(FrameHeader) for each header that is complete, until it returns false. False when
+  // it did.
   template <typename Visit>
   bool Scan(std::span<const uint8_t> bytes, Visit visit) {
     while (!bytes.empty()) {
@@ -66,7 +68,8 @@ class FloodGuard {
   void OnHeadersUsed() { control_.Earn(1); }
   // We had to reset a stream. False when that happens too often.
   bool OnResetProvoked(MonotonicTime now) { return resets_provoked_.Take(now); }
-  // We sent a DATA frame that the peer's window did not cut short: it will be answered by window updates, perhaps by pings.
+  // We sent a DATA frame that the peer's window did not cut short: it will be answered by window
+  // updates, perhaps by pings.
   void OnDataSent() { control_.Earn(H2Options::kControlFramesPerDataFrame); }
 
  private:

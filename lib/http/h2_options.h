@@ -11,14 +11,15 @@
 
 namespace heddle::http {
 
-// Limits whose violation ends the connection with ENHANCE_YOUR_CALM. One name each, for counters and log lines.
+// Limits whose violation ends the connection with ENHANCE_YOUR_CALM. One name each, for counters
+// and log lines.
 enum class H2Limit : uint8_t {
-  kHeaderListBytes,   // Decoded header bytes of one section.
-  kHeaderBlock,       // Frames or bytes on the wire of one header block (CONTINUATION flood).
-  kResetsReceived,    // RST_STREAM per time (rapid reset, CVE-2023-44487).
-  kResetsProvoked,    // Streams that we had to reset per time (MadeYouReset, CVE-2025-8671).
-  kControlFrames,     // Frames per time that move nothing (CVE-2019-9511 to 9518).
-  kOutboundQueue,     // Frames that wait for a peer which does not read.
+  kHeaderListBytes,  // Decoded header bytes of one section.
+  kHeaderBlock,      // Frames or bytes on the wire of one header block (CONTINUATION flood).
+  kResetsReceived,   // RST_STREAM per time (rapid reset, CVE-2023-44487).
+  kResetsProvoked,   // Streams that we had to reset per time (MadeYouReset, CVE-2025-8671).
+  kControlFrames,    // Frames per time that move nothing (CVE-2019-9511 to 9518).
+  kOutboundQueue,    // Frames that wait for a peer which does not read.
   kCount,
 };
 std::string_view ToString(H2Limit limit);
@@ -26,15 +27,19 @@ std::string_view ToString(H2Limit limit);
 // What a session announces and what it tolerates. A value.
 struct H2Options {
   // Announced in SETTINGS.
-  uint32_t max_concurrent_streams = 100;        // Servers only. A stream counts until its owner has released it.
-  uint32_t header_list_bytes_max = 64 * 1024;   // Enforced, see H2Limit::kHeaderListBytes.
-  uint32_t receive_frame_bytes_max = 16 * 1024; // Up to 16 MiB - 1; raise it for peers that want to send larger frames.
+  // Servers only. A stream counts until its owner has released it.
+  uint32_t max_concurrent_streams = 100;
+  uint32_t header_list_bytes_max = 64 * 1024;  // Enforced, see H2Limit::kHeaderListBytes.
+  // Up to 16 MiB - 1; raise it for peers that want to send larger frames.
+  uint32_t receive_frame_bytes_max = 16 * 1024;
   uint32_t header_table_bytes = 4096;
 
-  // Flow control. The window of a stream is returned when its owner has consumed the bytes, the connection's when they arrive,
-  // so that one stalled reader does not stop the others: what is buffered is bounded by the stream windows and their budget.
+  // Flow control. The window of a stream is returned when its owner has consumed the bytes, the
+  // connection's when they arrive, so that one stalled reader does not stop the others: what is
+  // buffered is bounded by the stream windows and their budget.
   uint32_t stream_window_initial = 64 * 1024;
-  uint32_t stream_window_max = 4 * 1024 * 1024;  // A window grows up to this with the rate at which its reader drains it.
+  // A window grows up to this with the rate at which its reader drains it.
+  uint32_t stream_window_max = 4 * 1024 * 1024;
   uint32_t connection_window = 16 * 1024 * 1024;
 
   // The client's bound on its own streams, beside the peer's.
@@ -46,8 +51,8 @@ struct H2Options {
   RateLimit resets_received{.burst = 1000, .per_second = 100};
   // Streams reset because the peer broke the protocol on them, or opened them above our limit.
   RateLimit resets_provoked{.burst = 100, .per_second = 10};
-  // PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty DATA, unknown types. Peers ping every 10 s, some with every window of data:
-  // each DATA frame that we send allows kControlFramesPerDataFrame more.
+  // PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty DATA, unknown types. Peers ping every 10 s, some
+  // with every window of data: each DATA frame that we send allows kControlFramesPerDataFrame more.
   RateLimit control_frames{.burst = 1000, .per_second = 100};
   static constexpr int kControlFramesPerDataFrame = 4;
   // Frames waiting to be written, beyond what our own streams need.

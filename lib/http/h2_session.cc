@@ -30,8 +30,8 @@ void SubmitSettings(nghttp2_session* session, Role role, const H2Options& option
     entries.push_back({NGHTTP2_SETTINGS_ENABLE_PUSH, 0});
   }
   CHECK(nghttp2_submit_settings(session, NGHTTP2_FLAG_NONE, entries.data(), entries.size()) == 0);
-  CHECK(nghttp2_session_set_local_window_size(session, NGHTTP2_FLAG_NONE, 0,
-                                              static_cast<int32_t>(options.connection_window)) == 0);
+  CHECK(nghttp2_session_set_local_window_size(
+            session, NGHTTP2_FLAG_NONE, 0, static_cast<int32_t>(options.connection_window)) == 0);
 }
 
 }  // namespace
@@ -106,7 +106,8 @@ size_t H2Session::Output(std::span<uint8_t> space) {
       state.carry = {frame, static_cast<size_t>(size)};
     }
   }
-  for (const int32_t id : std::exchange(state.linger, {})) state.SubmitReset(id, ErrorCode::kNoError);
+  for (const int32_t id : std::exchange(state.linger, {}))
+    state.SubmitReset(id, ErrorCode::kNoError);
   return space.size() - std::exchange(state.space, {}).size();
 }
 
@@ -121,7 +122,8 @@ size_t H2Session::pending_write_bytes() const { return state_->pending_bytes; }
 bool H2Session::finished() const {
   if (!state_->carry.empty()) return false;
   if (!state_->farewell.empty()) return state_->farewell_sent;
-  return nghttp2_session_want_read(state_->session) == 0 && nghttp2_session_want_write(state_->session) == 0;
+  return nghttp2_session_want_read(state_->session) == 0 &&
+         nghttp2_session_want_write(state_->session) == 0;
 }
 
 const std::optional<H2End>& H2Session::end() const { return state_->end; }
@@ -141,7 +143,8 @@ std::optional<StreamId> H2Session::Open(const Headers& request, bool end) {
   if (stream == nullptr) return std::nullopt;
   const std::vector<nghttp2_nv> fields = ToFields(request);
   const nghttp2_data_provider body = Body();
-  const int32_t id = nghttp2_submit_request(state.session, nullptr, fields.data(), fields.size(), end ? nullptr : &body, nullptr);
+  const int32_t id = nghttp2_submit_request(state.session, nullptr, fields.data(), fields.size(),
+                                            end ? nullptr : &body, nullptr);
   if (id < 0) {
     state.Erase(*stream);
     state.Fail(ErrorCode::kInternalError, nghttp2_strerror(id));
@@ -162,7 +165,8 @@ bool H2Session::Respond(StreamId id, const Headers& response, bool end) {
   const nghttp2_data_provider body = Body();
   stream->answered = true;
   if (end) stream->sending = SendState::kEnding;
-  return nghttp2_submit_response(state.session, stream->id, fields.data(), fields.size(), end ? nullptr : &body) == 0;
+  return nghttp2_submit_response(state.session, stream->id, fields.data(), fields.size(),
+                                 end ? nullptr : &body) == 0;
 }
 
 void H2Session::Write(StreamId id, std::span<const uint8_t> data) {
@@ -172,7 +176,8 @@ void H2Session::Write(StreamId id, std::span<const uint8_t> data) {
   if (stream->closed || stream->reset_by_us || data.empty()) return;
   stream->pending = data;
   state_->pending_bytes += data.size();
-  if (std::exchange(stream->deferred, false)) nghttp2_session_resume_data(state_->session, stream->id);
+  if (std::exchange(stream->deferred, false))
+    nghttp2_session_resume_data(state_->session, stream->id);
 }
 
 void H2Session::CancelWrite(StreamId id) {
@@ -188,7 +193,8 @@ void H2Session::EndWrite(StreamId id, const Headers& trailers) {
   if (stream->closed || stream->reset_by_us || stream->sending != SendState::kOpen) return;
   stream->sending = SendState::kEnding;
   stream->trailers = trailers;
-  if (std::exchange(stream->deferred, false)) nghttp2_session_resume_data(state_->session, stream->id);
+  if (std::exchange(stream->deferred, false))
+    nghttp2_session_resume_data(state_->session, stream->id);
 }
 
 void H2Session::Consumed(StreamId id, size_t n) {
@@ -201,7 +207,8 @@ void H2Session::Consumed(StreamId id, size_t n) {
   if (wanted > size && (state.budget == nullptr || state.budget->TryTake(wanted - size))) {
     stream->window.Resize(wanted);
     ++state.stats.windows_grown;
-    nghttp2_session_set_local_window_size(state.session, NGHTTP2_FLAG_NONE, stream->id, static_cast<int32_t>(wanted));
+    nghttp2_session_set_local_window_size(state.session, NGHTTP2_FLAG_NONE, stream->id,
+                                          static_cast<int32_t>(wanted));
   }
   nghttp2_session_consume_stream(state.session, stream->id, n);
 }
@@ -221,11 +228,12 @@ void H2Session::Release(StreamId id) {
   stream->released = true;
   --state.active_streams;
   if (stream->closed) return state.Erase(*stream);
-  // A server that has answered in full stops the rest of the request with NO_ERROR (RFC 9113 section 8.1), but only when
-  // the answer's end has been sent: RST_STREAM would overtake it.
+  // A server that has answered in full stops the rest of the request with NO_ERROR (RFC 9113
+  // section 8.1), but only when the answer's end has been sent: RST_STREAM would overtake it.
   if (state.role == Role::kServer && stream->sending == SendState::kEnding) return;
   const bool answered = state.role == Role::kServer && stream->sending == SendState::kEnded;
-  if (!stream->reset_by_us) state.SubmitReset(stream->id, answered ? ErrorCode::kNoError : ErrorCode::kCancel);
+  if (!stream->reset_by_us)
+    state.SubmitReset(stream->id, answered ? ErrorCode::kNoError : ErrorCode::kCancel);
 }
 
 void H2Session::Ping() { nghttp2_submit_ping(state_->session, NGHTTP2_FLAG_NONE, kKeepAlivePing); }
@@ -240,8 +248,9 @@ void H2Session::StartDrain() {
 void H2Session::FinishDrain() {
   state_->draining = true;
   if (std::exchange(state_->drained, true)) return;
-  nghttp2_submit_goaway(state_->session, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(state_->session),
-                        NGHTTP2_NO_ERROR, nullptr, 0);
+  nghttp2_submit_goaway(state_->session, NGHTTP2_FLAG_NONE,
+                        nghttp2_session_get_last_proc_stream_id(state_->session), NGHTTP2_NO_ERROR,
+                        nullptr, 0);
 }
 
 void H2Session::Close(ErrorCode code, std::string reason) { state_->Fail(code, std::move(reason)); }
@@ -250,7 +259,8 @@ size_t H2Session::active_streams() const { return state_->active_streams; }
 
 uint32_t H2Session::peer_max_streams() const {
   if (!state_->settings_received) return kPeerMaxStreamsAssumed;
-  return nghttp2_session_get_remote_settings(state_->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+  return nghttp2_session_get_remote_settings(state_->session,
+                                             NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
 }
 
 bool H2Session::peer_settings_received() const { return state_->settings_received; }

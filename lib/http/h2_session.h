@@ -14,11 +14,13 @@
 
 namespace heddle::http {
 
-// One HTTP/2 connection without sockets (RFC 9113): bytes and calls in, bytes and events out. Framing and HPACK are nghttp2's;
-// limits, stream counting and flow control policy are ours. H2Connection moves its bytes.
+// One HTTP/2 connection without sockets (RFC 9113): bytes and calls in, bytes and events out.
+// Framing and HPACK are nghttp2's; limits, stream counting and flow control policy are ours.
+// H2Connection moves its bytes.
 //
-// Use: after Receive() and after Output() take all events with NextEvent(). Nothing is called back; a call made while handling
-// an event takes effect with the next Output(). Streams belong to an owner from Open() or kRequest until Release().
+// Use: after Receive() and after Output() take all events with NextEvent(). Nothing is called back;
+// a call made while handling an event takes effect with the next Output(). Streams belong to an
+// owner from Open() or kRequest until Release().
 // Threads: one. Never waits. Nothing that a peer sends is fatal to anything but the session.
 class H2Session {
  public:
@@ -32,13 +34,14 @@ class H2Session {
   void Receive(std::span<const uint8_t> bytes);
   // The oldest event that has not been taken.
   std::optional<H2Event> NextEvent();
-  // Fills `space` with frames and returns how many bytes it used; 0 means that there is nothing to send. Gathers as much as
-  // fits: give at least kOutputMin.
+  // Fills `space` with frames and returns how many bytes it used; 0 means that there is nothing to
+  // send. Gathers as much as fits: give at least kOutputMin.
   size_t Output(std::span<uint8_t> space);
   static constexpr size_t kOutputMin = 9 + 16 * 1024;
   // Something waits for Output().
   bool wants_output() const;
-  // Bytes given to Write() that have not been taken, of all streams: a hint for the size of the output buffer.
+  // Bytes given to Write() that have not been taken, of all streams: a hint for the size of the
+  // output buffer.
   size_t pending_write_bytes() const;
   // Nothing is left to be said or heard: close the transport (when wants_output() is false).
   bool finished() const;
@@ -49,10 +52,12 @@ class H2Session {
   bool CanOpen() const;
   // Client: sends a request. With `end` it has no body. Nothing when CanOpen() is false.
   std::optional<StreamId> Open(const Headers& request, bool end);
-  // Server: sends the final response's headers, once per stream. With `end` nothing follows. False when the stream has ended.
+  // Server: sends the final response's headers, once per stream. With `end` nothing follows. False
+  // when the stream has ended.
   bool Respond(StreamId stream, const Headers& response, bool end);
 
-  // Sends `data`, which stays valid until kWritten, CancelWrite() or the stream's end. One at a time per stream.
+  // Sends `data`, which stays valid until kWritten, CancelWrite() or the stream's end. One at a
+  // time per stream.
   void Write(StreamId stream, std::span<const uint8_t> data);
   void CancelWrite(StreamId stream);
   // Ends our direction in order, with trailers if any. Not while a Write is under way.
@@ -61,14 +66,16 @@ class H2Session {
   void Consumed(StreamId stream, size_t n);
   // Ends both directions with RST_STREAM. No event follows for this stream. Idempotent.
   void Reset(StreamId stream, ErrorCode code);
-  // The owner is done with the stream; what has not ended is reset. No event follows, the id is not used again.
+  // The owner is done with the stream; what has not ended is reset. No event follows, the id is not
+  // used again.
   void Release(StreamId stream);
 
   // Sends a PING; the answer is kPingAck. One at a time.
   void Ping();
-  // Server: first phase of a graceful end: tells the peer to open no more streams, while those under way on the wire are
-  // still served. The second phase, the GOAWAY with the last stream, follows by itself after one round trip; FinishDrain()
-  // does it at once. The session is finished when the streams have ended. On a client both send one GOAWAY.
+  // Server: first phase of a graceful end: tells the peer to open no more streams, while those
+  // under way on the wire are still served. The second phase, the GOAWAY with the last stream,
+  // follows by itself after one round trip; FinishDrain() does it at once. The session is finished
+  // when the streams have ended. On a client both send one GOAWAY.
   void StartDrain();
   void FinishDrain();
   // Ends the connection with a GOAWAY; streams under way are lost.

@@ -11,7 +11,8 @@ namespace {
 constexpr size_t kClientPrefaceBytes = 24;  // RFC 9113 section 3.4.
 
 void AppendUint32(std::vector<uint8_t>& bytes, uint32_t value) {
-  for (int shift = 24; shift >= 0; shift -= 8) bytes.push_back(static_cast<uint8_t>(value >> shift));
+  for (int shift = 24; shift >= 0; shift -= 8)
+    bytes.push_back(static_cast<uint8_t>(value >> shift));
 }
 
 // RFC 9113 section 6.8: the frame's header, last stream, code, debug data.
@@ -38,8 +39,8 @@ std::string Describe(H2Limit limit, const H2Options& options) {
     case H2Limit::kHeaderListBytes:
       return absl::StrCat("header list larger than ", options.header_list_bytes_max, " bytes");
     case H2Limit::kHeaderBlock:
-      return absl::StrCat("header block of more than ", options.header_block_frames_max, " frames or ",
-                          options.header_list_bytes_max, " bytes");
+      return absl::StrCat("header block of more than ", options.header_block_frames_max,
+                          " frames or ", options.header_list_bytes_max, " bytes");
     case H2Limit::kResetsReceived: return "too many streams reset by the peer";
     case H2Limit::kResetsProvoked: return "too many streams reset because of the peer's errors";
     case H2Limit::kControlFrames: return "too many frames that carry nothing";
@@ -95,7 +96,10 @@ void H2Session::State::OnClosed(Stream& stream, ErrorCode code) {
   if (stream.released || !stream.surfaced) return Erase(stream);
   const bool in_order = stream.remote_ended && stream.sending == SendState::kEnded;
   if (in_order || stream.reset_by_us) return;
-  Emit({.type = H2Event::Type::kReset, .stream = StreamId{stream.id}, .code = code, .by_peer = stream.reset_by_peer});
+  Emit({.type = H2Event::Type::kReset,
+        .stream = StreamId{stream.id},
+        .code = code,
+        .by_peer = stream.reset_by_peer});
 }
 
 void H2Session::State::OnRemoteEnd(Stream& stream) {
@@ -111,13 +115,16 @@ void H2Session::State::OnLocalEnd(Stream& stream) {
 bool H2Session::State::OnHeaders(int32_t id) {
   Stream* stream = Find(id);
   if (stream == nullptr) return true;
-  H2Event event{.type = H2Event::Type::kTrailers, .stream = StreamId{id}, .headers = std::exchange(block, {})};
+  H2Event event{.type = H2Event::Type::kTrailers,
+                .stream = StreamId{id},
+                .headers = std::exchange(block, {})};
   if (role == Role::kServer && !stream->surfaced) {
     if (HostsDisagree(event.headers)) return false;
     event.type = H2Event::Type::kRequest;
     stream->surfaced = true;
   } else if (role == Role::kClient && !stream->answered) {
-    if (event.headers.status() < 200) return true;  // Informational: dropped, and not given back to the flood guard.
+    if (event.headers.status() < 200)
+      return true;  // Informational: dropped, and not given back to the flood guard.
     event.type = H2Event::Type::kResponse;
     stream->answered = true;
   }

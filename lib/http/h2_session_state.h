@@ -39,8 +39,8 @@ struct H2Session::State {
     bool deferred = false;      // nghttp2 waits to be told that there is data again.
     bool reset_by_us = false;   // Our owner asked for it: no event follows.
     bool reset_by_peer = false;
-    bool closed = false;        // nghttp2 has forgotten the stream.
-    bool released = false;      // Our owner has.
+    bool closed = false;    // nghttp2 has forgotten the stream.
+    bool released = false;  // Our owner has.
   };
 
   State(Role role, const H2Options& options, Clock& clock, WindowBudget* budget);
@@ -62,8 +62,9 @@ struct H2Session::State {
   bool OnHeaders(int32_t id);
   void SubmitReset(int32_t id, ErrorCode code);
 
-  // Ends the connection: the first reason counts. What is queued in nghttp2 is not sent any more, so that a full queue or a
-  // broken session cannot hold back the GOAWAY, which is written here and not by nghttp2.
+  // Ends the connection: the first reason counts. What is queued in nghttp2 is not sent any more,
+  // so that a full queue or a broken session cannot hold back the GOAWAY, which is written here and
+  // not by nghttp2.
   void Fail(ErrorCode code, std::string reason);
   void Violate(H2Limit limit);
   void CheckOutboundQueue();
@@ -80,26 +81,31 @@ struct H2Session::State {
   std::optional<H2End> end;
   H2Stats stats;
 
-  size_t open_streams = 0;    // Not closed; on a client what counts against the peer's limit, queued requests included.
+  // Not closed; on a client what counts against the peer's limit, queued requests included.
+  size_t open_streams = 0;
   size_t active_streams = 0;  // Not released.
   size_t pending_bytes = 0;   // Of all streams' `pending`.
 
   // Receiving.
-  Headers block;              // The header section being decoded. Blocks are contiguous on the wire: one at a time.
+  Headers
+      block;  // The header section being decoded. Blocks are contiguous on the wire: one at a time.
   size_t block_bytes = 0;
-  size_t received_data = 0;   // Bytes of DATA whose connection window is to be returned after this Receive.
+  // Bytes of DATA whose connection window is to be returned after this Receive.
+  size_t received_data = 0;
   bool settings_received = false;
   bool goaway_received = false;
 
   // Sending.
-  std::span<uint8_t> space;           // What Output() has left to fill.
-  std::span<const uint8_t> carry;     // The rest of a frame that did not fit; belongs to nghttp2 until its next send.
-  std::vector<uint8_t> farewell;      // Our own GOAWAY; set once.
+  std::span<uint8_t> space;  // What Output() has left to fill.
+  std::span<const uint8_t>
+      carry;  // The rest of a frame that did not fit; belongs to nghttp2 until its next send.
+  std::vector<uint8_t> farewell;  // Our own GOAWAY; set once.
   bool farewell_sent = false;
-  std::vector<int32_t> linger;        // Released streams whose end has just been sent: reset the rest after Output.
-  bool draining = false;              // First phase: the notice has been sent.
-  bool drain_acknowledged = false;    // The peer has seen it.
-  bool drained = false;               // Second phase: the last stream has been named.
+  std::vector<int32_t>
+      linger;  // Released streams whose end has just been sent: reset the rest after Output.
+  bool draining = false;            // First phase: the notice has been sent.
+  bool drain_acknowledged = false;  // The peer has seen it.
+  bool drained = false;             // Second phase: the last stream has been named.
 };
 
 // nghttp2's callbacks; defined with it in h2_callbacks.cc.
@@ -107,8 +113,8 @@ nghttp2_session* MakeNghttp2Session(Role role, const H2Options& options, void* s
 
 // RFC 9113 section 6.5.2 suggests not to assume fewer.
 inline constexpr uint32_t kPeerMaxStreamsAssumed = 100;
-// A DATA frame shortened by the peer's window allows it no further control frames unless it has this size, or a peer could feed
-// us windows of one byte for ever (CVE-2019-9511).
+// A DATA frame shortened by the peer's window allows it no further control frames unless it has
+// this size, or a peer could feed us windows of one byte for ever (CVE-2019-9511).
 inline constexpr size_t kFrameEarnsMin = 1024;
 // Shortest frame that is cut to fill the output to its end.
 inline constexpr size_t kFrameCutMin = 4096;

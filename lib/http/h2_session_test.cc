@@ -13,7 +13,8 @@ using Type = H2Event::Type;
 
 // A pair with one stream that both sides have opened with headers.
 struct OpenPair : SessionPair {
-  explicit OpenPair(const Headers& request = kPost, const H2Options& client = {}, const H2Options& server = {})
+  explicit OpenPair(const Headers& request = kPost, const H2Options& client = {},
+                    const H2Options& server = {})
       : SessionPair(client, server), id(*this->client.session.Open(request, false)) {
     Pump();
     EXPECT_TRUE(this->server.session.Respond(id, kOk, false));
@@ -133,7 +134,8 @@ TEST(H2Session, OutputFillsTheSpaceWithFramesOfAtMost16KiB) {
   std::vector<uint8_t> space(64 * 1024);
   const size_t size = pair.client.session.Output(space);
   EXPECT_GT(size, body.size());
-  for (const ParsedFrame& frame : ParseFrames({reinterpret_cast<const char*>(space.data()), size})) {
+  for (const ParsedFrame& frame :
+       ParseFrames({reinterpret_cast<const char*>(space.data()), size})) {
     EXPECT_LE(frame.payload.size(), 16u * 1024);
   }
 }
@@ -160,7 +162,8 @@ TEST(H2Session, StreamsShareTheOutput) {
   std::vector<uint8_t> space(4 * H2Session::kOutputMin);
   const size_t size = pair.client.session.Output(space);
   std::set<uint32_t> seen;
-  for (const ParsedFrame& frame : ParseFrames({reinterpret_cast<const char*>(space.data()), size})) seen.insert(frame.stream);
+  for (const ParsedFrame& frame : ParseFrames({reinterpret_cast<const char*>(space.data()), size}))
+    seen.insert(frame.stream);
   EXPECT_EQ(seen.size(), 4u);
 }
 
@@ -292,12 +295,14 @@ TEST(H2Session, GoawayMarksUnservedStreamsAsRefused) {
   client.session.Open(kGet, true);
   TakeOutput(client.session);
   const StreamId unsent = *client.session.Open(kGet, true);
-  client.Feed(RawFrame(FrameType::kSettings, 0, 0) + RawFrame(FrameType::kGoaway, 0, 0, RawUint32(1) + RawUint32(0)));
+  client.Feed(RawFrame(FrameType::kSettings, 0, 0) +
+              RawFrame(FrameType::kGoaway, 0, 0, RawUint32(1) + RawUint32(0)));
   TakeOutput(client.session);
   client.Take();
   ASSERT_EQ(client.Count(Type::kReset), 2u);
   for (const H2Event& event : client.events) {
-    if (event.type == Type::kReset) EXPECT_EQ(event.code, ErrorCode::kRefusedStream) << static_cast<int>(event.stream);
+    if (event.type == Type::kReset)
+      EXPECT_EQ(event.code, ErrorCode::kRefusedStream) << static_cast<int>(event.stream);
   }
   EXPECT_EQ(client.last->stream, unsent);
   EXPECT_NE(client.last->stream, first);

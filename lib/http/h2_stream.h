@@ -12,19 +12,23 @@ namespace heddle::http {
 
 class H2Connection;
 
-// One stream of a connection as an io::Stream: END_STREAM is the orderly end, RST_STREAM is an error of ErrorDomain::kHttp2 with
-// its code, and a lost connection is an error, never an orderly end.
+// One stream of a connection as an io::Stream: END_STREAM is the orderly end, RST_STREAM is an
+// error of ErrorDomain::kHttp2 with its code, and a lost connection is an error, never an orderly
+// end.
 //
-// Flow control: the window of the bytes that a Read returned is given back by the next Read, so that a relay's write to the other
-// side is what lets the peer go on. At most one window of bytes is buffered here.
-// CONNECT (RFC 9113 section 8.5): no byte is delivered or sent before a 2xx response, and none at all after another one.
-// Lifetime: destroyed before its connection (asserted), with no operation under way. Destroying it before both directions have
-// ended resets it.
+// Flow control: the window of the bytes that a Read returned is given back by the next Read, so
+// that a relay's write to the other side is what lets the peer go on. At most one window of bytes
+// is buffered here.
+// CONNECT (RFC 9113 section 8.5): no byte is delivered or sent before a 2xx response, and none at
+// all after another one.
+// Lifetime: destroyed before its connection (asserted), with no operation under way. Destroying it
+// before both directions have ended resets it.
 class H2Stream final : public io::Stream {
  public:
   ~H2Stream() override;
 
-  // What the peer sent first: a server's request, or a client's response (empty before it has arrived).
+  // What the peer sent first: a server's request, or a client's response (empty before it has
+  // arrived).
   const Headers& headers() const { return headers_; }
   StreamId id() const { return id_; }
 
@@ -46,7 +50,8 @@ class H2Stream final : public io::Stream {
   // The peer's trailers, once Read has returned the end; empty when it sent none.
   const Headers& trailers() const { return trailers_; }
 
-  // Requested when the stream has ended out of order (reset, connection lost): work for it should stop.
+  // Requested when the stream has ended out of order (reset, connection lost): work for it should
+  // stop.
   StopToken aborted() { return aborted_.token(); }
   // Why, once aborted.
   const std::optional<io::Error>& failure() const { return failure_; }
@@ -67,14 +72,16 @@ class H2Stream final : public io::Stream {
   void Fail(io::Error error);
 
   // Whether bytes of the peer may be delivered: always, but on a CONNECT only after a 2xx.
-  bool readable() const { return !is_connect_ || (response_status_ >= 200 && response_status_ < 300); }
+  bool readable() const {
+    return !is_connect_ || (response_status_ >= 200 && response_status_ < 300);
+  }
   io::Error FailureFor(io::Op op) const;
   void ReturnWindow();
 
   H2Connection& connection_;
   const StreamId id_;
   const bool is_connect_;
-  int response_status_ = 0;   // Ours on a server, the peer's on a client.
+  int response_status_ = 0;  // Ours on a server, the peer's on a client.
   Headers headers_;
   Headers trailers_;
   std::deque<io::Buffer> received_;

@@ -5,7 +5,8 @@
 namespace heddle::http {
 
 const std::string* Headers::Find(std::string_view name) const {
-  const auto found = std::find_if(fields_.begin(), fields_.end(), [&](const Header& field) { return field.name == name; });
+  const auto found = std::find_if(fields_.begin(), fields_.end(),
+                                  [&](const Header& field) { return field.name == name; });
   return found == fields_.end() ? nullptr : &found->value;
 }
 
@@ -15,8 +16,8 @@ std::string_view Headers::Get(std::string_view name) const {
 }
 
 size_t Headers::Count(std::string_view name) const {
-  return static_cast<size_t>(
-      std::count_if(fields_.begin(), fields_.end(), [&](const Header& field) { return field.name == name; }));
+  return static_cast<size_t>(std::count_if(
+      fields_.begin(), fields_.end(), [&](const Header& field) { return field.name == name; }));
 }
 
 int Headers::status() const {
@@ -28,7 +29,8 @@ int Headers::status() const {
 
 size_t Headers::list_bytes() const {
   size_t bytes = 0;
-  for (const Header& field : fields_) bytes += field.name.size() + field.value.size() + kFieldOverhead;
+  for (const Header& field : fields_)
+    bytes += field.name.size() + field.value.size() + kFieldOverhead;
   return bytes;
 }
 

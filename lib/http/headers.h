@@ -21,7 +21,9 @@ class Headers {
   Headers() = default;
   Headers(std::initializer_list<Header> fields) : fields_(fields) {}
 
-  void Add(std::string name, std::string value) { fields_.push_back({std::move(name), std::move(value)}); }
+  void Add(std::string name, std::string value) {
+    fields_.push_back({std::move(name), std::move(value)});
+  }
   // The value of the first field with this name, or null.
   const std::string* Find(std::string_view name) const;
   // The same, empty when there is none.

@@ -15,7 +15,8 @@ struct RateLimit {
 // A token bucket: what a peer may do per time. Pure; time is the caller's.
 class RateBudget {
  public:
-  RateBudget(RateLimit limit, MonotonicTime now) : limit_(limit), tokens_(limit.burst), refilled_(now) {}
+  RateBudget(RateLimit limit, MonotonicTime now)
+      : limit_(limit), tokens_(limit.burst), refilled_(now) {}
 
   // Takes one token; false when there is none.
   bool Take(MonotonicTime now) {

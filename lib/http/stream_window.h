@@ -8,17 +8,20 @@
 
 namespace heddle::http {
 
-// How large the receive window of one stream should be: about what its reader drains in 100 ms, so that a flow is not limited
-// by its window on any path shorter than that, and a slow reader holds little memory. Pure.
+// How large the receive window of one stream should be: about what its reader drains in 100 ms, so
+// that a flow is not limited by its window on any path shorter than that, and a slow reader holds
+// little memory. Pure.
 class StreamWindow {
  public:
   // A reader that drains half of its window within this time gets one twice as large.
   static constexpr absl::Duration kGrowInterval = absl::Milliseconds(50);
 
-  StreamWindow(size_t initial, size_t max, MonotonicTime now) : size_(initial), max_(max), period_began_(now) {}
+  StreamWindow(size_t initial, size_t max, MonotonicTime now)
+      : size_(initial), max_(max), period_began_(now) {}
 
   size_t size() const { return size_; }
-  // The reader has taken n bytes. Returns the size that the window should have now; the caller calls Resize if it follows.
+  // The reader has taken n bytes. Returns the size that the window should have now; the caller
+  // calls Resize if it follows.
   size_t OnConsumed(size_t n, MonotonicTime now) {
     consumed_ += n;
     if (consumed_ < size_ / 2) return size_;

@@ -7,12 +7,14 @@
 
 namespace heddle::http {
 
-// How many bytes of flow control windows may be promised to peers: a promise is memory that they can make us hold. Budgets
-// nest (connection in identity in process): bytes are taken from a budget and all its parents, or from none. Thread-safe.
-// A parent outlives its children, a budget outlives the sessions that use it.
+// How many bytes of flow control windows may be promised to peers: a promise is memory that they
+// can make us hold. Budgets nest (connection in identity in process): bytes are taken from a budget
+// and all its parents, or from none. Thread-safe. A parent outlives its children, a budget outlives
+// the sessions that use it.
 class WindowBudget {
  public:
-  explicit WindowBudget(size_t limit_bytes, WindowBudget* parent = nullptr) : limit_(limit_bytes), parent_(parent) {}
+  explicit WindowBudget(size_t limit_bytes, WindowBudget* parent = nullptr)
+      : limit_(limit_bytes), parent_(parent) {}
   ~WindowBudget() { CHECK(used() == 0); }
   WindowBudget(const WindowBudget&) = delete;
   WindowBudget& operator=(const WindowBudget&) = delete;

@@ -32,7 +32,8 @@ std::string RawUint32(uint32_t value) {
 }
 
 std::string RawFrame(FrameType type, uint8_t flags, uint32_t stream, std::string_view payload) {
-  std::string frame = RawUint32(static_cast<uint32_t>(payload.size()) << 8 | static_cast<uint8_t>(type));
+  std::string frame =
+      RawUint32(static_cast<uint32_t>(payload.size()) << 8 | static_cast<uint8_t>(type));
   frame.push_back(static_cast<char>(flags));
   frame += RawUint32(stream);
   frame += payload;
@@ -63,8 +64,8 @@ std::vector<ParsedFrame> ParseFrames(std::string_view bytes) {
   while (bytes.size() >= 9) {
     const size_t length = ReadUint(bytes.substr(0, 3));
     if (bytes.size() < 9 + length) break;
-    frames.push_back({static_cast<FrameType>(bytes[3]), static_cast<uint8_t>(bytes[4]), ReadUint(bytes.substr(5, 4)),
-                      std::string(bytes.substr(9, length))});
+    frames.push_back({static_cast<FrameType>(bytes[3]), static_cast<uint8_t>(bytes[4]),
+                      ReadUint(bytes.substr(5, 4)), std::string(bytes.substr(9, length))});
     bytes.remove_prefix(9 + length);
   }
   return frames;

@@ -15,8 +15,16 @@ namespace heddle::http {
 inline constexpr std::string_view kClientPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 enum class FrameType : uint8_t {
-  kData = 0, kHeaders = 1, kPriority = 2, kRstStream = 3, kSettings = 4, kPushPromise = 5, kPing = 6, kGoaway = 7,
-  kWindowUpdate = 8, kContinuation = 9,
+  kData = 0,
+  kHeaders = 1,
+  kPriority = 2,
+  kRstStream = 3,
+  kSettings = 4,
+  kPushPromise = 5,
+  kPing = 6,
+  kGoaway = 7,
+  kWindowUpdate = 8,
+  kContinuation = 9,
 };
 inline constexpr uint8_t kEndStreamFlag = 0x1;
 inline constexpr uint8_t kAckFlag = 0x1;
@@ -29,7 +37,9 @@ std::string RawHeaderBlock(const Headers& headers);
 std::string RawHeaders(uint32_t stream, const Headers& headers, bool end);
 std::string RawSetting(uint16_t id, uint32_t value);
 std::string RawUint32(uint32_t value);
-inline std::string RawReset(uint32_t stream, uint32_t code) { return RawFrame(FrameType::kRstStream, 0, stream, RawUint32(code)); }
+inline std::string RawReset(uint32_t stream, uint32_t code) {
+  return RawFrame(FrameType::kRstStream, 0, stream, RawUint32(code));
+}
 inline std::string RawWindowUpdate(uint32_t stream, uint32_t increment) {
   return RawFrame(FrameType::kWindowUpdate, 0, stream, RawUint32(increment));
 }

@@ -10,8 +10,10 @@
 
 namespace heddle::http {
 
-inline const Headers kGet = {{":method", "GET"}, {":scheme", "http"}, {":authority", "a.example"}, {":path", "/"}};
-inline const Headers kPost = {{":method", "POST"}, {":scheme", "http"}, {":authority", "a.example"}, {":path", "/"}};
+inline const Headers kGet = {
+    {":method", "GET"}, {":scheme", "http"}, {":authority", "a.example"}, {":path", "/"}};
+inline const Headers kPost = {
+    {":method", "POST"}, {":scheme", "http"}, {":authority", "a.example"}, {":path", "/"}};
 inline const Headers kConnect = {{":method", "CONNECT"}, {":authority", "10.0.0.7:80"}};
 inline const Headers kOk = {{":status", "200"}};
 
@@ -19,7 +21,8 @@ inline const Headers kOk = {{":status", "200"}};
 inline std::string TakeOutput(H2Session& session) {
   std::string all;
   std::vector<uint8_t> space(64 * 1024);
-  while (const size_t size = session.Output(space)) all.append(reinterpret_cast<const char*>(space.data()), size);
+  while (const size_t size = session.Output(space))
+    all.append(reinterpret_cast<const char*>(space.data()), size);
   return all;
 }
 
@@ -35,7 +38,8 @@ struct Endpoint {
   void Take() {
     while (auto event = session.NextEvent()) {
       if (event->type == H2Event::Type::kData) {
-        data[event->stream].append(reinterpret_cast<const char*>(event->data.data()), event->data.size());
+        data[event->stream].append(reinterpret_cast<const char*>(event->data.data()),
+                                   event->data.size());
         if (consume) session.Consumed(event->stream, event->data.size());
       }
       event->data = {};  // Its bytes are about to go.

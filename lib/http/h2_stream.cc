@@ -1,0 +1,160 @@
+#include "lib/http/h2_stream.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "lib/http/h2_connection.h"
+
+namespace heddle::http {
+
+H2Stream::H2Stream(H2Connection& connection, StreamId id, bool is_connect)
+    : connection_(connection),
+      id_(id),
+      is_connect_(is_connect),
+      read_changed_(connection.loop_),
+      write_changed_(connection.loop_) {}
+
+H2Stream::~H2Stream() {
+  CHECK(!read_changed_.has_waiters() && !write_changed_.has_waiters());
+  connection_.Forget(*this);
+}
+
+Task<io::Result<const Headers*>> H2Stream::Response(StopToken stop) {
+  while (response_status_ == 0) {
+    if (failure_) co_return std::unexpected(FailureFor(io::Op::kRead));
+    if (!co_await read_changed_.Wait(stop)) {
+      co_return std::unexpected(io::Error::Stopped(stop.reason(), io::Op::kRead));
+    }
+  }
+  co_return &headers_;
+}
+
+io::Result<void> H2Stream::Respond(const Headers& response, bool end) {
+  CHECK(response_status_ == 0 && response.status() >= 200);
+  if (failure_) return std::unexpected(FailureFor(io::Op::kWrite));
+  if (!connection_.session_.Respond(id_, response, end)) {
+    return std::unexpected(io::Error::Io(io::IoCode::kClosed, io::Op::kWrite));
+  }
+  response_status_ = response.status();
+  write_ended_ = end;
+  read_changed_.NotifyAll();  // What came on a CONNECT before our answer may be read now.
+  connection_.Kick();
+  return {};
+}
+
+Task<io::Result<io::Buffer>> H2Stream::Read(size_t, StopToken stop) {
+  CHECK(!read_changed_.has_waiters());
+  ReturnWindow();
+  while (true) {
+    if (is_connect_ && response_status_ != 0 && !readable()) {
+      co_return std::unexpected(io::Error::Io(io::IoCode::kClosed, io::Op::kRead));
+    }
+    if (readable() && !received_.empty()) {
+      io::Buffer buffer = std::move(received_.front());
+      received_.pop_front();
+      unreturned_ = buffer.size();
+      co_return buffer;
+    }
+    if (readable() && read_ended_) co_return io::Buffer();
+    if (failure_) co_return std::unexpected(FailureFor(io::Op::kRead));
+    if (!co_await read_changed_.Wait(stop)) {
+      co_return std::unexpected(io::Error::Stopped(stop.reason(), io::Op::kRead));
+    }
+  }
+}
+
+Task<io::Result<void>> H2Stream::Write(std::span<const uint8_t> data, StopToken stop) {
+  CHECK(!write_pending_ && !write_ended_);
+  CHECK(readable());  // No byte on a CONNECT before its 2xx.
+  if (failure_) co_return std::unexpected(FailureFor(io::Op::kWrite));
+  if (data.empty()) co_return io::Result<void>();
+  write_pending_ = true;
+  connection_.session_.Write(id_, data);
+  connection_.Kick();
+  bool stopped = false;
+  while (write_pending_ && !failure_ && !stopped) stopped = !co_await write_changed_.Wait(stop);
+  if (!std::exchange(write_pending_, false)) co_return io::Result<void>();
+  connection_.session_.CancelWrite(id_);
+  if (failure_) co_return std::unexpected(FailureFor(io::Op::kWrite));
+  co_return std::unexpected(io::Error::Stopped(stop.reason(), io::Op::kWrite));
+}
+
+Task<io::Result<void>> H2Stream::ShutdownWrite(StopToken) { co_return EndWithTrailers({}); }
+
+io::Result<void> H2Stream::EndWithTrailers(const Headers& trailers) {
+  CHECK(!write_pending_);
+  if (failure_) return std::unexpected(FailureFor(io::Op::kShutdown));
+  if (std::exchange(write_ended_, true)) return {};
+  connection_.session_.EndWrite(id_, trailers);
+  connection_.Kick();
+  return {};
+}
+
+void H2Stream::Reset(ErrorCode code) {
+  if (failure_) return;
+  connection_.session_.Reset(id_, code);
+  connection_.Kick();
+  Fail(io::Error::Io(io::IoCode::kClosed, io::Op::kStream));
+}
+
+void H2Stream::OnHeaders(Headers headers) {
+  headers_ = std::move(headers);
+  response_status_ = headers_.status();
+  read_changed_.NotifyAll();
+}
+
+void H2Stream::OnData(std::span<const uint8_t> data) {
+  while (!data.empty()) {
+    if (received_.empty() || received_.back().writable().empty()) {
+      // The second block in a row is the mark of a bulk flow.
+      const size_t size =
+          received_.empty() ? std::min(data.size(), io::BufferPool::kBulk) : io::BufferPool::kBulk;
+      io::Buffer block = connection_.loop_.buffers().Allocate(size);
+      if (block.capacity() == 0) {
+        connection_.session_.Reset(id_, ErrorCode::kInternalError);
+        return Fail(io::Error::Io(io::IoCode::kLimit, io::Op::kBuffer));
+      }
+      received_.push_back(std::move(block));
+    }
+    io::Buffer& block = received_.back();
+    const size_t fits = std::min(block.writable().size(), data.size());
+    std::copy_n(data.begin(), fits, block.writable().begin());
+    block.Commit(fits);
+    data = data.subspan(fits);
+  }
+  read_changed_.NotifyAll();
+}
+
+void H2Stream::OnEnd() {
+  read_ended_ = true;
+  read_changed_.NotifyAll();
+}
+
+void H2Stream::OnWritten() {
+  write_pending_ = false;
+  write_changed_.NotifyAll();
+}
+
+void H2Stream::Fail(io::Error error) {
+  if (failure_) return;
+  failure_ = error;
+  // What came before an orderly end can still be read; of a direction that broke off nothing more.
+  if (!read_ended_) received_.clear();
+  aborted_.RequestStop();
+  read_changed_.NotifyAll();
+  write_changed_.NotifyAll();
+}
+
+io::Error H2Stream::FailureFor(io::Op op) const {
+  io::Error error = *failure_;
+  error.op = op;
+  return error;
+}
+
+void H2Stream::ReturnWindow() {
+  if (unreturned_ == 0) return;
+  connection_.session_.Consumed(id_, std::exchange(unreturned_, 0));
+  connection_.Kick();
+}
+
+}  // namespace heddle::http
