@@ -1,0 +1,20 @@
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <string>
+
+namespace heddle::cli {
+
+// Where an answer comes from: a Unix socket's path, or "host:port" with an IP address as host.
+struct Source {
+  std::string unix_path;
+  std::string address;
+  std::string what;  // "the agent", for error messages.
+};
+
+// The body of GET `path`. Waits at most ten seconds. The status is a sentence that says what to
+// check.
+absl::StatusOr<std::string> Fetch(const Source& source, const std::string& path);
+
+}  // namespace heddle::cli

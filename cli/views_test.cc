@@ -1,0 +1,70 @@
+#include "cli/views.h"
+
+#include <gtest/gtest.h>
+
+#include "cli/table.h"
+
+namespace heddle::cli {
+namespace {
+
+constexpr std::string_view kPods = R"([
+  {"namespace":"shop","name":"web","uid":"u1","serviceAccount":"web","addresses":["10.0.0.2","fd00::2"],
+   "captured":true,"how":"ebpf","netns":"/run/netns/a","netnsCookie":1,"capturedSince":"2026-01-01T00:00:00Z"},
+  {"namespace":"shop","name":"db","uid":"u2","serviceAccount":"db","addresses":["10.0.0.3"],
+   "captured":false,"how":"ebpf","problem":"a listener is gone","netns":"/run/netns/b","netnsCookie":2,
+   "capturedSince":"2026-01-01T00:00:00Z"}])";
+
+TEST(Table, AlignsColumnsAndShowsEmptyCells) {
+  Table table({"A", "LONGER"});
+  table.Add({"value", ""});
+  EXPECT_EQ(table.ToString(), "A      LONGER\nvalue  -\n");
+}
+
+TEST(Table, KeepsControlCharactersFromTheTerminal) {
+  Table table({"A"});
+  table.Add({"x\x1b[2J\ny"});
+  EXPECT_EQ(table.ToString(), "A\nx?[2J?y\n");
+}
+
+TEST(PodsTable, SaysWhatIsMissingForAPodThatIsNotCaptured) {
+  EXPECT_EQ(PodsTable(kPods).value(),
+            "POD       ADDRESSES         SERVICE ACCOUNT  CAPTURED                SINCE            "
+            "     NETNS\n"
+            "shop/web  10.0.0.2,fd00::2  web              ebpf                    "
+            "2026-01-01T00:00:00Z  /run/netns/a\n"
+            "shop/db   10.0.0.3          db               NO: a listener is gone  "
+            "2026-01-01T00:00:00Z  /run/netns/b\n");
+}
+
+TEST(ConnectionsTable, NamesThePodOfEachConnection) {
+  const auto table = ConnectionsTable(
+      R"([{"podUid":"u1","kind":"outbound","src":"10.0.0.2:5","originalDst":"10.96.0.1:80","actualDst":"10.0.0.3:15008"}])",
+      kPods);
+  ASSERT_TRUE(table.ok()) << table.status();
+  EXPECT_NE(table->find("shop/web  outbound  10.0.0.2:5  10.96.0.1:80"), std::string::npos)
+      << *table;
+}
+
+TEST(PoliciesTable, ShowsARefusedPolicyAsWhatItDoes) {
+  const auto table = PoliciesTable(
+      R"([{"name":"p","namespace":"shop","scope":"Namespace","action":"Deny","refused":"bad CIDR","rules":[]}])");
+  ASSERT_TRUE(table.ok()) << table.status();
+  EXPECT_NE(table->find("REFUSED (denies all): bad CIDR"), std::string::npos) << *table;
+}
+
+TEST(CertificatesTable, ShowsAnIdentityThatHasNoneYet) {
+  const auto table = CertificatesTable(
+      R"([{"identity":"spiffe://cluster.local/ns/a/sa/b","state":"Initializing","certChain":[],"rootCerts":[]}])");
+  ASSERT_TRUE(table.ok()) << table.status();
+  EXPECT_NE(table->find("Initializing  -"), std::string::npos) << *table;
+}
+
+TEST(Views, RefuseAnAnswerOfAnotherForm) {
+  for (const char* text : {"", "{", "[1]", "{\"a\":1}", "[{}]"}) {
+    EXPECT_FALSE(PodsTable(text).ok()) << text;
+    EXPECT_FALSE(NodesTable(text).ok()) << text;
+  }
+}
+
+}  // namespace
+}  // namespace heddle::cli
