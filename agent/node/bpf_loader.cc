@@ -116,7 +116,7 @@ absl::Status BpfLoader::AttachAll() {
     Link& link = links_.emplace_back(program, UniqueFd());
     if (absl::Status attached = Attach(link); !attached.ok()) {
       for (auto undo = made.rbegin(); undo != made.rend(); ++undo)
-        unlink(pins_.LinkPath(*undo).c_str());
+        (void)PinDirectory::DetachLink(pins_.LinkPath(*undo));
       return attached;
     }
     if (!existed) made.push_back(program);
@@ -126,15 +126,10 @@ absl::Status BpfLoader::AttachAll() {
 
 // An adopted link that is in its place gets our program in one step; anything else is replaced.
 absl::Status BpfLoader::Attach(Link& link) {
-  const std::string path = pins_.LinkPath(link.program);
-  link.fd = UniqueFd(bpf_obj_get(path.c_str()));
-  if (link.fd.valid()) {
-    if (IsAttached(link) &&
-        bpf_link_update(link.fd.get(), object_.program_fd(link.program), nullptr) == 0) {
-      return absl::OkStatus();
-    }
-    if (unlink(path.c_str()) != 0 && errno != ENOENT)
-      return absl::ErrnoToStatus(errno, absl::StrCat("cannot remove ", path));
+  link.fd = UniqueFd(bpf_obj_get(pins_.LinkPath(link.program).c_str()));
+  if (link.fd.valid() && IsAttached(link) &&
+      bpf_link_update(link.fd.get(), object_.program_fd(link.program), nullptr) == 0) {
+    return absl::OkStatus();
   }
   TRY_ASSIGN(link.fd, AttachAnew(link.program));
   return absl::OkStatus();
@@ -146,6 +141,8 @@ absl::StatusOr<UniqueFd> BpfLoader::AttachAnew(const char* program) const {
                                 static_cast<bpf_attach_type>(object_.attach_type(program)),
                                 nullptr));
   if (!link.valid()) return BpfError(errno, absl::StrCat("attach ", program, " to the cgroup"));
+  // The new one first: between them there would be a moment without any.
+  TRY_STATUS(PinDirectory::DetachLink(path));
   if (const int error = bpf_obj_pin(link.get(), path.c_str()); error != 0) {
     return BpfError(error, absl::StrCat("pin the link of ", program, " at ", path));
   }
@@ -173,8 +170,6 @@ absl::StatusOr<std::vector<std::string>> BpfLoader::Repair() {
       }
       continue;
     }
-    if (unlink(path.c_str()) != 0 && errno != ENOENT)
-      return absl::ErrnoToStatus(errno, absl::StrCat("cannot remove ", path));
     TRY_ASSIGN(link.fd, AttachAnew(link.program));
   }
   return repaired;

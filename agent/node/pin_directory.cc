@@ -2,6 +2,7 @@
 
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
+#include <bpf/bpf.h>
 #include <linux/magic.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -11,6 +12,9 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+
+#include "lib/base/status.h"
+#include "lib/base/unique_fd.h"
 
 namespace heddle::agent {
 namespace {
@@ -46,15 +50,18 @@ absl::Status Mount(const fs::path& target) {
   return absl::OkStatus();
 }
 
-absl::Status RemoveEntries(const fs::path& directory) {
+absl::Status Unlink(const std::string& path) {
+  if (unlink(path.c_str()) != 0 && errno != ENOENT) {
+    return absl::ErrnoToStatus(errno, absl::StrCat("cannot remove ", path));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RemoveEntries(const fs::path& directory, absl::Status (*remove)(const std::string&)) {
   std::error_code error;
   for (const fs::directory_entry& entry : fs::directory_iterator(directory, error)) {
     if (entry.is_directory()) continue;
-    std::error_code removal;
-    fs::remove(entry.path(), removal);
-    if (removal)
-      return absl::ErrnoToStatus(removal.value(),
-                                 absl::StrCat("cannot remove ", entry.path().c_str()));
+    if (absl::Status removed = remove(entry.path().string()); !removed.ok()) return removed;
   }
   if (error && error.value() != ENOENT) {
     return absl::ErrnoToStatus(error.value(), absl::StrCat("cannot read ", directory.c_str()));
@@ -83,13 +90,17 @@ absl::Status PinDirectory::Prepare() const {
 
 absl::Status PinDirectory::Purge() const {
   // The hooks go before the maps that they read, as in every other undoing.
-  for (const char* directory : {"links/netns", "links", "maps"}) {
-    if (absl::Status removed = RemoveEntries(fs::path(root_) / directory); !removed.ok()) {
-      return removed;
-    }
-  }
+  const fs::path root = root_;
+  for (const char* links : {"links/netns", "links"})
+    TRY_STATUS(RemoveEntries(root / links, DetachLink));
+  TRY_STATUS(RemoveEntries(root / "maps", Unlink));
   rmdir(root_.c_str());  // Fails for the root of a file system, which has files of its own.
   return absl::OkStatus();
+}
+
+absl::Status PinDirectory::DetachLink(const std::string& path) {
+  if (const UniqueFd link(bpf_obj_get(path.c_str())); link.valid()) bpf_link_detach(link.get());
+  return Unlink(path);
 }
 
 std::string PinDirectory::NetnsLinkPath(uint64_t netns_cookie) const {

@@ -21,6 +21,10 @@ class PinDirectory {
   // holds them. No error if there is nothing. Does not unmount.
   absl::Status Purge() const;
 
+  // Takes the link at `path` off its hook at once, whoever still holds it, and removes the pin. (A
+  // link whose last reference goes is taken off later, by a work queue.) No error if there is none.
+  static absl::Status DetachLink(const std::string& path);
+
   std::string MapPath(const char* map) const { return root_ + "/maps/" + map; }
   std::string LinkPath(const char* program) const { return root_ + "/links/" + program; }
   std::string NetnsLinkPath(uint64_t netns_cookie) const;

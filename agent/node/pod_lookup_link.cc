@@ -46,16 +46,15 @@ absl::Status PodLookupLinks::Attach(uint64_t netns_cookie, int netns_fd) const {
     return absl::ErrnoToStatus(errno, "cannot read the pod's netns");
   TRY_ASSIGN(const UniqueFd program, LoadProgram(netns_cookie));
   const std::string path = pins_.NetnsLinkPath(netns_cookie);
-  if (const UniqueFd pinned(bpf_obj_get(path.c_str())); pinned.valid()) {
-    if (NetnsOf(pinned.get()) == netns.st_ino &&
-        bpf_link_update(pinned.get(), program.get(), nullptr) == 0) {
-      return absl::OkStatus();
-    }
-    if (unlink(path.c_str()) != 0)
-      return absl::ErrnoToStatus(errno, absl::StrCat("cannot remove ", path));
+  const UniqueFd pinned(bpf_obj_get(path.c_str()));
+  if (pinned.valid() && NetnsOf(pinned.get()) == netns.st_ino &&
+      bpf_link_update(pinned.get(), program.get(), nullptr) == 0) {
+    return absl::OkStatus();
   }
   const UniqueFd link(bpf_link_create(program.get(), netns_fd, BPF_SK_LOOKUP, nullptr));
   if (!link.valid()) return BpfError(errno, "attach hd_sk_lookup to the pod's netns");
+  // The new one first: between them there would be a moment without any.
+  TRY_STATUS(PinDirectory::DetachLink(path));
   if (const int error = bpf_obj_pin(link.get(), path.c_str()); error != 0) {
     return BpfError(error, absl::StrCat("pin the link of hd_sk_lookup at ", path));
   }
@@ -68,12 +67,7 @@ bool PodLookupLinks::IsAttached(uint64_t netns_cookie, uint64_t netns_ino) const
 }
 
 absl::Status PodLookupLinks::Detach(uint64_t netns_cookie) const {
-  const std::string path = pins_.NetnsLinkPath(netns_cookie);
-  // The pin may not be the last reference; a detached link decides nothing whoever holds it.
-  if (const UniqueFd link(bpf_obj_get(path.c_str())); link.valid()) bpf_link_detach(link.get());
-  if (unlink(path.c_str()) != 0 && errno != ENOENT)
-    return absl::ErrnoToStatus(errno, absl::StrCat("cannot remove ", path));
-  return absl::OkStatus();
+  return PinDirectory::DetachLink(pins_.NetnsLinkPath(netns_cookie));
 }
 
 }  // namespace heddle::agent
