@@ -13,10 +13,12 @@ from topology.applications import Holder, Prober, get, serve
 from topology.capture import Capture
 from topology.cgroup import cgroup2_root
 from topology.netns import NETNS_DIR
+from topology.volatile import tmpfs_folder
 
 def made_by(pid):
     """Everything on this machine that carries the prefix of that process."""
-    folders = (cgroup2_root(), NETNS_DIR, pathlib.Path("/sys/fs/bpf"), pathlib.Path(tempfile.gettempdir()))
+    folders = (cgroup2_root(), NETNS_DIR, pathlib.Path("/sys/fs/bpf"), pathlib.Path(tempfile.gettempdir()),
+               tmpfs_folder())
     return [str(path) for folder in folders if folder.is_dir() for path in folder.glob(f"hd{pid}-*")]
 
 
@@ -86,6 +88,23 @@ def test_a_capture_of_the_link_holds_what_crossed_it():
         capture.stop(lambda data: marker.encode() in data)
         assert capture.packets(f"host {client.address()} and tcp port 8080")
         assert not capture.packets(f"host {client.address()} and tcp port 15008")
+
+
+def test_a_sweep_takes_away_what_a_killed_maker_left():
+    tests = str(pathlib.Path(__file__).resolve().parents[1])
+    script = ("import os, signal, sys; sys.path.insert(0, sys.argv[1])\n"
+              "from topology import PodSpec, Topology\n"
+              "with Topology(nodes=1) as t:\n"
+              "    t.nodes[0].add_pod(PodSpec('app')).spawn(['sleep', '1000'])\n"
+              "    os.kill(os.getpid(), signal.SIGKILL)\n")
+    maker = subprocess.Popen([sys.executable, "-c", script, tests])
+    maker.wait(30)
+    assert made_by(maker.pid)
+    with Topology(nodes=1) as living:
+        subprocess.run([sys.executable, "-m", "topology.sweep"], env=dict(os.environ, PYTHONPATH=tests), check=True,
+                       stdout=subprocess.DEVNULL)
+        assert made_by(maker.pid) == []
+        assert living.nodes[0].netns.path.exists()
 
 
 def test_two_instances_run_at_once_with_the_same_addresses():

@@ -15,17 +15,20 @@ from .netns import Netns
 from .node import Node
 from .objects import ConfigDirectory
 from .process import Place
+from .volatile import tmpfs_folder
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 _instances = itertools.count(1)
 
 
 class Topology:
-    """`families` says which addresses pods get; nodes have both. With `mesh`, heddle-cni ends the chain."""
+    """`families` says which addresses pods get; nodes have both. With `mesh`, heddle-cni ends the chain.
+    `agent_flags` go to every agent, e.g. ("--backend", "epoll")."""
 
-    def __init__(self, nodes=2, families=("ipv4",), mesh=False, binaries=None):
+    def __init__(self, nodes=2, families=("ipv4",), mesh=False, binaries=None, agent_flags=()):
         self.families = tuple(families)
         self.mesh = mesh
+        self.agent_flags = tuple(agent_flags)
         self.binaries = pathlib.Path(binaries or os.environ.get("HEDDLE_BIN", ROOT / "build/release/bin"))
         self.plugin_dirs = ["/usr/lib/cni", self.binaries]
         # The maker's pid makes names unique, and tells a later sweep whose leftovers they are.
@@ -76,6 +79,10 @@ class Topology:
     def _build(self):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix=f"{self.prefix}-"))
         self.defer(lambda: shutil.rmtree(self.dir, ignore_errors=True))
+        # Agents keep keys in their run directory and insist on tmpfs.
+        self.volatile_dir = tmpfs_folder() / self.prefix
+        self.volatile_dir.mkdir(mode=0o700)
+        self.defer(lambda: shutil.rmtree(self.volatile_dir, ignore_errors=True))
         self.cgroup = Cgroup(cgroup2_root() / self.prefix)
         self.defer(self.cgroup.remove)
         self.defer(lambda: shutil.rmtree(self.pin_root, ignore_errors=True))

@@ -1,7 +1,5 @@
 """A node: a network namespace on the fabric, a cgroup subtree, a CNI chain, and perhaps an agent."""
 
-import shutil
-
 from . import flags
 from .chain import Chain
 from .netns import Netns, veth
@@ -21,9 +19,9 @@ class Node(Place):
         self.cgroup_root = topology.cgroup.child(self.name)
         self.pods_cgroup = self.cgroup_root.child("kubepods")
         self.dir = topology.dir / self.name
-        for folder in ("cni-ipam", "cni-cache", "run", "state", "logs"):
+        for folder in ("cni-ipam", "cni-cache", "state", "logs"):
             (self.dir / folder).mkdir(parents=True)
-        (self.dir / "run").chmod(0o700)
+        self.run_dir.mkdir(mode=0o700)
         super().__init__(self.netns.path, self.cgroup_root.child("system"), self.dir / "logs")
         topology.defer(self.stop_all)
         self.pods = {}
@@ -41,7 +39,7 @@ class Node(Place):
 
     @property
     def run_dir(self):
-        return self.dir / "run"
+        return self.topology.volatile_dir / self.name
 
     @property
     def state_dir(self):
@@ -100,8 +98,8 @@ class Node(Place):
 
     def start_agent(self, *extra):
         """Starts heddle-agent and waits until it says that it is ready; returns the process."""
-        self.topology.defer(lambda: shutil.rmtree(self.pin_dir, ignore_errors=True))
-        self.agent = self.spawn([self.topology.binary("heddle-agent"), *flags.agent(self), *extra], "heddle-agent")
+        self.agent = self.spawn([self.topology.binary("heddle-agent"), *flags.agent(self),
+                                 *self.topology.agent_flags, *extra], "heddle-agent")
         self.agent.wait_ready(self.agent_is_ready, f"agent of {self.name} is ready")
         return self.agent
 

@@ -9,13 +9,15 @@ import tempfile
 from .cgroup import Cgroup, cgroup2_root
 from .netns import NETNS_DIR
 from .process import run
+from .volatile import tmpfs_folder
 
 _NAME = re.compile(r"hd(\d+)-\d+(-|$)")
 
 
 def leftovers():
     """Paths of namespaces, cgroups, pins and folders whose maker does not live any more."""
-    for folder in (cgroup2_root(), NETNS_DIR, pathlib.Path("/sys/fs/bpf"), pathlib.Path(tempfile.gettempdir())):
+    for folder in (cgroup2_root(), NETNS_DIR, pathlib.Path("/sys/fs/bpf"), pathlib.Path(tempfile.gettempdir()),
+                   tmpfs_folder()):
         for path in folder.iterdir() if folder.is_dir() else ():
             match = _NAME.match(path.name)
             if match and not os.path.exists(f"/proc/{match.group(1)}"):
