@@ -1,0 +1,32 @@
+#include "controlplane/translate/enrollment.h"
+
+#include <absl/strings/str_cat.h>
+
+namespace heddle::controlplane::translate {
+namespace {
+
+constexpr std::string_view kModeLabel = "istio.io/dataplane-mode";
+constexpr std::string_view kSidecarAnnotation = "sidecar.istio.io/status";
+
+}  // namespace
+
+bool IsEnrolled(const api::Pod& pod, const api::ObjectStore& objects, const MeshOptions& options) {
+  if (pod.host_network || !pod.meta.Annotation(kSidecarAnnotation).empty()) return false;
+  if (options.excluded_namespaces.contains(pod.meta.name_space)) return false;
+  const std::string_view own = pod.meta.Label(kModeLabel);
+  if (own == "ambient") return true;
+  if (own == "none") return false;
+  const auto* name_space = objects.Find<api::Namespace>({"", pod.meta.name_space});
+  return name_space != nullptr && name_space->meta.Label(kModeLabel) == "ambient";
+}
+
+std::string IdentityOf(const api::Pod& pod, const MeshOptions& options) {
+  return absl::StrCat("spiffe://", options.trust_domain, "/ns/", pod.meta.name_space, "/sa/",
+                      pod.service_account);
+}
+
+std::string WorkloadUidOf(const api::Pod& pod, const MeshOptions& options) {
+  return absl::StrCat(options.cluster_id, "//Pod/", pod.meta.name_space, "/", pod.meta.name);
+}
+
+}  // namespace heddle::controlplane::translate

@@ -1,0 +1,19 @@
+#pragma once
+
+#include "controlplane/api/object_store.h"
+#include "controlplane/translate/mesh_options.h"
+
+namespace heddle::controlplane::translate {
+
+// Whether a pod is to be captured: label istio.io/dataplane-mode=ambient on it, or on its namespace
+// unless the pod says "none". Never: pods on the host's network, pods with a sidecar, pods of
+// excluded namespaces.
+bool IsEnrolled(const api::Pod& pod, const api::ObjectStore& objects, const MeshOptions& options);
+
+// spiffe://<trust domain>/ns/<namespace>/sa/<service account>
+std::string IdentityOf(const api::Pod& pod, const MeshOptions& options);
+
+// The uid of a pod's Workload: <cluster>//Pod/<namespace>/<name>
+std::string WorkloadUidOf(const api::Pod& pod, const MeshOptions& options);
+
+}  // namespace heddle::controlplane::translate

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <set>
+#include <string>
+
+namespace heddle::controlplane::translate {
+
+// What of the mesh is not in any object.
+struct MeshOptions {
+  std::string trust_domain = "cluster.local";
+  // Policies in it reach the whole mesh.
+  std::string root_namespace = "istio-system";
+  std::string cluster_id = "Kubernetes";
+  // Suffix of service host names.
+  std::string cluster_domain = "cluster.local";
+  // Pods in these are never captured.
+  std::set<std::string> excluded_namespaces = {"kube-system"};
+};
+
+}  // namespace heddle::controlplane::translate
