@@ -1,5 +1,6 @@
 /* getpeername(): shows an application the peer it asked for instead of the capture address.
- * Default for everything else: untouched. */
+ * Default for everything else: untouched. So are MPTCP sockets, which show the capture address: the
+ * connect hook sees their subflow, and this one the socket above it. */
 #include "hooks.h"
 
 /* The destination if this socket is redirected now. The port tells: the verdict may be of an

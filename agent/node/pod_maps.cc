@@ -1,5 +1,6 @@
 #include "agent/node/pod_maps.h"
 
+#include <absl/container/flat_hash_map.h>
 #include <absl/container/flat_hash_set.h>
 #include <absl/strings/str_cat.h>
 #include <time.h>
@@ -119,9 +120,15 @@ std::optional<PodRecord> PodMaps::Find(uint64_t netns_cookie) const {
 }
 
 std::vector<PodRecord> PodMaps::List() const {
+  absl::flat_hash_map<uint64_t, std::vector<io::IpAddress>> addresses;
+  for (const hd_ip& key : maps_.Keys<hd_ip>(MapId::kPodIp)) {
+    const std::optional<hd_pod_ref> ref = maps_.Find<hd_pod_ref>(MapId::kPodIp, key);
+    if (ref) addresses[ref->netns_cookie].push_back(FromKey(key));
+  }
   std::vector<PodRecord> pods;
   for (const uint64_t cookie : maps_.Keys<uint64_t>(MapId::kPods)) {
-    if (std::optional<PodRecord> pod = Find(cookie)) pods.push_back(*std::move(pod));
+    const std::optional<hd_pod> pod = maps_.Find<hd_pod>(MapId::kPods, cookie);
+    if (pod) pods.push_back(FromAbi(cookie, *pod, addresses[cookie]));
   }
   return pods;
 }
