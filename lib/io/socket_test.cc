@@ -47,7 +47,8 @@ Task<void> EchoOnce(BackendTest& test, SocketAddress at) {
 
 CO_TEST_P(SocketTest, EchoesOverIpv4) { co_await EchoOnce(test, Loopback()); }
 CO_TEST_P(SocketTest, EchoesOverIpv6) {
-  co_await EchoOnce(test, SocketAddress{*IpAddress::Parse("::1"), 0});
+  const SocketAddress at{*IpAddress::Parse("::1"), 0};
+  co_await EchoOnce(test, at);
 }
 
 CO_TEST_P(SocketTest, ReportsARefusedConnect) {
@@ -166,7 +167,10 @@ CO_TEST_P(SocketTest, ReportsAWriteToAPeerThatIsGone) {
 }
 
 Task<void> WriteBytewise(Connection& connection, const std::string& text) {
-  for (const char& c : text) EXPECT_TRUE(co_await connection.Write(BytesOf({&c, 1}), {}));
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto byte = BytesOf(text).subspan(i, 1);
+    EXPECT_TRUE(co_await connection.Write(byte, {}));
+  }
   EXPECT_TRUE(co_await connection.ShutdownWrite({}));
 }
 
