@@ -1,0 +1,179 @@
+#include "agent/xds/delta_session.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <cstdint>
+#include <memory>
+
+#include "lib/base/check.h"
+#include "lib/base/strings.h"
+
+namespace heddle::agent {
+namespace {
+
+template <typename Message, typename Put>
+absl::Status ParseAndPut(const std::string& value, Put put) {
+  Message message;
+  if (!message.ParseFromString(value)) {
+    return absl::InvalidArgumentError(absl::StrCat("its bytes are no ", Message::descriptor()->full_name()));
+  }
+  return put(message);
+}
+
+}  // namespace
+
+DeltaSession::DeltaSession(StateBuilder& builder, NodeDescription node, std::vector<ResourceKind> kinds)
+    : builder_(builder), node_(std::move(node)), kinds_(std::move(kinds)) {}
+
+std::vector<DeltaSession::Request> DeltaSession::Open() const {
+  std::vector<Request> requests;
+  for (const ResourceKind kind : kinds_) {
+    Request& request = requests.emplace_back();
+    request.set_type_url(std::string(TypeUrl(kind)));
+    request.mutable_node()->set_id(node_.id);
+    for (const auto& [key, value] : node_.metadata) {
+      (*request.mutable_node()->mutable_metadata()->mutable_fields())[key].set_string_value(value);
+    }
+    // What was refused and never was good is listed without a version: the answer is then the resource, or its
+    // removal, and with it goes the stand-in.
+    auto& versions = *request.mutable_initial_resource_versions();
+    held_[static_cast<size_t>(kind)].resources.ForEach(
+        [&versions](const std::string& name, const auto& resource) { versions[name] = resource->version; });
+  }
+  return requests;
+}
+
+void DeltaSession::Begin(Response response) {
+  CHECK(!batch_.has_value());
+  batch_.emplace(std::move(response));
+}
+
+bool DeltaSession::Advance(size_t resources_max) {
+  Batch& batch = *batch_;
+  if (!batch.kind.has_value()) return true;  // Nobody asked for it; acknowledged, so that the stream goes on.
+  for (size_t i = 0; i < resources_max; ++i) {
+    if (batch.next_removal < batch.response.removed_resources_size()) {
+      Remove(*batch.kind, batch.response.removed_resources(batch.next_removal++));
+    } else if (batch.next_resource < batch.response.resources_size()) {
+      Apply(*batch.kind, batch.response.resources(batch.next_resource++));
+    } else {
+      return true;
+    }
+  }
+  return batch.next_removal == batch.response.removed_resources_size() &&
+         batch.next_resource == batch.response.resources_size();
+}
+
+DeltaSession::Outcome DeltaSession::Finish() {
+  Batch& batch = *batch_;
+  Outcome& outcome = batch.outcome;
+  outcome.reply.set_type_url(batch.response.type_url());
+  outcome.reply.set_response_nonce(batch.response.nonce());
+  if (!outcome.refused.empty()) outcome.reply.mutable_error_detail()->set_message(NackText());
+  if (batch.kind.has_value()) {
+    const bool first = !Held(*batch.kind).received;
+    Held(*batch.kind).received = true;
+    builder_.SetReceived(*batch.kind);
+    // A refused policy may have left a stand-in.
+    const bool changed = first || outcome.applied > 0 || outcome.removed > 0 || !outcome.refused.empty();
+    if (changed) outcome.state = builder_.Publish();
+    ++edit_;
+  }
+  Outcome result = std::move(outcome);
+  batch_.reset();
+  return result;
+}
+
+DeltaSession::Outcome DeltaSession::Handle(Response response) {
+  Begin(std::move(response));
+  while (!Advance(SIZE_MAX)) continue;
+  return Finish();
+}
+
+void DeltaSession::Apply(ResourceKind kind, const envoy::service::discovery::v3::Resource& resource) {
+  absl::Status status;
+  const auto& any = resource.resource();
+  if (any.type_url() != TypeUrl(kind)) {
+    status = absl::InvalidArgumentError(absl::StrCat("it is a ", any.type_url(), " among ", ToAbsl(TypeUrl(kind))));
+    if (kind == ResourceKind::kAuthorization) builder_.RefusePolicy(resource.name(), ToStd(status.message()));
+  } else {
+    status = Put(kind, resource.name(), any.value());
+  }
+  if (status.ok()) {
+    Hold(kind, resource.name(), {resource.version(), any.value()});
+    ++batch_->outcome.applied;
+    return;
+  }
+  if (Held(kind).resources.Find(resource.name()) == nullptr) Hold(kind, resource.name(), {});
+  batch_->outcome.refused.push_back(absl::StrCat(resource.name(), ": ", status.message()));
+}
+
+absl::Status DeltaSession::Put(ResourceKind kind, const std::string& name, const std::string& value) {
+  switch (kind) {
+    case ResourceKind::kAddress:
+      return ParseAndPut<istio::workload::Address>(
+          value, [&](const auto& message) { return builder_.PutAddress(name, message); });
+    case ResourceKind::kAuthorization: {
+      istio::security::Authorization message;
+      if (message.ParseFromString(value)) return builder_.PutPolicy(name, message);
+      const absl::Status status = absl::InvalidArgumentError("its bytes are no istio.security.Authorization");
+      builder_.RefusePolicy(name, ToStd(status.message()));
+      return status;
+    }
+    case ResourceKind::kNodePod:
+      return ParseAndPut<heddle::node::v1::NodePod>(
+          value, [&](const auto& message) { return builder_.PutNodePod(name, message); });
+  }
+  return absl::InternalError("unknown kind");
+}
+
+void DeltaSession::Remove(ResourceKind kind, const std::string& name) {
+  switch (kind) {
+    case ResourceKind::kAddress: builder_.RemoveAddress(name); break;
+    case ResourceKind::kAuthorization: builder_.RemovePolicy(name); break;
+    case ResourceKind::kNodePod: builder_.RemoveNodePod(name); break;
+  }
+  Held(kind).resources.Erase(edit_, name);
+  ++batch_->outcome.removed;
+}
+
+void DeltaSession::Hold(ResourceKind kind, const std::string& name, HeldResource resource) {
+  Held(kind).resources.Put(edit_, name, std::make_shared<const HeldResource>(std::move(resource)));
+}
+
+StateRef DeltaSession::Restore(const HeldResources& held) {
+  for (const ResourceKind kind : kAllResourceKinds) {
+    const HeldKind& from = held[static_cast<size_t>(kind)];
+    from.resources.ForEach([&](const std::string& name, const std::shared_ptr<const HeldResource>& resource) {
+      const bool stand_in = resource->version.empty() && resource->value.empty();
+      if (stand_in && kind == ResourceKind::kAuthorization) {
+        builder_.RefusePolicy(name, "it was refused before the restart");
+      }
+      if (stand_in || !Put(kind, name, resource->value).ok()) {
+        Hold(kind, name, {});  // Asked for again, whatever its version was.
+      } else {
+        Held(kind).resources.Put(edit_, name, resource);
+      }
+    });
+    if (!from.received) continue;
+    Held(kind).received = true;
+    builder_.SetReceived(kind);
+  }
+  ++edit_;
+  return builder_.Publish();
+}
+
+std::string DeltaSession::NackText() const {
+  const std::vector<std::string>& refused = batch_->outcome.refused;
+  std::string text;
+  for (size_t i = 0; i < refused.size(); ++i) {
+    if (text.size() + refused[i].size() > kMaxNackBytes) {
+      absl::StrAppend(&text, text.empty() ? "" : "; ", refused.size() - i, " more");
+      break;
+    }
+    absl::StrAppend(&text, i == 0 ? "" : "; ", refused[i]);
+  }
+  return text;
+}
+
+}  // namespace heddle::agent
