@@ -10,8 +10,7 @@
 #include <string_view>
 
 #include "lib/base/scope.h"
-#include "lib/grpc/framing.h"
-#include "lib/grpc/metadata.h"
+#include "lib/grpc/client_call.h"
 #include "lib/http/h2_connection.h"
 
 namespace heddle::grpc {
@@ -31,45 +30,6 @@ struct ChannelOptions {
 struct CallOptions {
   Metadata metadata;
   absl::Duration timeout = absl::InfiniteDuration();  // Sent as grpc-timeout and enforced here.
-};
-
-// One call under way on the client, bidirectional: messages are bytes. Destroy it before its
-// channel has ended; destroying it before the end cancels the call. At most one Send and one
-// Receive at a time.
-class ClientCall {
- public:
-  ClientCall(io::Loop& loop, std::unique_ptr<http::H2Stream> stream, const ChannelOptions& options,
-             absl::Duration timeout, StopToken stop);
-  ~ClientCall();
-
-  // Sends a message; waits for room (flow control). On an error the call is over: Finish() tells
-  // why.
-  Task<absl::Status> Send(std::string_view message);
-  // No more messages from us.
-  Task<absl::Status> HalfClose();
-  // The next message; empty when the call is over: Finish() tells how.
-  Task<std::optional<std::string>> Receive();
-  // Waits for the end and returns the call's status. Messages not received are dropped.
-  Task<absl::Status> Finish();
-  // Ends the call now: CANCELLED.
-  void Cancel();
-
-  // The server's initial metadata, empty before the first Receive() or Finish() has returned.
-  const Metadata& initial_metadata() const;
-  const Metadata& trailing_metadata() const;
-
- private:
-  Task<absl::Status> ReadHeaders();
-  Task<std::optional<absl::Status>> ReadMore();
-  void End(absl::Status status);
-
-  std::unique_ptr<http::H2Stream> stream_;
-  Deadline deadline_;
-  MessageReader reader_;
-  io::Buffer unread_;
-  std::string message_;  // Being sent.
-  bool headers_read_ = false;
-  std::optional<absl::Status> status_;
 };
 
 // A client's way to one server: one connection, made when a call needs it and remade after it was
@@ -93,7 +53,9 @@ class Channel {
   bool connected() const { return connection_ != nullptr && connection_->usable(); }
 
  private:
+  // The connection, made now when there is none; several callers wait for one attempt.
   Task<absl::StatusOr<http::H2ClientConnection*>> Connection(StopToken stop);
+  http::Headers RequestHeaders(std::string path, const CallOptions& options) const;
   Task<void> RunConnection(std::unique_ptr<http::H2ClientConnection> connection);
 
   io::Loop& loop_;

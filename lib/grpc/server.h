@@ -9,8 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "lib/grpc/framing.h"
-#include "lib/grpc/metadata.h"
+#include "lib/grpc/server_call.h"
 #include "lib/http/h2_connection.h"
 
 namespace heddle::grpc {
@@ -18,40 +17,6 @@ namespace heddle::grpc {
 struct ServerOptions {
   size_t message_bytes_max = kMessageBytesMax;  // Of what clients send.
   http::H2ConnectionOptions connection;
-};
-
-// One call under way on the server. Belongs to its handler's coroutine.
-class ServerCall {
- public:
-  ServerCall(io::Loop& loop, std::unique_ptr<http::H2Stream> stream, const Peer& peer,
-             size_t message_bytes_max, StopToken stop);
-
-  const std::string& path() const { return path_; }
-  // The request's header fields, "authorization" among them.
-  const Metadata& metadata() const { return stream_->headers(); }
-  const Peer& peer() const { return peer_; }
-  // Requested when the client's deadline has passed, the client cancelled or is gone, or the server
-  // stops.
-  StopToken stop() { return deadline_->token(); }
-
-  // The next message of the client. Empty when it has half-closed. An error ends the call: return
-  // it from the handler.
-  Task<absl::StatusOr<std::optional<std::string>>> Receive();
-  // Sends a message; waits for room.
-  Task<absl::Status> Send(std::string_view message);
-
- private:
-  friend class Server;
-  Task<void> Finish(absl::Status status);
-
-  std::unique_ptr<http::H2Stream> stream_;
-  const Peer& peer_;
-  std::string path_;
-  StopSource server_stop_;
-  std::optional<Deadline> deadline_;
-  MessageReader reader_;
-  io::Buffer unread_;
-  bool responded_ = false;
 };
 
 // A table of methods, served on any number of connections. Threads: one loop; the table does not
@@ -80,7 +45,7 @@ class Server {
     UnaryHandler unary;
     StreamHandler stream;
   };
-  Task<void> Handle(std::unique_ptr<http::H2Stream> stream, const Peer& peer, StopToken stop);
+  Task<void> Handle(std::unique_ptr<http::H2Stream> stream, const Peer& peer);
   Task<absl::Status> Dispatch(ServerCall& call);
   Task<absl::Status> CallUnary(Method& method, ServerCall& call);
 
