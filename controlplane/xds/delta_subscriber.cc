@@ -1,0 +1,165 @@
+#include "controlplane/xds/delta_subscriber.h"
+
+#include <absl/strings/str_cat.h>
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace heddle::controlplane::xds {
+namespace {
+
+namespace wire = envoy::service::discovery::v3;
+
+// Longest part of a refusal that is kept for people to read.
+constexpr size_t kMaxRefusalBytes = 1024;
+// Policies before what names them.
+constexpr ResourceType kOrder[] = {ResourceType::kNodePod, ResourceType::kAuthorization,
+                                   ResourceType::kAddress};
+
+std::optional<ResourceType> TypeOf(const std::string& type_url) {
+  for (const ResourceType type : kOrder) {
+    if (type_url == TypeUrl(type)) return type;
+  }
+  return std::nullopt;
+}
+
+bool IsWildcard(const wire::DeltaDiscoveryRequest& request) {
+  const auto& names = request.resource_names_subscribe();
+  return request.resource_names_unsubscribe().empty() &&
+         std::all_of(names.begin(), names.end(),
+                     [](const std::string& name) { return name == "*"; });
+}
+
+// `after`, and of `before` what is no longer in it.
+SnapshotPtr WithRemoved(const Snapshot& before, const SnapshotPtr& after) {
+  auto both = std::make_shared<Snapshot>();
+  const auto by_name = [](const ResourcePtr& a, const ResourcePtr& b) { return a->name < b->name; };
+  std::set_union(after->resources.begin(), after->resources.end(), before.resources.begin(),
+                 before.resources.end(), std::back_inserter(both->resources), by_name);
+  return both;
+}
+
+}  // namespace
+
+absl::Status DeltaSubscriber::OnRequest(const wire::DeltaDiscoveryRequest& request) {
+  const std::optional<ResourceType> type = TypeOf(request.type_url());
+  if (!type.has_value()) {
+    ++counts_.unknown_types;
+    return absl::OkStatus();
+  }
+  Subscription& subscription = Of(*type);
+  if (!subscription.active || request.response_nonce().empty())
+    return Subscribe(subscription, request);
+  if (request.response_nonce() != subscription.nonce) {
+    ++counts_.stale;
+    return absl::OkStatus();
+  }
+  subscription.nonce.clear();
+  if (request.has_error_detail()) {
+    ++counts_.refused;
+    last_refusal_ = request.error_detail().message().substr(0, kMaxRefusalBytes);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DeltaSubscriber::Subscribe(Subscription& subscription,
+                                        const wire::DeltaDiscoveryRequest& request) {
+  if (!IsWildcard(request)) {
+    return absl::UnimplementedError(
+        absl::StrCat(request.type_url(), ": only subscriptions to everything are served"));
+  }
+  if (subscription.active) return absl::OkStatus();  // Subscribed to everything already.
+  subscription.active = true;
+  subscription.held.emplace(request.initial_resource_versions().begin(),
+                            request.initial_resource_versions().end());
+  subscription.sent = std::make_shared<const Snapshot>();
+  return absl::OkStatus();
+}
+
+bool DeltaSubscriber::UpToDate(ResourceType type) const {
+  const Subscription& subscription = Of(type);
+  return !subscription.active ||
+         (!subscription.held.has_value() && subscription.sent == state_.Get(type, node_));
+}
+
+bool DeltaSubscriber::InSync() const {
+  return std::all_of(std::begin(kOrder), std::end(kOrder),
+                     [this](ResourceType type) { return UpToDate(type) && !Of(type).under_way(); });
+}
+
+bool DeltaSubscriber::MustWait(ResourceType type) const {
+  if (type != ResourceType::kAddress) return false;
+  // New policies wait for an acknowledgement, and workloads may name them.
+  const Subscription& policies = Of(ResourceType::kAuthorization);
+  return policies.active && policies.offered != state_.Get(ResourceType::kAuthorization, node_);
+}
+
+std::optional<DeltaSubscriber::Response> DeltaSubscriber::Next() {
+  if (state_.generation() == 0) return std::nullopt;
+  for (const ResourceType type : kOrder) {
+    if (!Of(type).active || Of(type).under_way() || UpToDate(type) || MustWait(type)) continue;
+    if (std::optional<Response> response = NextOf(type); response.has_value()) return response;
+  }
+  return std::nullopt;
+}
+
+std::optional<DeltaSubscriber::Response> DeltaSubscriber::NextOf(ResourceType type) {
+  Subscription& subscription = Of(type);
+  const SnapshotPtr current = state_.Get(type, node_);
+  const bool first = subscription.held.has_value();
+  Difference difference =
+      first ? Compare(*subscription.held, *current) : Compare(*subscription.sent, *current);
+  subscription.held.reset();
+  SnapshotPtr sent = current;
+  const bool withhold = type == ResourceType::kAuthorization && !first &&
+                        !difference.removed.empty() && !UpToDate(ResourceType::kAddress);
+  if (withhold) {
+    difference.removed.clear();
+    sent = WithRemoved(*subscription.sent, current);
+  }
+  subscription.offered = current;
+  // Withheld removals alone change nothing, and neither does a change that was taken back while a
+  // response was under way.
+  if (!first && difference.empty()) {
+    if (!withhold) subscription.sent = std::move(sent);
+    return std::nullopt;
+  }
+  subscription.sent = std::move(sent);
+  return Encode(type, difference);
+}
+
+DeltaSubscriber::Response DeltaSubscriber::Encode(ResourceType type, const Difference& difference) {
+  Subscription& subscription = Of(type);
+  subscription.nonce = absl::StrCat(next_nonce_++);
+  ++counts_.responses;
+  wire::DeltaDiscoveryResponse head;
+  head.set_system_version_info(absl::StrCat(state_.generation()));
+  head.set_type_url(std::string(TypeUrl(type)));
+  head.set_nonce(subscription.nonce);
+  for (const std::string& name : difference.removed) head.add_removed_resources(name);
+
+  // The resources are encoded already: field 2, length-delimited, appended as they are. The order
+  // of fields is free.
+  constexpr uint32_t kResourcesTag = (wire::DeltaDiscoveryResponse::kResourcesFieldNumber << 3) | 2;
+  constexpr size_t kTagAndLengthMax = 6;
+  Response response{
+      .type = type, .changed = difference.changed.size(), .removed = difference.removed.size()};
+  size_t size = head.ByteSizeLong();
+  for (const ResourcePtr& resource : difference.changed)
+    size += kTagAndLengthMax + resource->wire.size();
+  response.bytes.reserve(size);
+  google::protobuf::io::StringOutputStream stream(&response.bytes);
+  google::protobuf::io::CodedOutputStream coded(&stream);
+  head.SerializeToCodedStream(&coded);
+  for (const ResourcePtr& resource : difference.changed) {
+    coded.WriteTag(kResourcesTag);
+    coded.WriteVarint32(static_cast<uint32_t>(resource->wire.size()));
+    coded.WriteString(resource->wire);
+  }
+  coded.Trim();
+  return response;
+}
+
+}  // namespace heddle::controlplane::xds

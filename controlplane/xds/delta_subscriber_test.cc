@@ -1,0 +1,264 @@
+#include "controlplane/xds/delta_subscriber.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "proto/workload.pb.h"
+
+namespace heddle::controlplane::xds {
+namespace {
+
+namespace wire = envoy::service::discovery::v3;
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+translate::ResourceSet Set(std::vector<std::pair<std::string, std::string>> entries) {
+  translate::ResourceSet resources;
+  for (const auto& [name, content] : entries) {
+    istio::workload::Address address;
+    address.mutable_workload()->set_name(content);
+    resources.push_back(translate::MakeResource(name, address));
+  }
+  translate::SortResources(resources);
+  return resources;
+}
+
+// A node's view of the protocol: subscribes, reads, acknowledges.
+class Node {
+ public:
+  Node(std::string name, const PublishedState& state) : subscriber_(std::move(name), state) {}
+
+  absl::Status Subscribe(ResourceType type, std::map<std::string, std::string> held = {}) {
+    wire::DeltaDiscoveryRequest request;
+    request.set_type_url(std::string(TypeUrl(type)));
+    for (const auto& [resource, version] : held)
+      (*request.mutable_initial_resource_versions())[resource] = version;
+    return subscriber_.OnRequest(request);
+  }
+
+  // The next response, with what it says in short: "+a" sent, "-a" removed. Empty: none.
+  std::vector<std::string> Read() {
+    const auto response = subscriber_.Next();
+    if (!response.has_value()) return {};
+    EXPECT_TRUE(last_.ParseFromString(response->bytes));
+    EXPECT_EQ(last_.type_url(), TypeUrl(response->type));
+    std::vector<std::string> said = {
+        std::string(response->type == ResourceType::kAddress         ? "address"
+                    : response->type == ResourceType::kAuthorization ? "policy"
+                                                                     : "pod")};
+    for (const wire::Resource& resource : last_.resources()) {
+      EXPECT_EQ(resource.version(), translate::ContentVersion(resource.resource().value()));
+      EXPECT_EQ(resource.resource().type_url(), last_.type_url());
+      said.push_back("+" + resource.name());
+    }
+    for (const std::string& name : last_.removed_resources()) said.push_back("-" + name);
+    return said;
+  }
+
+  void Answer(const wire::DeltaDiscoveryResponse& response, std::string refusal = "") {
+    wire::DeltaDiscoveryRequest request;
+    request.set_type_url(response.type_url());
+    request.set_response_nonce(response.nonce());
+    if (!refusal.empty()) request.mutable_error_detail()->set_message(refusal);
+    EXPECT_TRUE(subscriber_.OnRequest(request).ok());
+  }
+  void Ack() { Answer(last_); }
+
+  DeltaSubscriber& subscriber() { return subscriber_; }
+  const wire::DeltaDiscoveryResponse& last() const { return last_; }
+
+ private:
+  DeltaSubscriber subscriber_;
+  wire::DeltaDiscoveryResponse last_;
+};
+
+TEST(DeltaSubscriber, ServesNothingBeforeTheStateIsKnown) {
+  PublishedState state;
+  Node node("n1", state);
+  ASSERT_TRUE(node.Subscribe(ResourceType::kAddress).ok());
+  EXPECT_THAT(node.Read(), IsEmpty());
+  state.Publish({});
+  EXPECT_THAT(node.Read(), ElementsAre("address"));
+}
+
+TEST(DeltaSubscriber, SendsDifferencesOneResponseAtATime) {
+  PublishedState state;
+  state.Publish({.addresses = Set({{"a", "1"}, {"b", "1"}})});
+  Node node("n1", state);
+  ASSERT_TRUE(node.Subscribe(ResourceType::kAddress).ok());
+  EXPECT_THAT(node.Read(), ElementsAre("address", "+a", "+b"));
+  EXPECT_THAT(node.Read(), IsEmpty());
+
+  state.Publish({.addresses = Set({{"a", "2"}, {"b", "1"}})});
+  EXPECT_THAT(node.Read(), IsEmpty()) << "the first response is not acknowledged yet";
+  state.Publish({.addresses = Set({{"a", "2"}, {"c", "1"}})});
+  node.Ack();
+  EXPECT_THAT(node.Read(), ElementsAre("address", "+a", "+c", "-b"));
+  EXPECT_FALSE(node.subscriber().InSync());
+  node.Ack();
+  EXPECT_THAT(node.Read(), IsEmpty());
+  EXPECT_TRUE(node.subscriber().InSync());
+}
+
+TEST(DeltaSubscriber, SendsOnlyDifferencesAfterAReconnect) {
+  PublishedState state;
+  const translate::ResourceSet resources = Set({{"a", "1"}, {"b", "2"}});
+  state.Publish({.addresses = resources});
+  Node node("n1", state);
+  ASSERT_TRUE(node.Subscribe(ResourceType::kAddress,
+                             {{"a", resources[0].version}, {"b", "old"}, {"z", "gone"}})
+                  .ok());
+  EXPECT_THAT(node.Read(), ElementsAre("address", "+b", "-z"));
+
+  Node same("n2", state);
+  ASSERT_TRUE(same.Subscribe(ResourceType::kAddress,
+                             {{"a", resources[0].version}, {"b", resources[1].version}})
+                  .ok());
+  EXPECT_THAT(same.Read(), ElementsAre("address"))
+      << "an empty answer tells the node that it is up to date";
+}
+
+TEST(DeltaSubscriber, SendsNothingForAChangeThatWasTakenBack) {
+  PublishedState state;
+  state.Publish({.addresses = Set({{"a", "1"}})});
+  Node node("n1", state);
+  ASSERT_TRUE(node.Subscribe(ResourceType::kAddress).ok());
+  node.Read();
+  state.Publish({.addresses = Set({{"a", "2"}})});
+  state.Publish({.addresses = Set({{"a", "1"}})});
+  node.Ack();
+  EXPECT_THAT(node.Read(), IsEmpty());
+  EXPECT_TRUE(node.subscriber().InSync());
+}
+
+TEST(DeltaSubscriber, GivesANodeItsOwnPodsOnly) {
+  PublishedState state;
+  state.Publish({.node_pods = {{"n1", Set({{"u1", "x"}})}, {"n2", Set({{"u2", "x"}})}}});
+  for (const auto& [name, want] :
+       std::map<std::string, std::string>{{"n1", "+u1"}, {"n2", "+u2"}}) {
+    Node node(name, state);
+    ASSERT_TRUE(node.Subscribe(ResourceType::kNodePod).ok());
+    EXPECT_THAT(node.Read(), ElementsAre("pod", want));
+  }
+  Node other("n3", state);
+  ASSERT_TRUE(other.Subscribe(ResourceType::kNodePod).ok());
+  EXPECT_THAT(other.Read(), ElementsAre("pod"));
+
+  Node moved("n1", state);
+  ASSERT_TRUE(moved.Subscribe(ResourceType::kNodePod).ok());
+  moved.Read();
+  moved.Ack();
+  state.Publish({});
+  EXPECT_THAT(moved.Read(), ElementsAre("pod", "-u1"));
+}
+
+TEST(DeltaSubscriber, CountsARefusalAndGoesOn) {
+  PublishedState state;
+  state.Publish({.addresses = Set({{"a", "1"}})});
+  Node node("n1", state);
+  ASSERT_TRUE(node.Subscribe(ResourceType::kAddress).ok());
+  node.Read();
+  node.Answer(node.last(), "a: bad address");
+  EXPECT_EQ(node.subscriber().counts().refused, 1u);
+  EXPECT_EQ(node.subscriber().last_refusal(), "a: bad address");
+  EXPECT_THAT(node.Read(), IsEmpty()) << "the same resource would be refused again";
+  state.Publish({.addresses = Set({{"a", "2"}})});
+  EXPECT_THAT(node.Read(), ElementsAre("address", "+a"));
+}
+
+TEST(DeltaSubscriber, IgnoresStaleNoncesAndUnknownTypes) {
+  PublishedState state;
+  state.Publish({.addresses = Set({{"a", "1"}})});
+  Node node("n1", state);
+  ASSERT_TRUE(node.Subscribe(ResourceType::kAddress).ok());
+  node.Read();
+  wire::DeltaDiscoveryResponse stale = node.last();
+  stale.set_nonce("other");
+  node.Answer(stale);
+  state.Publish({.addresses = Set({{"a", "2"}})});
+  EXPECT_THAT(node.Read(), IsEmpty());
+  stale.set_type_url("type.googleapis.com/unknown");
+  node.Answer(stale);
+  EXPECT_EQ(node.subscriber().counts().stale, 1u);
+  EXPECT_EQ(node.subscriber().counts().unknown_types, 1u);
+}
+
+TEST(DeltaSubscriber, RefusesSubscriptionsToSingleNames) {
+  PublishedState state;
+  Node node("n1", state);
+  wire::DeltaDiscoveryRequest request;
+  request.set_type_url(std::string(translate::kAddressType));
+  request.add_resource_names_subscribe("/10.0.0.1");
+  EXPECT_EQ(node.subscriber().OnRequest(request).code(), absl::StatusCode::kUnimplemented);
+  request.set_resource_names_subscribe(0, "*");
+  EXPECT_TRUE(node.subscriber().OnRequest(request).ok());
+}
+
+TEST(DeltaSubscriber, BringsAPolicyBeforeTheWorkloadThatNamesItAndTakesItAwayAfterwards) {
+  PublishedState state;
+  state.Publish({.addresses = Set({{"w", "plain"}})});
+  Node node("n1", state);
+  ASSERT_TRUE(node.Subscribe(ResourceType::kAddress).ok());
+  ASSERT_TRUE(node.Subscribe(ResourceType::kAuthorization).ok());
+  EXPECT_THAT(node.Read(), ElementsAre("policy"));
+  EXPECT_THAT(node.Read(), ElementsAre("address", "+w"));
+
+  // The policy's type is not acknowledged, the workload's is: the workload waits all the same.
+  const wire::DeltaDiscoveryResponse addresses = node.last();
+  state.Publish({.addresses = Set({{"w", "names p"}}), .authorizations = Set({{"p", "1"}})});
+  node.Answer(addresses);
+  EXPECT_THAT(node.Read(), IsEmpty());
+  wire::DeltaDiscoveryResponse policies = addresses;
+  policies.set_type_url(std::string(translate::kAuthorizationType));
+  policies.set_nonce("1");
+  node.Answer(policies);
+  EXPECT_THAT(node.Read(), ElementsAre("policy", "+p"));
+  node.Ack();
+  EXPECT_THAT(node.Read(), ElementsAre("address", "+w"));
+  node.Ack();
+
+  state.Publish({.addresses = Set({{"w", "plain"}}), .authorizations = Set({{"q", "1"}})});
+  EXPECT_THAT(node.Read(), ElementsAre("policy", "+q"));
+  node.Ack();
+  EXPECT_THAT(node.Read(), ElementsAre("address", "+w"));
+  node.Ack();
+  EXPECT_THAT(node.Read(), ElementsAre("policy", "-p"));
+  node.Ack();
+  EXPECT_TRUE(node.subscriber().InSync());
+}
+
+TEST(DeltaSubscriber, TakesAPolicyAwayAtOnceWhenNoWorkloadChanges) {
+  PublishedState state;
+  state.Publish({.authorizations = Set({{"p", "1"}})});
+  Node node("n1", state);
+  ASSERT_TRUE(node.Subscribe(ResourceType::kAddress).ok());
+  ASSERT_TRUE(node.Subscribe(ResourceType::kAuthorization).ok());
+  node.Read();
+  node.Ack();
+  node.Read();
+  state.Publish({});
+  EXPECT_THAT(node.Read(), ElementsAre("policy", "-p"));
+}
+
+TEST(PublishedState, EncodesAResourceOnceAndKeepsWhatDidNotChange) {
+  PublishedState state;
+  state.Publish({.addresses = Set({{"a", "1"}, {"b", "1"}})});
+  const SnapshotPtr first = state.Get(ResourceType::kAddress, "");
+  state.Publish({.addresses = Set({{"a", "1"}, {"b", "1"}})});
+  EXPECT_EQ(state.Get(ResourceType::kAddress, ""), first);
+  state.Publish({.addresses = Set({{"a", "1"}, {"b", "2"}})});
+  const SnapshotPtr second = state.Get(ResourceType::kAddress, "");
+  EXPECT_EQ(second->resources[0], first->resources[0]);
+  EXPECT_NE(second->resources[1], first->resources[1]);
+}
+
+TEST(PublishedState, KnowsWhichIdentitiesANodeMayHave) {
+  PublishedState state;
+  state.Publish({.identities = {{"n1", {"spiffe://td/ns/a/sa/b"}}}});
+  EXPECT_TRUE(state.MayBe("n1", "spiffe://td/ns/a/sa/b"));
+  EXPECT_FALSE(state.MayBe("n2", "spiffe://td/ns/a/sa/b"));
+  EXPECT_FALSE(state.MayBe("n1", "spiffe://td/ns/a/sa/c"));
+}
+
+}  // namespace
+}  // namespace heddle::controlplane::xds
