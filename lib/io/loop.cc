@@ -1,5 +1,7 @@
 #include "lib/io/loop.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -35,11 +37,12 @@ struct Loop::Message {
 
 Loop::Loop(Clock& clock, const LoopOptions& options)
     : Executor(clock),
+      thread_id_(::gettid()),
       buffers_(std::make_unique<BufferPool>(options.buffer_limit_bytes)),
       reactor_(MakeReactor(*buffers_, options.backend, fallback_reason_)) {}
 
 Loop::Loop(Clock& clock, std::unique_ptr<BufferPool> buffers, std::unique_ptr<Reactor> reactor)
-    : Executor(clock), buffers_(std::move(buffers)), reactor_(std::move(reactor)) {}
+    : Executor(clock), thread_id_(::gettid()), buffers_(std::move(buffers)), reactor_(std::move(reactor)) {}
 
 Loop::~Loop() {
   Message* message = inbox_.exchange(nullptr, std::memory_order_acquire);

@@ -40,6 +40,8 @@ class Loop final : public Executor {
   BufferPool& buffers() { return *buffers_; }
   const LoopStats& stats() const { return stats_; }
   LoopStats& stats() { return stats_; }
+  // The kernel's id of the thread that it belongs to. From any thread.
+  int thread_id() const { return thread_id_; }
   // Why io_uring was not taken with kAuto; empty when it was, or was not asked for.
   const std::string& fallback_reason() const { return fallback_reason_; }
 
@@ -63,6 +65,7 @@ class Loop final : public Executor {
   void EndTurn(MonotonicTime now);
   MonotonicTime TrimWhenDue(MonotonicTime now);
 
+  const int thread_id_;
   std::string fallback_reason_;
   std::unique_ptr<BufferPool> buffers_;
   std::unique_ptr<Reactor> reactor_;
