@@ -66,8 +66,10 @@ Task<std::optional<RelayFailure>> Relay(io::Loop& loop, io::Stream& client, io::
                                         RelayBytes& bytes, StopToken stop) {
   RelayRun run(loop, stop);
   Scope upstream(loop);
-  upstream.Spawn(run.Move({client, server, bytes.from_client, RelaySide::kClient}));
-  co_await run.Move({server, client, bytes.from_server, RelaySide::kServer});
+  const Direction up{client, server, bytes.from_client, RelaySide::kClient};
+  const Direction down{server, client, bytes.from_server, RelaySide::kServer};
+  upstream.Spawn(run.Move(up));
+  co_await run.Move(down);
   co_await upstream.Join();
   co_return run.failure();
 }

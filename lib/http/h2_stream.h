@@ -41,7 +41,8 @@ class H2Stream final : public io::Stream {
   Task<io::Result<io::Buffer>> Read(size_t size_hint, StopToken stop) override;
   Task<io::Result<void>> Write(std::span<const uint8_t> data, StopToken stop) override;
   Task<io::Result<void>> ShutdownWrite(StopToken stop) override;
-  void Reset() override { Reset(ErrorCode::kCancel); }
+  // A tunnel's end by error is CONNECT_ERROR (RFC 9113 section 8.5), that of another request CANCEL.
+  void Reset() override { Reset(is_connect_ ? ErrorCode::kConnectError : ErrorCode::kCancel); }
 
   // Resets with a code of the caller's.
   void Reset(ErrorCode code);

@@ -1,0 +1,100 @@
+#include "agent/proxy/inbound_hbone.h"
+
+#include <utility>
+
+#include "agent/proxy/inbound_stream.h"
+#include "agent/proxy/worker.h"
+#include "lib/base/log.h"
+#include "lib/http/h2_connection.h"
+
+namespace heddle::agent {
+namespace {
+
+http::H2ConnectionOptions ServerOptions(Worker& worker) {
+  http::H2ConnectionOptions options = HboneOptions();
+  options.session.max_concurrent_streams = worker.limits().inbound_streams_max;
+  options.budget = &worker.group().windows;
+  return options;
+}
+
+// Keeps one of the worker's handshakes until it goes.
+class HandshakeShare {
+ public:
+  explicit HandshakeShare(Worker& worker) : worker_(worker) {}
+  ~HandshakeShare() { worker_.EndHandshake(); }
+  HandshakeShare(const HandshakeShare&) = delete;
+  HandshakeShare& operator=(const HandshakeShare&) = delete;
+
+ private:
+  Worker& worker_;
+};
+
+// Shakes hands; the failure is a story for the log, and the connection was reset.
+Task<TunnelResult<std::unique_ptr<tls::TlsStream>>> Secure(
+    Worker& worker, PodContext& pod, std::unique_ptr<io::Connection> transport) {
+  const auto have_certificate = [&worker, &pod] { return worker.FindContext(pod) != nullptr; };
+  if (const auto failed = co_await worker.AwaitState(
+          have_certificate, FailureReason::kCertificateTimeout, pod.connections.stop())) {
+    transport->Reset();
+    co_return std::unexpected(TunnelFailure{{*failed, FailureSide::kNone}, {}});
+  }
+  auto secure = std::make_unique<tls::TlsStream>(worker.loop(), std::move(transport),
+                                                 worker.FindContext(pod), tls::Role::kServer,
+                                                 tls::AnyInTrustDomain{pod.pod().trust_domain});
+  Deadline handshake(worker.loop(), pod.connections.stop(), worker.limits().handshake_timeout);
+  auto agreed = co_await secure->Handshake(handshake.token());
+  if (agreed) co_return std::move(secure);
+  secure->Reset();
+  const io::Error& error = agreed.error();
+  const bool timeout = error.is(io::IoCode::kDeadline);
+  co_return std::unexpected(TunnelFailure{
+      {timeout ? FailureReason::kTlsTimeout : FailureReason::kTlsFailed, FailureSide::kDownstream},
+      error.domain == io::ErrorDomain::kTls ? secure->failure() : error.ToString()});
+}
+
+// Ends the session when its pod or the process stops taking connections: at once, or with a drain.
+Task<void> EndSession(PodContext& pod, http::H2ServerConnection& session) {
+  if (!pod.connections.stop().requested()) co_await session.Drain(pod.connections.stop());
+  session.Close(http::ErrorCode::kNoError, "closed");
+}
+
+Task<void> ServeSession(Worker& worker, PodContext& pod, std::unique_ptr<tls::TlsStream> secure,
+                        InboundPeer& peer) {
+  peer.identity = secure->peer().identity;
+  http::H2ServerConnection session(worker.loop(), std::move(secure), ServerOptions(worker));
+  Scope scope(worker.loop());
+  scope.Spawn(session.Run({}));
+  while (auto stream = co_await session.Accept(pod.accepting.token())) {
+    auto place = worker.group().loads.TakeOn(worker.index());
+    if (!place) {
+      worker.telemetry().CountFailure(FailureReason::kConnectionLimit);
+      continue;  // Refused by being destroyed.
+    }
+    scope.Spawn(ServeInboundStream(worker, pod, peer, std::move(stream), *std::move(place)));
+  }
+  if (pod.accepting.requested()) co_await EndSession(pod, session);
+  co_await scope.Join();
+}
+
+}  // namespace
+
+Task<void> ServeInboundHbone(Worker& worker, PodContext& pod, Incoming incoming) {
+  InboundPeer peer{
+      .address = incoming.accepted->peer(), .local = incoming.accepted->local(), .identity = {}};
+  if (!worker.TryBeginHandshake())
+    co_return worker.telemetry().CountFailure(FailureReason::kHandshakeLimit);
+  TunnelResult<std::unique_ptr<tls::TlsStream>> secure;
+  {
+    HandshakeShare share(worker);
+    secure = co_await Secure(worker, pod, incoming.accepted->Attach(worker.loop()));
+    incoming.accepted.reset();
+  }
+  if (!secure) {
+    ConnectionRecord record(worker.telemetry(), Direction::kInbound, peer.address);
+    record.destination.address = peer.local;
+    co_return record.Fail(secure.error().failure, std::move(secure.error().detail));
+  }
+  co_await ServeSession(worker, pod, *std::move(secure), peer);
+}
+
+}  // namespace heddle::agent

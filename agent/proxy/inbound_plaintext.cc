@@ -1,0 +1,46 @@
+#include "agent/proxy/inbound_plaintext.h"
+
+#include "agent/proxy/inbound_policy.h"
+#include "agent/proxy/serve.h"
+#include "agent/proxy/worker.h"
+
+namespace heddle::agent {
+namespace {
+
+using Application = TunnelResult<std::unique_ptr<io::Connection>>;
+
+Task<Application> Establish(Worker& worker, PodContext& pod, TrackedConnection& connection,
+                            ConnectionRecord& record) {
+  const auto failed = co_await AwaitWorkload(worker, pod, connection.stop());
+  if (failed) co_return std::unexpected(TunnelFailure{{*failed}, {}});
+  DescribeInbound(worker, pod, *connection.facts, record);
+  record.Open();
+  CO_TRY_VOID(Authorize(worker, pod, *connection.facts));
+  co_return co_await DialLocal(worker, pod, connection, connection.stop());
+}
+
+}  // namespace
+
+Task<void> ServeInboundPlaintext(Worker& worker, PodContext& pod, Incoming incoming) {
+  const io::SocketAddress client = incoming.accepted->peer();
+  const io::SocketAddress local = incoming.accepted->local();
+  ConnectionRecord record(worker.telemetry(), Direction::kInbound, client);
+  record.destination.address = local;
+  if (IsMeshPort(local.port)) co_return record.Fail({FailureReason::kMeshPort});
+
+  TrackedConnection connection(worker.connections(), ConnectionKind::kInboundPlaintext, pod.pod(),
+                               pod.connections.stop());
+  connection.source = client;
+  connection.original_destination = connection.actual_destination = local.ToString();
+  connection.facts =
+      ConnectionFacts{.source = client.ip, .destination = local.ip, .destination_port = local.port};
+  const auto stream = incoming.accepted->Attach(worker.loop());
+  auto application = co_await Establish(worker, pod, connection, record);
+  if (!application) {
+    stream->Reset();
+    co_return record.Fail(application.error().failure, std::move(application.error().detail));
+  }
+  co_await RelayAndRecord(worker.loop(), *stream, **application, connection, record);
+}
+
+}  // namespace heddle::agent

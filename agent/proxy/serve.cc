@@ -1,0 +1,40 @@
+#include "agent/proxy/serve.h"
+
+#include <absl/strings/str_cat.h>
+
+namespace heddle::agent {
+namespace {
+
+Failure RelayEnd(const RelayFailure& failure, const TrackedConnection& connection) {
+  const FailureSide side =
+      failure.side == RelaySide::kClient ? FailureSide::kDownstream : FailureSide::kUpstream;
+  if (failure.error.stopped()) return StopFailure(connection);
+  if (failure.error.is(io::IoCode::kLimit)) return {FailureReason::kOutOfMemory, side};
+  const bool tunnel = failure.error.domain == io::ErrorDomain::kHttp2 ||
+                      failure.error.domain == io::ErrorDomain::kTls;
+  return {tunnel ? FailureReason::kTunnelLost : FailureReason::kConnectionFailed, side};
+}
+
+}  // namespace
+
+TunnelFailure DialFailure(const io::Error& error, const io::SocketAddress& to) {
+  FailureReason reason = FailureReason::kDialFailed;
+  if (error.is(io::IoCode::kDeadline)) reason = FailureReason::kDialTimeout;
+  if (error.is(io::IoCode::kStopped)) reason = FailureReason::kPodReleased;
+  return {{reason, FailureSide::kUpstream}, absl::StrCat(to.ToString(), ": ", error.ToString())};
+}
+
+Task<void> RelayAndRecord(io::Loop& loop, io::Stream& client, io::Stream& server,
+                          TrackedConnection& connection, ConnectionRecord& record) {
+  RelayBytes bytes;
+  const auto failure = co_await Relay(loop, client, server, bytes, connection.stop());
+  record.bytes_from_client = bytes.from_client;
+  record.bytes_from_server = bytes.from_server;
+  if (!failure || IsOrderlyClose(failure->error)) {
+    record.Complete();
+  } else {
+    record.Fail(RelayEnd(*failure, connection), failure->error.ToString());
+  }
+}
+
+}  // namespace heddle::agent
