@@ -257,7 +257,7 @@ CO_TEST(H2Connection, StoppedWriteLetsItsBytesGo) {
       EXPECT_TRUE(written.error().is(io::IoCode::kDeadline));
     }
     ends.client->Reset();
-    EXPECT_EQ(co_await ReadAll(*ends.server), "[read: HTTP/2 error 8]");
+    EXPECT_EQ(co_await ReadAll(*ends.server), "[read: HTTP/2 error 10]");
   }
   co_await pair.End();
 }
