@@ -85,7 +85,7 @@ Verdict Decide(const State& state, const Workload* destination, const Connection
                {.source = facts.source,
                 .destination = facts.destination,
                 .destination_port = facts.destination_port,
-                .identity = facts.identity});
+                .identity = IdentityText(facts.identity)});
 }
 
 bool DeniesAllPlaintext(const State& state, const Workload* destination, std::optional<uint16_t> port) {

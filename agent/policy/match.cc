@@ -8,24 +8,11 @@ constexpr std::string_view kScheme = "spiffe://";
 Tri ToTri(bool value) { return value ? Tri::kYes : Tri::kNo; }
 Tri Not(Tri value) { return static_cast<Tri>(static_cast<uint8_t>(Tri::kYes) - static_cast<uint8_t>(value)); }
 
-// What of an identity is compared; all empty without one, and service accounts then never match.
-struct IdentityText {
-  std::string_view principal;
-  std::string_view name_space;
-  std::string_view service_account;
-
-  explicit IdentityText(const tls::SpiffeId* id) {
-    if (id == nullptr) return;
-    principal = std::string_view(id->ToString()).substr(kScheme.size());
-    name_space = id->name_space();
-    service_account = id->service_account();
-  }
-};
-
 // One attribute type: any of the positive list (if there is one), none of the negative list. `has` says whether an
 // entry holds.
 template <typename Entry, typename Has>
 Tri Attribute(const std::vector<Entry>& positive, const std::vector<Entry>& negative, Has has) {
+  if (positive.empty() && negative.empty()) return Tri::kYes;
   const auto any = [&has](const std::vector<Entry>& entries) {
     Tri result = Tri::kNo;
     for (const Entry& entry : entries) {
@@ -39,25 +26,23 @@ Tri Attribute(const std::vector<Entry>& positive, const std::vector<Entry>& nega
   return std::min(wanted, Not(any(negative)));
 }
 
-Tri MatchIdentity(const Match& match, const Facts& facts) {
-  const IdentityText identity(facts.identity);
-  const Tri principals = Attribute(match.principals, match.not_principals, [&identity](const StringMatch& entry) {
+Tri MatchIdentity(const Match& match, const IdentityText& identity) {
+  Tri result = Attribute(match.principals, match.not_principals, [&identity](const StringMatch& entry) {
     return ToTri(entry.Matches(identity.principal));
   });
-  const Tri namespaces = Attribute(match.namespaces, match.not_namespaces, [&identity](const StringMatch& entry) {
+  if (result == Tri::kNo) return result;
+  result = Attribute(match.namespaces, match.not_namespaces, [&identity](const StringMatch& entry) {
     return ToTri(entry.Matches(identity.name_space));
   });
-  const Tri accounts = Attribute(
-      match.service_accounts, match.not_service_accounts, [&identity](const ServiceAccountMatch& entry) {
-        return ToTri(entry.service_account == identity.service_account && entry.name_space == identity.name_space);
-      });
-  return std::min({principals, namespaces, accounts});
+  if (result == Tri::kNo) return result;
+  return Attribute(match.service_accounts, match.not_service_accounts, [&identity](const ServiceAccountMatch& entry) {
+    return ToTri(entry.service_account == identity.service_account && entry.name_space == identity.name_space);
+  });
 }
 
 Tri MatchOne(const Match& match, const Facts& facts) {
-  if (match.empty()) return Tri::kNo;
-  Tri result = MatchIdentity(match, facts);
-  if (result == Tri::kNo) return result;
+  Tri result = MatchIdentity(match, facts.identity);
+  if (result == Tri::kNo || match.empty()) return Tri::kNo;
   const auto in = [](const std::optional<io::IpAddress>& address) {
     return [&address](const io::IpPrefix& entry) {
       return address.has_value() ? ToTri(entry.Contains(*address)) : Tri::kMaybe;
@@ -88,6 +73,13 @@ Tri MatchRule(const Rule& rule, const Facts& facts) {
 }
 
 }  // namespace
+
+IdentityText::IdentityText(const tls::SpiffeId* id) {
+  if (id == nullptr) return;
+  principal = std::string_view(id->ToString()).substr(kScheme.size());
+  name_space = id->name_space();
+  service_account = id->service_account();
+}
 
 Tri Matches(const Policy& policy, const Facts& facts) {
   Tri result = Tri::kNo;
