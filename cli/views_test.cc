@@ -38,7 +38,8 @@ TEST(PodsTable, SaysWhatIsMissingForAPodThatIsNotCaptured) {
 
 TEST(ConnectionsTable, NamesThePodOfEachConnection) {
   const auto table = ConnectionsTable(
-      R"([{"podUid":"u1","kind":"outbound","src":"10.0.0.2:5","originalDst":"10.96.0.1:80","actualDst":"10.0.0.3:15008"}])",
+      R"([{"podUid":"u1","kind":"outbound","src":"10.0.0.2:5",)"
+      R"("originalDst":"10.96.0.1:80","actualDst":"10.0.0.3:15008"}])",
       kPods);
   ASSERT_TRUE(table.ok()) << table.status();
   EXPECT_NE(table->find("shop/web  outbound  10.0.0.2:5  10.96.0.1:80"), std::string::npos)

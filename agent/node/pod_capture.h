@@ -29,8 +29,9 @@ struct LivePod {
 // Takes a pod's traffic and gives it back: the steps, in the order that leaves no gap, each undone
 // in reverse when a later one fails.
 //
-//   capture   settings and marked delivery in the netns -> listeners in LISTEN -> record in hd_pods (from here on connects are
-//             redirected) -> sk_lookup link -> proxy serves the listeners -> all of it read back from the kernel
+//   capture   settings and marked delivery in the netns -> listeners in LISTEN -> record in hd_pods
+//             (from here on connects are redirected) -> sk_lookup link -> proxy serves the listeners
+//             -> all of it read back from the kernel
 //   release   record says releasing -> proxy lets go -> link, record, settings
 //
 // Control loop only.

@@ -22,8 +22,8 @@ ClientCall::~ClientCall() = default;
 Task<absl::Status> ClientCall::Send(std::string_view message) {
   if (status_) co_return absl::CancelledError("the call is over");
   sending_ = Frame(message);
-  const auto* bytes = reinterpret_cast<const uint8_t*>(sending_.data());
-  auto written = co_await stream_->Write({bytes, sending_.size()}, deadline_.token());
+  const std::span bytes(reinterpret_cast<const uint8_t*>(sending_.data()), sending_.size());
+  auto written = co_await stream_->Write(bytes, deadline_.token());
   if (written) co_return absl::OkStatus();
   // A server that has answered may stop reading: its status is still to be received.
   if (written.error().stopped()) End(StatusFromError(written.error()));

@@ -127,7 +127,8 @@ CO_TEST(Grpc, ErrorsArriveWithCodeAndMessage) {
 
 CO_TEST(Grpc, DeadlineEndsTheCallOnBothSides) {
   GrpcPair pair(loop);
-  auto late = co_await pair.channel.Call("/t.T/Hang", "", {.timeout = absl::Milliseconds(10)}, {});
+  const CallOptions soon{.timeout = absl::Milliseconds(10)};
+  auto late = co_await pair.channel.Call("/t.T/Hang", "", soon, {});
   EXPECT_EQ(late.status().code(), absl::StatusCode::kDeadlineExceeded);
   while (!pair.seen.stopped) co_await loop.Yield();
   co_await pair.End();

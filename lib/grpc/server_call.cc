@@ -45,8 +45,8 @@ Task<absl::StatusOr<std::optional<std::string>>> ServerCall::Receive() {
 Task<absl::Status> ServerCall::Send(std::string_view message) {
   if (absl::Status responded = Respond(); !responded.ok()) co_return responded;
   sending_ = Frame(message);
-  const auto* bytes = reinterpret_cast<const uint8_t*>(sending_.data());
-  auto written = co_await stream_->Write({bytes, sending_.size()}, deadline_.token());
+  const std::span bytes(reinterpret_cast<const uint8_t*>(sending_.data()), sending_.size());
+  auto written = co_await stream_->Write(bytes, deadline_.token());
   co_return written ? absl::OkStatus() : StatusFromError(written.error());
 }
 
