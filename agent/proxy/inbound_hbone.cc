@@ -68,7 +68,8 @@ Task<void> ServeSession(Worker& worker, PodContext& pod, std::unique_ptr<tls::Tl
     auto place = worker.group().loads.TakeOn(worker.index());
     if (!place) {
       worker.telemetry().CountFailure(FailureReason::kConnectionLimit);
-      continue;  // Refused by being destroyed.
+      RefuseInboundStream(*stream, FailureReason::kConnectionLimit);
+      continue;
     }
     scope.Spawn(ServeInboundStream(worker, pod, peer, std::move(stream), *std::move(place)));
   }

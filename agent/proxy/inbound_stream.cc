@@ -68,13 +68,12 @@ Task<Application> Establish(InboundStream& in) {
   co_return co_await DialLocal(in.worker, in.pod, in.connection, in.stream.aborted());
 }
 
-// The status, and no more: the rest of the story is ours.
-void Answer(http::H2Stream& stream, int status) {
-  const http::Headers response{{":status", absl::StrCat(status)}};
-  if (stream.Respond(response, true)) stream.Reset(http::ErrorCode::kNoError);
-}
-
 }  // namespace
+
+void RefuseInboundStream(http::H2Stream& stream, FailureReason reason) {
+  const http::Headers response{{":status", absl::StrCat(TextOf(reason).status)}};
+  static_cast<void>(stream.Respond(response, true));
+}
 
 Task<void> ServeInboundStream(Worker& worker, PodContext& pod, const InboundPeer& peer,
                               std::unique_ptr<http::H2Stream> stream, ConnectionPlace place) {
@@ -88,7 +87,7 @@ Task<void> ServeInboundStream(Worker& worker, PodContext& pod, const InboundPeer
   InboundStream in{worker, pod, peer, *stream, connection, record};
   auto application = co_await Establish(in);
   if (!application) {
-    Answer(*stream, application.error().failure.text().status);
+    RefuseInboundStream(*stream, application.error().failure.reason);
     co_return record.Fail(application.error().failure, std::move(application.error().detail));
   }
   const http::Headers response{{":status", "200"}};

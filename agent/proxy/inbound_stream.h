@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 
+#include "agent/model/failure.h"
 #include "agent/proxy/pod_context.h"
 #include "lib/http/h2_stream.h"
 #include "lib/tls/spiffe_id.h"
@@ -23,5 +24,9 @@ struct InboundPeer {
 // failure with its status; the relay.
 Task<void> ServeInboundStream(Worker& worker, PodContext& pod, const InboundPeer& peer,
                               std::unique_ptr<http::H2Stream> stream, ConnectionPlace place);
+
+// Answers with the reason's status and no more: the rest of the story is ours. The stream can be
+// destroyed then.
+void RefuseInboundStream(http::H2Stream& stream, FailureReason reason);
 
 }  // namespace heddle::agent

@@ -9,7 +9,6 @@ namespace heddle::agent::testing {
 namespace {
 
 using ::testing::HasSubstr;
-using ::testing::SizeIs;
 
 // A client's end and the server application's end of one connection through the mesh.
 struct Ends {
@@ -84,6 +83,329 @@ MESH_TEST(CarriesBytesBothWaysUnderBothIdentities) {
   EXPECT_EQ(in.bytes_from_client, 8u);
   EXPECT_EQ(in.bytes_from_server, 10u);
   EXPECT_THAT(mesh.node(0).log.connections[0].destination, HasSubstr("10.0.0.2:15008"));
+}
+
+// What a client sees that connects to `to`: an end (nobody accepts), or kMoreBytes when nothing
+// happens.
+Task<StreamEnd> Outcome(Mesh& mesh, Mesh::Pod& from, io::SocketAddress to) {
+  auto connected = co_await mesh.Connect(from, to);
+  if (!connected) co_return StreamEnd::kReset;
+  co_return co_await ReadEnd(**connected);
+}
+
+const LoggedConnection& Last(Mesh::Node& node) { return node.log.connections.back(); }
+
+MESH_TEST(ResetsAConnectionWhoseApplicationRefuses) {
+  co_await mesh.Start();
+  EXPECT_EQ(co_await Outcome(mesh, t.a, t.b.address), StreamEnd::kReset);
+  EXPECT_EQ(Last(mesh.node(1)).reason, FailureReason::kDialFailed);
+  EXPECT_EQ(Last(mesh.node(0)).reason, FailureReason::kTunnelRefused);
+  EXPECT_THAT(Last(mesh.node(0)).error, HasSubstr("http status: 503"));
+  co_await mesh.Stop();
+}
+
+MESH_TEST(ResetsAConnectionToOutboundThatNobodyRecorded) {
+  co_await mesh.Start();
+  io::ConnectOptions options{
+      .to = {t.b.address.ip, kOutboundPort}, .bind = std::nullopt, .socket = {}};
+  auto connected = co_await t.a.host->Connect(mesh.loop(), std::move(options), {});
+  CO_ASSERT_TRUE(connected);
+  EXPECT_EQ(co_await ReadEnd(**connected), StreamEnd::kReset);
+  EXPECT_EQ(Last(mesh.node(1)).reason, FailureReason::kNoOriginalDestination);
+  co_await mesh.Stop();
+}
+
+MESH_TEST(NeverLeadsAPodBackIntoItsOwnListeners) {
+  co_await mesh.Start();
+  for (const uint16_t port : {kOutboundPort, kInboundPlaintextPort, kInboundHbonePort}) {
+    EXPECT_EQ(co_await Outcome(mesh, t.a, {t.a.address.ip, port}), StreamEnd::kReset);
+    EXPECT_EQ(Last(mesh.node(0)).reason, FailureReason::kMeshPort);
+  }
+  co_await mesh.Stop();
+}
+
+MESH_TEST(TurnsAResetOfEitherApplicationIntoAResetOfTheOther) {
+  co_await mesh.Start();
+  for (const bool client_resets : {true, false}) {
+    Ends ends = co_await Join(mesh, t.a, t.b.address, t.b);
+    CO_ASSERT_TRUE(ends.complete());
+    (client_resets ? ends.client : ends.server)->Reset();
+    EXPECT_EQ(co_await ReadEnd(client_resets ? *ends.server : *ends.client), StreamEnd::kReset);
+  }
+  co_await mesh.Stop();
+  for (const auto& logged : mesh.node(1).log.connections)
+    EXPECT_EQ(logged.flags, "-") << logged.error;
+}
+
+MESH_TEST(DeniesByPolicyWithAResetAndSaysWhy) {
+  mesh.world().AddPolicy(R"(name: "no-a" namespace: "default" scope: NAMESPACE action: DENY
+                            rules { clauses { matches { principals { exact: "cluster.local/ns/default/sa/a" } } } })");
+  co_await mesh.Start();
+  EXPECT_EQ(co_await Outcome(mesh, t.a, t.b.address), StreamEnd::kReset);
+  EXPECT_EQ(Last(mesh.node(1)).flags, "DENY");
+  EXPECT_THAT(Last(mesh.node(1)).error, HasSubstr("default/no-a"));
+  EXPECT_THAT(Last(mesh.node(0)).error, HasSubstr("http status: 401"));
+  Ends back = co_await Join(mesh, t.b, t.a.address, t.a);
+  EXPECT_TRUE(back.complete());
+  back = {};
+  co_await mesh.Stop();
+}
+
+MESH_TEST(EndsLiveConnectionsThatAChangeOfPolicyForbids) {
+  co_await mesh.Start();
+  {
+    Ends denied = co_await Join(mesh, t.a, t.b.address, t.b);
+    Ends kept = co_await Join(mesh, t.b, t.a.address, t.a);
+    CO_ASSERT_TRUE(denied.complete() && kept.complete());
+    mesh.world().AddPolicy(R"(name: "no-a" namespace: "default" scope: NAMESPACE action: DENY
+                              rules { clauses { matches { principals { exact: "cluster.local/ns/default/sa/a" } } } })");
+    mesh.Publish();
+    EXPECT_EQ(co_await ReadEnd(*denied.client), StreamEnd::kReset);
+    EXPECT_EQ(co_await ReadEnd(*denied.server), StreamEnd::kReset);
+    EXPECT_TRUE(co_await Says(*kept.client, *kept.server, "still here"));
+    EXPECT_EQ(Last(mesh.node(1)).reason, FailureReason::kPolicyChanged);
+  }
+  co_await mesh.Stop();
+}
+
+MESH_TEST(JudgesLiveConnectionsByTheWorkloadAsItIsNow) {
+  co_await mesh.Start();
+  {
+    Ends ends = co_await Join(mesh, t.a, t.b.address, t.b);
+    CO_ASSERT_TRUE(ends.complete());
+    mesh.world().AddPolicy(
+        R"(name: "none" namespace: "default" scope: WORKLOAD_SELECTOR action: ALLOW)");
+    mesh.Publish();
+    EXPECT_TRUE(co_await Says(*ends.client, *ends.server, "not selected"));
+    t.b.workload.policies = {"default/none"};
+    mesh.world().Add(t.b.workload);
+    mesh.Publish();
+    EXPECT_EQ(co_await ReadEnd(*ends.server), StreamEnd::kReset);
+  }
+  co_await mesh.Stop();
+}
+
+MESH_TEST(GivesTwoPodsOfOneIdentityTheirOwnTunnelsAndAddresses) {
+  Mesh::Pod& twin = mesh.AddPod("a2", 0, "a");
+  co_await mesh.Start();
+  {
+    Ends first = co_await Join(mesh, t.a, t.b.address, t.b);
+    Ends second = co_await Join(mesh, twin, t.b.address, t.b);
+    CO_ASSERT_TRUE(first.complete() && second.complete());
+    EXPECT_EQ(first.server->peer().ip, t.a.address.ip);
+    EXPECT_EQ(second.server->peer().ip, twin.address.ip);
+    co_await mesh.Release(t.a);
+    EXPECT_EQ(co_await ReadEnd(*first.client), StreamEnd::kReset);
+    EXPECT_EQ(co_await ReadEnd(*first.server), StreamEnd::kReset);
+    EXPECT_TRUE(co_await Says(*second.client, *second.server, "mine is untouched"));
+  }
+  co_await mesh.Stop();
+}
+
+MESH_TEST(ServesPlaintextFromOutsideUnlessPolicyWantsAnIdentity) {
+  Mesh::Pod& outsider = mesh.AddOutsider("out");
+  co_await mesh.Start();
+  {
+    Ends ends = co_await Join(mesh, outsider, t.b.address, t.b);
+    CO_ASSERT_TRUE(ends.complete());
+    EXPECT_EQ(ends.server->peer().ip, outsider.address.ip);
+    EXPECT_TRUE(co_await Says(*ends.client, *ends.server, "hello"));
+  }
+  mesh.world().AddPolicy(R"(name: "strict" namespace: "default" scope: NAMESPACE action: DENY
+                            rules { clauses { matches { not_principals { presence {} } } } })");
+  mesh.Publish();
+  co_await mesh.loop().Sleep(absl::Milliseconds(100), {});
+  EXPECT_EQ(co_await Outcome(mesh, outsider, t.b.address), StreamEnd::kReset);
+  EXPECT_EQ(Last(mesh.node(1)).flags, "DENY");
+  Ends meshed = co_await Join(mesh, t.a, t.b.address, t.b);
+  EXPECT_TRUE(meshed.complete());
+  meshed = {};
+  co_await mesh.Stop();
+}
+
+MESH_TEST(ReachesWhatIsNotInTheMeshInPlainTcp) {
+  Mesh::Pod& outsider = mesh.AddOutsider("out");
+  co_await mesh.Start();
+  Ends ends = co_await Join(mesh, t.a, outsider.address, outsider);
+  CO_ASSERT_TRUE(ends.complete());
+  EXPECT_EQ(ends.server->peer().ip, t.a.address.ip);
+  EXPECT_TRUE(co_await Says(*ends.client, *ends.server, "hello"));
+  ends = {};
+  co_await mesh.Stop();
+}
+
+MESH_TEST(ReachesAServiceByItsVirtualAddress) {
+  t.b.workload.services = {{"default/web.default.svc.cluster.local", {{80, kApplicationPort}}}};
+  mesh.world().Add(ServiceOptions{.ports = {{80, kApplicationPort}}});
+  co_await mesh.Start();
+  Ends ends = co_await Join(mesh, t.a, *io::SocketAddress::Parse("10.96.0.1:80"), t.b);
+  CO_ASSERT_TRUE(ends.complete());
+  EXPECT_TRUE(co_await Says(*ends.client, *ends.server, "hello"));
+  ends = {};
+  co_await mesh.Stop();
+  EXPECT_EQ(Last(mesh.node(1)).service, "web.default.svc.cluster.local");
+  EXPECT_EQ(Last(mesh.node(0)).service, "web.default.svc.cluster.local");
+}
+
+Task<void> PublishLater(Mesh& mesh, absl::Duration after) {
+  co_await mesh.loop().Sleep(after, {});
+  mesh.Publish();
+}
+
+MESH_TEST(LetsAConnectionWaitForItsCertificate) {
+  co_await mesh.Start();
+  mesh.ForgetCertificate(t.a);
+  mesh.Publish();
+  co_await mesh.loop().Sleep(absl::Milliseconds(100), {});
+  mesh.IssueCertificate(t.a);
+  Scope scope(mesh.loop());
+  scope.Spawn(PublishLater(mesh, absl::Seconds(4)));
+  Ends ends = co_await Join(mesh, t.a, t.b.address, t.b);
+  EXPECT_TRUE(ends.complete());
+  ends = {};
+  co_await scope.Join();
+  co_await mesh.Stop();
+}
+
+MESH_TEST(ResetsAConnectionWhoseCertificateDoesNotCome) {
+  co_await mesh.Start();
+  mesh.ForgetCertificate(t.a);
+  mesh.Publish();
+  co_await mesh.loop().Sleep(absl::Milliseconds(100), {});
+  const MonotonicTime begin = mesh.loop().Now();
+  EXPECT_EQ(co_await Outcome(mesh, t.a, t.b.address), StreamEnd::kReset);
+  EXPECT_LT(mesh.loop().Now() - begin, absl::Seconds(6));
+  EXPECT_EQ(Last(mesh.node(0)).flags, "IDENTITY_ERROR");
+  co_await mesh.Stop();
+}
+
+MESH_TEST(RefusesInboundUntilStateIsThere) {
+  mesh.world().builder();  // The state below is never published.
+  for (size_t i = 0; i < 2; ++i) {
+    auto start = [proxy = mesh.node(i).proxy.get()] { return proxy->Start(); };
+    co_await io::RunOn(mesh.loop(), mesh.node(i).control, std::move(start));
+  }
+  co_await mesh.Capture(t.b);
+  io::ConnectOptions options{.to = t.b.address, .bind = std::nullopt, .socket = {}};
+  auto connected = co_await t.a.host->Connect(mesh.loop(), std::move(options), {});
+  CO_ASSERT_TRUE(connected);
+  EXPECT_EQ(co_await ReadEnd(**connected), StreamEnd::kReset);
+  EXPECT_EQ(Last(mesh.node(1)).reason, FailureReason::kStateTimeout);
+  co_await mesh.Stop();
+}
+
+MESH_TEST(UsesARotatedCertificateForNewTunnelsAndKeepsOldStreams) {
+  co_await mesh.Start();
+  {
+    Ends old = co_await Join(mesh, t.a, t.b.address, t.b);
+    CO_ASSERT_TRUE(old.complete());
+    mesh.IssueCertificate(t.a);
+    mesh.Publish();
+    co_await mesh.loop().Sleep(absl::Milliseconds(100), {});
+    Ends fresh = co_await Join(mesh, t.a, t.b.address, t.b);
+    CO_ASSERT_TRUE(fresh.complete());
+    EXPECT_TRUE(co_await Says(*old.client, *old.server, "old"));
+    EXPECT_TRUE(co_await Says(*fresh.client, *fresh.server, "fresh"));
+  }
+  co_await mesh.Stop();
+}
+
+MESH_TEST(RefusesAServerOfAnotherIdentityThanItsWorkloads) {
+  co_await mesh.Start();
+  // Node 1 presents "a" for pod b, whose workload is "b".
+  t.b.workload.service_account = "someone-else";
+  mesh.world().Add(t.b.workload);
+  mesh.Publish();
+  co_await mesh.loop().Sleep(absl::Milliseconds(100), {});
+  EXPECT_EQ(co_await Outcome(mesh, t.a, t.b.address), StreamEnd::kReset);
+  EXPECT_EQ(Last(mesh.node(0)).reason, FailureReason::kTlsFailed);
+  co_await mesh.Stop();
+}
+
+Task<void> Flood(io::Stream& stream, size_t& sent, StopToken stop) {
+  const std::string block(16 * 1024, 'x');
+  while (co_await stream.Write(ToBytes(block), stop)) sent += block.size();
+}
+
+MESH_TEST(StopsTheSenderOfAStalledReaderAndLetsOtherStreamsGoOn) {
+  co_await mesh.Start();
+  {
+    Ends stalled = co_await Join(mesh, t.a, t.b.address, t.b);
+    Ends other = co_await Join(mesh, t.a, t.b.address, t.b);
+    CO_ASSERT_TRUE(stalled.complete() && other.complete());
+    Scope scope(mesh.loop());
+    size_t sent = 0;
+    scope.Spawn(Flood(*stalled.client, sent, scope.stop()));
+    co_await mesh.loop().Sleep(absl::Seconds(30), {});
+    const size_t sent_after_a_while = sent;
+    EXPECT_LT(sent_after_a_while, 16u << 20);
+    EXPECT_TRUE(co_await Says(*other.client, *other.server, "not held up"));
+    co_await mesh.loop().Sleep(absl::Seconds(30), {});
+    EXPECT_EQ(sent, sent_after_a_while);
+    co_await scope.Drain();
+  }
+  co_await mesh.Stop();
+}
+
+Task<void> CollectConnections(Proxy& proxy, std::vector<ConnectionInfo>& out) {
+  out = co_await proxy.Connections();
+}
+
+MESH_TEST(TellsOperatorsItsConnections) {
+  co_await mesh.Start();
+  {
+    Ends ends = co_await Join(mesh, t.a, t.b.address, t.b);
+    CO_ASSERT_TRUE(ends.complete());
+    std::vector<ConnectionInfo> inbound;
+    auto ask = [&mesh, &inbound] { return CollectConnections(*mesh.node(1).proxy, inbound); };
+    co_await io::RunOn(mesh.loop(), mesh.node(1).control, std::move(ask));
+    CO_ASSERT_TRUE(inbound.size() == 1);
+    EXPECT_EQ(inbound[0].kind, ConnectionKind::kInboundHbone);
+    EXPECT_EQ(inbound[0].source_identity, "spiffe://cluster.local/ns/default/sa/a");
+    EXPECT_EQ(inbound[0].original_destination, "10.0.0.2:8080");
+    EXPECT_EQ(inbound[0].pod_name, "b");
+  }
+  co_await mesh.Stop();
+}
+
+Task<void> DrainNode(Mesh& mesh, size_t node) {
+  auto drain = [proxy = mesh.node(node).proxy.get()] { return proxy->Drain(); };
+  co_await io::RunOn(mesh.loop(), mesh.node(node).control, std::move(drain));
+}
+
+MESH_TEST(LetsConnectionsFinishWhileItDrains) {
+  co_await mesh.Start();
+  {
+    Ends ends = co_await Join(mesh, t.a, t.b.address, t.b);
+    CO_ASSERT_TRUE(ends.complete());
+    Scope scope(mesh.loop());
+    scope.Spawn(DrainNode(mesh, 1));
+    co_await mesh.loop().Sleep(absl::Seconds(5), {});
+    EXPECT_TRUE(co_await Says(*ends.client, *ends.server, "still served"));
+    EXPECT_EQ(co_await Outcome(mesh, t.a, t.b.address), StreamEnd::kReset);
+    co_await mesh.loop().Sleep(absl::Seconds(25), {});
+    EXPECT_EQ(co_await ReadEnd(*ends.client), StreamEnd::kReset);
+    co_await scope.Join();
+  }
+  co_await mesh.Stop();
+}
+
+// The clients are served by two workers, so that the other node has two tunnels and two streams.
+Task<void> ReachLimit(TwoPods& t, Mesh& mesh) {
+  co_await mesh.Start();
+  {
+    Ends first = co_await Join(mesh, t.a, t.b.address, t.b);
+    Ends second = co_await Join(mesh, t.a, t.b.address, t.b);
+    EXPECT_TRUE(first.complete() && second.complete());
+    EXPECT_EQ(co_await Outcome(mesh, t.a, t.b.address), StreamEnd::kReset);
+    EXPECT_TRUE(co_await Says(*first.client, *first.server, "served"));
+  }
+  co_await mesh.Stop();
+}
+
+TEST(Proxy, ServesAtMostItsLimitOfConnections) {
+  TwoPods t({.limits = {.connections_max = 4}});
+  t.mesh.Run(ReachLimit(t, t.mesh));
 }
 
 }  // namespace

@@ -1,0 +1,199 @@
+#include "agent/proxy/inbound_hbone.h"
+
+#include <gmock/gmock.h>
+
+#include "agent/proxy/testing/mesh.h"
+#include "lib/http/h2_connection.h"
+#include "lib/io/testing/co_test.h"
+#include "lib/tls/stream.h"
+
+namespace heddle::agent::testing {
+namespace {
+
+// A peer that speaks HBONE by hand to a pod "b" on a node; it comes from the host of pod "a" with
+// a's certificate.
+struct Peer {
+  Peer() : a(mesh.AddPod("a", 0, "a")), b(mesh.AddPod("b", 1, "b")) {}
+
+  Task<std::unique_ptr<io::Connection>> Dial() {
+    io::ConnectOptions options{
+        .to = {b.address.ip, kInboundHbonePort}, .bind = std::nullopt, .socket = {}};
+    auto connected = co_await a.host->Connect(mesh.loop(), std::move(options), {});
+    co_return connected ? *std::move(connected) : nullptr;
+  }
+  Task<std::unique_ptr<tls::TlsStream>> Secure(std::shared_ptr<const tls::TlsContext> context) {
+    auto transport = co_await Dial();
+    auto secure = std::make_unique<tls::TlsStream>(mesh.loop(), std::move(transport),
+                                                   std::move(context), tls::Role::kClient,
+                                                   tls::OneOfIdentities{{mesh.IdentityOf(b)}});
+    const auto agreed = co_await secure->Handshake({});
+    co_return agreed ? std::move(secure) : nullptr;
+  }
+  const std::optional<FailureReason>& last_reason() {
+    return mesh.node(1).log.connections.back().reason;
+  }
+
+  Mesh mesh;
+  Mesh::Pod& a;
+  Mesh::Pod& b;
+};
+
+// The status of one request; 0 when there is none.
+Task<int> Status(http::H2ClientConnection& session, http::Headers request) {
+  auto stream = co_await session.Request(std::move(request), false, {});
+  co_return stream ? (*stream)->headers().status() : 0;
+}
+
+http::Headers Connect(std::string authority) {
+  return {{":method", "CONNECT"}, {":authority", std::move(authority)}};
+}
+
+Task<void> AnswersEachRequestByTheTable(Peer& t) {
+  t.b.workload.services = {{"default/web.default.svc.cluster.local", {{80, kApplicationPort}}}};
+  t.mesh.world().Add(ServiceOptions{.ports = {{80, kApplicationPort}}});
+  co_await t.mesh.Start();
+  const auto listener = t.mesh.Listen(t.b);
+  const struct {
+    std::string authority;
+    int want;
+  } cases[] = {
+      {"10.0.0.2:8080", 200},
+      {"web.default.svc.cluster.local:80", 200},
+      {"10.0.0.2:9", 503},     // The application's host refuses.
+      {"10.0.0.1:8080", 400},  // Another pod.
+      {"127.0.0.1:8080", 400},
+      {"[::1]:8080", 400},
+      {"10.0.0.2:15001", 503},
+      {"10.0.0.2:15006", 503},
+      {"10.0.0.2:15008", 503},
+      {"web.default.svc.cluster.local:81", 503},
+      {"other.default.svc.cluster.local:80", 503},
+      {"10.0.0.2", 400},
+      {"10.0.0.2:0", 400},
+      {"user@10.0.0.2:8080", 400},
+  };
+  {
+    auto secure = co_await t.Secure(t.mesh.ContextOf(t.a));
+    CO_ASSERT_TRUE(secure);
+    http::H2ClientConnection session(t.mesh.loop(), std::move(secure));
+    Scope scope(t.mesh.loop());
+    scope.Spawn(session.Run({}));
+    for (const auto& c : cases)
+      EXPECT_EQ(co_await Status(session, Connect(c.authority)), c.want) << c.authority;
+    const http::Headers get{
+        {":method", "GET"}, {":scheme", "https"}, {":path", "/"}, {":authority", "10.0.0.2:8080"}};
+    EXPECT_EQ(co_await Status(session, get), 400);
+    session.Close(http::ErrorCode::kNoError, "");
+    co_await scope.Join();
+  }
+  co_await t.mesh.Stop();
+}
+
+TEST(InboundHbone, AnswersEachRequestByTheTable) {
+  Peer t;
+  t.mesh.Run(AnswersEachRequestByTheTable(t));
+}
+
+Task<void> DeniesWith401(Peer& t) {
+  t.mesh.world().AddPolicy(R"(name: "none" namespace: "default" scope: NAMESPACE action: ALLOW)");
+  co_await t.mesh.Start();
+  {
+    auto secure = co_await t.Secure(t.mesh.ContextOf(t.a));
+    CO_ASSERT_TRUE(secure);
+    http::H2ClientConnection session(t.mesh.loop(), std::move(secure));
+    Scope scope(t.mesh.loop());
+    scope.Spawn(session.Run({}));
+    EXPECT_EQ(co_await Status(session, Connect("10.0.0.2:8080")), 401);
+    session.Close(http::ErrorCode::kNoError, "");
+    co_await scope.Join();
+  }
+  co_await t.mesh.Stop();
+}
+
+TEST(InboundHbone, DeniesWith401) {
+  Peer t;
+  t.mesh.Run(DeniesWith401(t));
+}
+
+// The connection ends and nothing else does: afterwards an honest peer is served.
+Task<void> IsServed(Peer& t) {
+  const auto listener = t.mesh.Listen(t.b);
+  auto connected = co_await t.mesh.Connect(t.a, t.b.address);
+  CO_ASSERT_TRUE(connected);
+  auto accepted = co_await listener->Accept({});
+  EXPECT_TRUE(accepted);
+  (*connected)->Reset();
+}
+
+Task<void> EndsHostilePeersOnly(Peer& t) {
+  co_await t.mesh.Start();
+  const std::string inputs[] = {
+      "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+      std::string(100'000, '\xff'),
+      std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11),
+      "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+  };
+  for (const std::string& input : inputs) {
+    auto raw = co_await t.Dial();
+    static_cast<void>(co_await raw->Write(ToBytes(input), {}));
+    static_cast<void>(co_await raw->ShutdownWrite({}));
+    while (true) {  // An alert may come before the end.
+      auto block = co_await raw->Read(4096, {});
+      if (!block || block->empty()) break;
+    }
+    co_await t.mesh.loop().Sleep(absl::Seconds(1), {});
+    EXPECT_EQ(t.last_reason(), FailureReason::kTlsFailed);
+  }
+  co_await IsServed(t);
+  co_await t.mesh.Stop();
+}
+
+TEST(InboundHbone, EndsHostilePeersOnly) {
+  Peer t;
+  t.mesh.Run(EndsHostilePeersOnly(t));
+}
+
+Task<void> RefusesPeer(Peer& t, std::shared_ptr<const tls::TlsContext> context) {
+  co_await t.mesh.Start();
+  auto secure = co_await t.Secure(std::move(context));
+  if (secure) {  // TLS 1.3 tells a client after its handshake.
+    EXPECT_EQ(co_await ReadEnd(*secure), StreamEnd::kReset);
+  }
+  EXPECT_EQ(t.last_reason(), FailureReason::kTlsFailed);
+  co_await IsServed(t);
+  co_await t.mesh.Stop();
+}
+
+TEST(InboundHbone, RefusesACertificateFromAnotherRoot) {
+  Peer t;
+  const tls::TestAuthority other(t.mesh.simulation().clock(), "another root");
+  const auto credential = other.Issue(t.mesh.IdentityOf(t.a));
+  t.mesh.Run(RefusesPeer(
+      t, t.mesh.authority().ContextWith(
+             {.credential = credential, .roots = t.mesh.authority().roots(), .alpn = {"h2"}})));
+}
+
+TEST(InboundHbone, RefusesAnotherTrustDomain) {
+  Peer t;
+  const tls::TestAuthority& authority = t.mesh.authority();
+  t.mesh.Run(RefusesPeer(
+      t, authority.Context(authority.Issue(tls::MakeId("default", "a", "elsewhere.example")))));
+}
+
+Task<void> DropsAPeerThatSaysNothing(Peer& t) {
+  co_await t.mesh.Start();
+  auto raw = co_await t.Dial();
+  const MonotonicTime begin = t.mesh.loop().Now();
+  EXPECT_EQ(co_await ReadEnd(*raw), StreamEnd::kReset);
+  EXPECT_LT(t.mesh.loop().Now() - begin, absl::Seconds(11));
+  EXPECT_EQ(t.last_reason(), FailureReason::kTlsTimeout);
+  co_await t.mesh.Stop();
+}
+
+TEST(InboundHbone, DropsAPeerThatSaysNothing) {
+  Peer t;
+  t.mesh.Run(DropsAPeerThatSaysNothing(t));
+}
+
+}  // namespace
+}  // namespace heddle::agent::testing
