@@ -1,16 +1,12 @@
 #pragma once
 
 #include "controlplane/api/decode.h"
+#include "controlplane/api/dns_name.h"
 #include "controlplane/api/tree_reader.h"
 
 // The decoders of the single kinds, for decode.cc. Each reads one object's mapping; errors go to
 // the reader's DecodeError.
 namespace heddle::controlplane::api {
-
-// Names become parts of resource names, of SPIFFE IDs and of file names: RFC 1123 labels or
-// subdomains, nothing else.
-bool IsDnsLabel(std::string_view text);
-bool IsDnsSubdomain(std::string_view text);
 
 ObjectMeta DecodeMeta(TreeReader& object, bool namespaced);
 // 1 to 65535; 0 after an error.

@@ -9,11 +9,7 @@
 namespace heddle::controlplane::api {
 namespace {
 
-constexpr size_t kMaxLabelBytes = 63;       // RFC 1123.
-constexpr size_t kMaxSubdomainBytes = 253;  // RFC 1123.
-constexpr size_t kMaxUidBytes = 128;        // A uid has 36; static pods' are hashes of 32.
-
-bool IsNameByte(char c) { return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '-'; }
+constexpr size_t kMaxUidBytes = 128;  // A uid has 36; static pods' are hashes of 32.
 
 bool IsUid(std::string_view text) {
   return text.size() <= kMaxUidBytes && std::all_of(text.begin(), text.end(), [](char c) {
@@ -66,24 +62,6 @@ void CheckNames(const ObjectMeta& meta, bool namespaced, TreeReader& reader) {
 }
 
 }  // namespace
-
-bool IsDnsLabel(std::string_view text) {
-  return !text.empty() && text.size() <= kMaxLabelBytes && text.front() != '-' &&
-         text.back() != '-' && std::all_of(text.begin(), text.end(), IsNameByte);
-}
-
-bool IsDnsSubdomain(std::string_view text) {
-  if (text.empty() || text.size() > kMaxSubdomainBytes) return false;
-  for (size_t begin = 0; begin <= text.size();) {
-    const size_t end = std::min(text.find('.', begin), text.size());
-    const std::string_view label = text.substr(begin, end - begin);
-    const bool good = !label.empty() && label.front() != '-' && label.back() != '-' &&
-                      std::all_of(label.begin(), label.end(), IsNameByte);
-    if (!good) return false;
-    begin = end + 1;
-  }
-  return true;
-}
 
 ObjectMeta DecodeMeta(TreeReader& object, bool namespaced) {
   TreeReader reader = object.Child("metadata");
