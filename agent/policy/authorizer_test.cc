@@ -82,7 +82,8 @@ TEST(AuthorizerOrder, DryRunPoliciesDecideNothing) {
 }
 
 TEST(AuthorizerOrder, DenyComesBeforeAllow) {
-  const Verdict verdict = Ask(*With({kAllowAll, kDenyAll}), {});
+  const StateRef state = With({kAllowAll, kDenyAll});
+  const Verdict verdict = Ask(*state, {});
   EXPECT_FALSE(verdict.allowed);
   EXPECT_EQ(verdict.reason, VerdictReason::kDenyMatched);
   EXPECT_EQ(verdict.policy, "default/none");
