@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "lib/base/frame_allocator.h"
 #include "lib/io/loop_pool.h"
 #include "lib/io/testing/backend_test.h"
 
@@ -194,6 +195,24 @@ CO_TEST_P(SocketTest, HoldsNoBuffersForIdleConnections) {
   // The io_uring backend keeps a few blocks with the kernel, for all connections together.
   EXPECT_LE(loop.buffers().stats().in_use_bytes, before + (4u << 20));
   for (auto& pair : ends) pair.server->Reset();
+  co_await scope.Join();
+}
+
+// What a connection that waits for bytes costs in frames, unoptimised builds included. A budget, not a measurement: whoever
+// breaks it decides that the larger frame is worth its bytes on every connection.
+constexpr size_t kReadFrameBytesMax = 1024;
+
+CO_TEST_P(SocketTest, WaitsForBytesInASmallFrame) {
+  auto ends = co_await test.ConnectEnds();
+  Scope scope(loop);
+  scope.Spawn(ExpectClosedRead(*ends.client));
+  const uint64_t one = ThreadFrameStats().live_bytes;
+  scope.Spawn(ExpectClosedRead(*ends.server));
+  const uint64_t frames = ThreadFrameStats().live_bytes - one;
+  ::testing::Test::RecordProperty("read_frame_bytes", static_cast<int>(frames));
+  EXPECT_LE(frames, kReadFrameBytesMax) << "with the frames of the test and of its scope";
+  ends.client->Reset();
+  ends.server->Reset();
   co_await scope.Join();
 }
 

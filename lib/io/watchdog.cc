@@ -66,7 +66,8 @@ struct Watchdog::Thread {
   }
 };
 
-Watchdog::Watchdog(Clock& clock, std::vector<Watched> loops, absl::Duration limit) : thread_(std::make_unique<Thread>()) {
+Watchdog::Watchdog(Clock& clock, std::vector<Watched> loops, absl::Duration limit)
+    : thread_(std::make_unique<Thread>()) {
   InstallHandler();
   thread_->loops = std::move(loops);
   thread_->limit = limit;

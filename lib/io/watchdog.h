@@ -14,8 +14,9 @@ namespace heddle::io {
 // True when the turn under way has lasted longer than `limit`.
 bool IsStuck(const LoopStats& stats, MonotonicTime now, absl::Duration limit);
 
-// A thread that looks at loops once a second. A loop whose turn lasts longer than the limit is beyond repair: its name and
-// its stack are written to standard error, and the process aborts, so that its supervisor starts a working one.
+// A thread that looks at loops once a second. A loop whose turn lasts longer than the limit is beyond repair:
+// its name and its stack are written to standard error, and the process aborts, so that its supervisor starts a
+// working one.
 class Watchdog {
  public:
   // Far beyond any turn that is only slow: a stalled machine must not kill the process.
