@@ -28,8 +28,12 @@ constexpr netlink::MarkedLocalDelivery kApplicationDelivery = {.mark = kProxyMar
 // tcp_fwmark_accept: an accepted socket inherits the SYN's mark, so answers to a preserved source
 // address find their way. tcp_tw_reuse: all captured connects of a pod share one destination, so
 // ports in TIME_WAIT must be usable again.
-constexpr std::array<std::pair<const char*, const char*>, 2> kPodSysctls = {
-    {{"net/ipv4/tcp_fwmark_accept", "1"}, {"net/ipv4/tcp_tw_reuse", "1"}}};
+// ip_local_reserved_ports: the kernel must not choose our ports for an application's socket; bind(2)
+// to them is refused by hd_bind.
+constexpr std::array<std::pair<const char*, const char*>, 3> kPodSysctls = {
+    {{"net/ipv4/tcp_fwmark_accept", "1"},
+     {"net/ipv4/tcp_tw_reuse", "1"},
+     {"net/ipv4/ip_local_reserved_ports", "15001,15006,15008,15053"}}};
 
 absl::Status ErrnoStatus(const char* what, int error) {
   return absl::InternalError(absl::StrCat(what, ": ", std::strerror(error)));

@@ -1,0 +1,416 @@
+#include "agent/app.h"
+
+#include <absl/strings/str_cat.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <set>
+
+#include "agent/admin_pages.h"
+#include "agent/controller_channel.h"
+#include "agent/enrollment_file.h"
+#include "agent/identity/ca_client.h"
+#include "agent/identity/certificate_store.h"
+#include "agent/kernel_metrics.h"
+#include "agent/node/bpf_events.h"
+#include "agent/node/capture_reporter.h"
+#include "agent/node/cni_server.h"
+#include "agent/node/pod_registry.h"
+#include "agent/node_setup.h"
+#include "agent/policy/authorizer.h"
+#include "agent/proxy/proxy.h"
+#include "agent/state_file.h"
+#include "agent/telemetry/access_log.h"
+#include "agent/xds/xds_client.h"
+#include "lib/base/log.h"
+#include "lib/base/status.h"
+#include "lib/base/version.h"
+#include "lib/cni/enrollment.h"
+#include "lib/http/http1_server.h"
+#include "lib/io/socket.h"
+
+namespace heddle::agent {
+namespace {
+
+constexpr absl::Duration kHeartbeatInterval = absl::Milliseconds(500);
+constexpr absl::Duration kReconcileInterval = absl::Seconds(10);
+constexpr size_t kEventsPerTurn = 256;
+
+// SIGTERM and SIGINT as a descriptor; blocked for the whole process, so before any thread starts.
+UniqueFd BlockSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  CHECK(::pthread_sigmask(SIG_BLOCK, &signals, nullptr) == 0);
+  ::signal(SIGPIPE, SIG_IGN);
+  return UniqueFd(::signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));
+}
+
+size_t WorkerCount(size_t configured) {
+  return configured != 0 ? configured : static_cast<size_t>(std::max(1l, ::sysconf(_SC_NPROCESSORS_ONLN)));
+}
+
+ProxyLimits LimitsOfThisProcess() {
+  ProxyLimits limits;
+  rlimit descriptors{};
+  if (::getrlimit(RLIMIT_NOFILE, &descriptors) == 0) {
+    limits.connections_max = std::min(limits.connections_max, ConnectionsFor(descriptors.rlim_cur));
+  }
+  return limits;
+}
+
+NodeDescription DescribeNode(const Config& config) {
+  NodeDescription node;
+  node.id = absl::StrCat("ztunnel~127.0.0.1~heddle-agent-", config.node.node_name, ".heddle-system~heddle-system.svc.cluster.local");
+  node.metadata = {{"NODE_NAME", config.node.node_name}, {"CLUSTER_ID", config.proxy.cluster_id}};
+  return node;
+}
+
+io::SocketAddress AddressOf(const __u8 (&ip)[16], uint16_t port) {
+  return {*io::IpAddress::FromBytes({ip, sizeof(ip)}), port};
+}
+
+void LogEvent(const hd_event& event) {
+  LOG_DEBUG("kernel.event", KV("reason", StatName(event.reason)), KV("netns_cookie", event.netns_cookie),
+            KV("source", AddressOf(event.src_ip, event.src_port)),
+            KV("destination", AddressOf(event.dst_ip, event.dst_port)));
+}
+
+ConnectionDump DumpOf(const ConnectionInfo& info) {
+  return {.pod_uid = info.pod_uid,
+          .kind = std::string(ToString(info.kind)),
+          .source = info.source.ToString(),
+          .original_destination = info.original_destination,
+          .actual_destination = info.actual_destination,
+          .peer_identity = info.source_identity};
+}
+
+}  // namespace
+
+// Members in the order of construction: each may use those above it.
+struct App::Parts {
+  Parts(Config config_in, UniqueFd signals_in, NodeSetup node_in, CaptureRecordStore records_in, BpfEvents events_in);
+
+  void Publish(StateRef state);
+  void Publish(std::shared_ptr<const Certificates> certificates);
+  void ApplySnapshot();
+  AgentStatus Status();
+  Task<std::vector<ConnectionDump>> Connections();
+  AdminSources MakeAdminSources();
+  void RestoreState();
+  absl::Status OpenPorts();
+  absl::Status Listen(const io::SocketAddress& address, const char* what, std::unique_ptr<io::Listener>& out);
+  Task<void> Beat(StopToken stop);
+  Task<void> Reconcile(StopToken stop);
+  Task<void> ReadEvents(StopToken stop);
+  Task<void> Serve();
+  Task<void> ShutDown();
+
+  Config config;
+  SystemClock clock;
+  SystemRandom random;
+  UniqueFd signals;
+  NodeSetup node;
+  io::Loop loop;
+  io::LoopPool pool;
+  std::vector<io::Loop*> workers;
+  metrics::Registry registry;
+  LineAccessLog access_log;
+  std::unique_ptr<Proxy> proxy;
+
+  NetnsThread netns_thread;
+  PodCapture capture;
+  CaptureRecordStore records;
+  NodePods node_pods;
+  PodRegistry pods;
+  CniServer cni;
+  BpfCounters counters;
+  BpfEvents events;
+  KernelMetrics kernel_metrics;
+  EnrollmentFile enrollment;
+
+  grpc::Channel channel;
+  StateBuilder builder;
+  DeltaSession session;
+  StateFile state_file;
+  XdsClient xds;
+  CaptureReporter reporter;
+  CaClient ca;
+  CertificateStore certificates;
+
+  AdminPages pages;
+  http::Http1Server admin;
+  http::Http1Server metrics_server;
+  http::Http1Server ready_server;
+  std::unique_ptr<io::UnixListener> cni_listener;
+  std::unique_ptr<io::UnixListener> admin_socket;
+  std::unique_ptr<io::Listener> admin_listener;
+  std::unique_ptr<io::Listener> metrics_listener;
+  std::unique_ptr<io::Listener> ready_listener;
+  bool serving = false;
+  Scope scope;
+};
+
+namespace {
+
+std::vector<io::Loop*> LoopsOf(io::LoopPool& pool) {
+  std::vector<io::Loop*> loops;
+  for (size_t i = 0; i < pool.size(); ++i) loops.push_back(&pool.loop(i));
+  return loops;
+}
+
+std::unique_ptr<Proxy> MakeProxy(io::Loop& control, const std::vector<io::Loop*>& loops, metrics::Registry& registry,
+                                 AccessLog& access_log) {
+  std::vector<WorkerPlace> places;
+  for (io::Loop* loop : loops) places.push_back({*loop, std::make_unique<SystemRandom>()});
+  const ProxyOptions options{.limits = LimitsOfThisProcess(), .registry = registry, .access_log = access_log};
+  return std::make_unique<Proxy>(control, std::move(places), options);
+}
+
+NetnsInode HostNetns() {
+  const auto own = OwnNetns();
+  CHECK(own.ok());
+  return *own;
+}
+
+}  // namespace
+
+App::Parts::Parts(Config config_in, UniqueFd signals_in, NodeSetup node_in, CaptureRecordStore records_in,
+                  BpfEvents events_in)
+    : config(std::move(config_in)),
+      signals(std::move(signals_in)),
+      node(std::move(node_in)),
+      loop(clock, io::LoopOptions{.backend = io::BackendChoice::kEpoll}),
+      pool(clock, WorkerCount(config.proxy.workers), "hd-worker", io::LoopOptions{.backend = config.proxy.backend}),
+      workers(LoopsOf(pool)),
+      proxy(MakeProxy(loop, workers, registry, access_log)),
+      netns_thread(clock),
+      capture({loop, clock, netns_thread, *node.bpf, *proxy, workers}),
+      records(std::move(records_in)),
+      node_pods(loop),
+      pods({loop, clock, capture, records, node_pods, HostNetns()}),
+      cni(loop, pods),
+      counters(node.bpf->maps()),
+      events(std::move(events_in)),
+      kernel_metrics(registry, counters, pods),
+      enrollment(absl::StrCat(config.node.run_dir, "/", std::string(cni::kEnrollmentFile)), config.node.exempt_namespaces),
+      channel(loop, MakeControllerConnector(loop, config.controller, clock),
+              grpc::ChannelOptions{.authority = config.controller.server_name, .message_bytes_max = 200u << 20}),
+      session(builder, DescribeNode(config),
+              {ResourceKind::kAddress, ResourceKind::kAuthorization, ResourceKind::kNodePod}),
+      state_file(loop, absl::StrCat(config.node.state_dir, "/state")),
+      xds({loop, random, channel, session,
+           [this] { return AuthorizationMetadata(config.controller, config.proxy.cluster_id); },
+           [this](StateRef state) {
+             state_file.Notify();
+             Publish(std::move(state));
+           }}),
+      reporter({loop, random, channel, config.node.node_name,
+                [this] { return AuthorizationMetadata(config.controller, config.proxy.cluster_id); },
+                [this] { return pods.List(); }}),
+      ca(channel, [this] { return AuthorizationMetadata(config.controller, config.proxy.cluster_id); },
+         config.controller.certificate_lifetime),
+      certificates({loop, random, ca, absl::StrCat(config.node.run_dir, "/certificates")}, {},
+                   [this](std::shared_ptr<const Certificates> next) { Publish(std::move(next)); }),
+      pages(MakeAdminSources()),
+      admin(loop, [this](http::Http1Request request) { return pages.Admin(std::move(request)); }),
+      metrics_server(loop, [this](http::Http1Request request) { return pages.Metrics(std::move(request)); }),
+      ready_server(loop, [this](http::Http1Request request) { return pages.Ready(std::move(request)); }),
+      scope(loop) {
+  pods.OnChange([this] { reporter.Notify(); });
+}
+
+void App::Parts::ApplySnapshot() {
+  if (node_pods.state() == nullptr) return;
+  proxy->Apply({.state = node_pods.state(), .certificates = certificates.current()});
+}
+
+void App::Parts::Publish(std::shared_ptr<const Certificates>) { ApplySnapshot(); }
+
+void App::Parts::Publish(StateRef state) {
+  node_pods.Update(state);
+  std::set<tls::SpiffeId> identities;
+  state->node_pods().ForEach([&identities](const PodUid&, const NodePodRef& pod) {
+    if (pod->enrolled && !pod->host_network) identities.insert(pod->identity);
+  });
+  certificates.Want(identities);
+  ApplySnapshot();
+  pods.StateChanged([&state](const CaptureRecord& record) {
+    const WorkloadRef workload = state->FindWorkload(WorkloadUid(record.workload_uid));
+    return workload != nullptr && state->ready() && DeniesAllPlaintext(*state, workload.get());
+  });
+  if (!state->has(ResourceKind::kNodePod)) return;
+  if (const absl::Status written = enrollment.Update(*state); !written.ok()) {
+    LOG_WARN("enrollment.save.failed", KV("error", written));
+  }
+}
+
+AgentStatus App::Parts::Status() {
+  AgentStatus status;
+  status.node_name = config.node.node_name;
+  status.version = kVersion;
+  status.backend = std::string(io::ToString(workers.front()->reactor().backend()));
+  status.backend_fallback_reason = workers.front()->fallback_reason();
+  status.workers = workers.size();
+  status.controller_connected = xds.status().connected;
+  status.controller_error = xds.status().last_error;
+  const StateRef state = node_pods.state();
+  status.state_generation = state == nullptr ? 0 : state->generation();
+  const bool has_state = state != nullptr && state->ready();
+  status.ready = serving && has_state;
+  if (!serving) status.not_ready_because = "start";
+  if (serving && !has_state) status.not_ready_because = "state from the controller";
+  return status;
+}
+
+Task<std::vector<ConnectionDump>> App::Parts::Connections() {
+  std::vector<ConnectionDump> dumps;
+  for (const ConnectionInfo& info : co_await proxy->Connections()) dumps.push_back(DumpOf(info));
+  co_return dumps;
+}
+
+AdminSources App::Parts::MakeAdminSources() {
+  return {.state = [this] { return node_pods.state(); },
+          .certificates = [this] { return certificates.current(); },
+          .pods = [this] { return pods.List(); },
+          .connections = [this] { return Connections(); },
+          .status = [this] { return Status(); },
+          .now = [this] { return clock.Wall(); },
+          .metrics =
+              [this] {
+                kernel_metrics.Update();
+                return registry.Expose();
+              },
+          .config_json = ConfigJson(config)};
+}
+
+absl::Status App::Parts::Listen(const io::SocketAddress& address, const char* what,
+                                std::unique_ptr<io::Listener>& out) {
+  io::KernelNetwork network;
+  auto listener = network.Listen(loop, address);
+  if (!listener) {
+    return absl::UnavailableError(absl::StrCat("cannot listen on ", address.ToString(), " for ", what, ": ",
+                                               listener.error().ToString(), "; is another agent running here?"));
+  }
+  out = *std::move(listener);
+  return absl::OkStatus();
+}
+
+absl::Status App::Parts::OpenPorts() {
+  TRY_STATUS(Listen(config.admin.admin_listen, "admin", admin_listener));
+  TRY_STATUS(Listen(config.admin.metrics_listen, "metrics", metrics_listener));
+  TRY_STATUS(Listen(config.admin.ready_listen, "readiness", ready_listener));
+  const std::string socket = absl::StrCat(config.node.run_dir, "/admin.sock");
+  auto unix_listener = io::UnixListener::Listen(loop, socket, SOCK_STREAM, 0600);
+  if (!unix_listener) return absl::UnavailableError(absl::StrCat(socket, ": ", unix_listener.error().ToString()));
+  admin_socket = *std::move(unix_listener);
+  return absl::OkStatus();
+}
+
+void App::Parts::RestoreState() {
+  const auto held = state_file.Load();
+  if (held.ok()) {
+    LOG_INFO("state.restored");
+    Publish(session.Restore(*held));
+  } else if (!absl::IsNotFound(held.status())) {
+    LOG_WARN("state.unreadable", KV("error", held.status()));
+  }
+}
+
+Task<void> App::Parts::Beat(StopToken stop) {
+  do {
+    node.bpf->settings().Beat();
+  } while (co_await loop.Sleep(kHeartbeatInterval, stop));
+}
+
+Task<void> App::Parts::Reconcile(StopToken stop) {
+  while (co_await loop.Sleep(kReconcileInterval, stop)) {
+    const auto repaired = node.bpf->Repair();
+    if (!repaired.ok()) LOG_ERROR("bpf.repair.failed", KV("error", repaired.status()));
+    if (repaired.ok()) {
+      for (const std::string& program : *repaired) LOG_WARN("bpf.reattached", KV("program", program));
+    }
+    const absl::Status probes = ApplyProbeRule(config.node, node);
+    if (!probes.ok()) LOG_WARN("probe.rule", KV("error", probes));
+    co_await pods.Reconcile();
+  }
+}
+
+Task<void> App::Parts::ReadEvents(StopToken stop) {
+  while (true) {
+    const auto ready = co_await io::WaitReady(loop, events.fd(), POLLIN, stop);
+    if (!ready) co_return;
+    events.Read(kEventsPerTurn, LogEvent);
+  }
+}
+
+Task<void> App::Parts::Serve() {
+  const StopToken stop = scope.stop();
+  scope.Spawn(Beat(stop));
+  co_await proxy->Start();
+  RestoreState();
+  co_await pods.AdoptAll();
+  scope.Spawn(xds.Run(stop));
+  scope.Spawn(reporter.Run(stop));
+  scope.Spawn(state_file.Run(session, stop));
+  scope.Spawn(Reconcile(stop));
+  scope.Spawn(ReadEvents(stop));
+  scope.Spawn(admin.Run(std::move(admin_listener), stop));
+  scope.Spawn(admin.Run(std::move(admin_socket), stop));
+  scope.Spawn(metrics_server.Run(std::move(metrics_listener), stop));
+  scope.Spawn(ready_server.Run(std::move(ready_listener), stop));
+  // Last: an ADD is answered only by an agent that can keep its promise.
+  const std::string path = absl::StrCat(config.node.run_dir, "/cni.sock");
+  auto listener = io::UnixListener::Listen(loop, path, SOCK_SEQPACKET, 0600);
+  if (listener) {
+    scope.Spawn(cni.Run(*std::move(listener), stop));
+    serving = true;
+    LOG_INFO("agent.serving", KV("node", config.node.node_name), KV("backend", Status().backend),
+             KV("workers", workers.size()), KV("pods", pods.List().size()));
+    const auto signalled = co_await io::WaitReady(loop, signals.get(), POLLIN, stop);
+    LOG_INFO("agent.stopping", KV("signalled", signalled.has_value()));
+  } else {
+    LOG_ERROR("cni.listen.failed", KV("path", path), KV("error", listener.error()));
+  }
+  co_await ShutDown();
+}
+
+// The capture stays: new connections meet each pod's fail mode at once, because the heartbeat says that nobody is there.
+Task<void> App::Parts::ShutDown() {
+  serving = false;
+  scope.RequestStop();
+  node.bpf->settings().StopBeating();
+  co_await proxy->Drain();
+  co_await scope.Join();
+  co_await pods.Abandon(*proxy);
+  co_await certificates.Stop();
+  co_await channel.Shutdown();
+  co_await proxy->Stop();
+  ProxyRegistry(node.bpf->maps()).Unregister(node.place.id);
+  LOG_INFO("agent.stopped");
+}
+
+App::App(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+App::~App() = default;
+
+absl::StatusOr<std::unique_ptr<App>> App::Create(Config config) {
+  UniqueFd signals = BlockSignals();
+  TRY_ASSIGN(NodeSetup node, SetUpNode(config.node));
+  TRY_ASSIGN(CaptureRecordStore records, CaptureRecordStore::Open(absl::StrCat(config.node.run_dir, "/pods")));
+  TRY_ASSIGN(BpfEvents events, BpfEvents::Open(node.bpf->maps()));
+  auto parts = std::make_unique<Parts>(std::move(config), std::move(signals), std::move(node), std::move(records),
+                                       std::move(events));
+  TRY_STATUS(parts->OpenPorts());
+  return std::unique_ptr<App>(new App(std::move(parts)));
+}
+
+int App::Run() {
+  parts_->loop.RunUntilDone(parts_->Serve());
+  return 0;
+}
+
+}  // namespace heddle::agent

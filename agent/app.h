@@ -1,0 +1,34 @@
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <memory>
+
+#include "agent/config.h"
+
+namespace heddle::agent {
+
+// The agent as a whole: builds every part once, passes each what it needs, connects them, and ends them in order. The capture of
+// pods outlives it: programs and maps stay pinned, and new connections meet each pod's fail mode until an agent is back.
+//
+//   controller --xDS--> state --+--> proxy (snapshot)             CNI plugin --> pod registry --+--> kernel (maps, links)
+//                               +--> pod registry (settings)                                    +--> proxy (listeners)
+//                               +--> certificates (identities)                                  +--> controller (reports)
+//
+// Threads: the caller's is the control thread.
+class App {
+ public:
+  // Everything that can fail for reasons of this node: directories, cgroup, BPF, ports. The status says what to do.
+  static absl::StatusOr<std::unique_ptr<App>> Create(Config config);
+  ~App();
+
+  // Serves until SIGTERM or SIGINT, then drains. The exit code.
+  int Run();
+
+ private:
+  struct Parts;
+  explicit App(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace heddle::agent

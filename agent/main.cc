@@ -1,0 +1,31 @@
+#include <cstdio>
+
+#include "agent/app.h"
+#include "agent/config.h"
+#include "lib/base/log.h"
+#include "lib/base/version.h"
+
+namespace heddle::agent {
+namespace {
+
+int Main(int argc, char** argv) {
+  auto invocation = ParseCommandLine(argc, argv);
+  if (!invocation) {
+    std::fputs(invocation.error().text.c_str(), invocation.error().code == 0 ? stdout : stderr);
+    return invocation.error().code;
+  }
+  if (invocation->command == Command::kVersion) return std::printf("heddle-agent %s\n", kVersion) < 0;
+  if (invocation->command == Command::kCheckConfig) return std::printf("%s\n", ConfigJson(invocation->config).c_str()) < 0;
+  const log::Writer writer(invocation->config.log);
+  auto app = App::Create(invocation->config);
+  if (!app.ok()) {
+    LOG_ERROR("agent.start.failed", KV("error", app.status()));
+    return 1;
+  }
+  return (*app)->Run();
+}
+
+}  // namespace
+}  // namespace heddle::agent
+
+int main(int argc, char** argv) { return heddle::agent::Main(argc, argv); }

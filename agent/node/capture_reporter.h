@@ -1,0 +1,46 @@
+#pragma once
+
+#include <absl/functional/any_invocable.h>
+
+#include <vector>
+
+#include "agent/node/pod_registry.h"
+#include "lib/base/random.h"
+#include "lib/base/wait_queue.h"
+#include "lib/grpc/channel.h"
+#include "lib/io/loop.h"
+
+namespace heddle::agent {
+
+// Tells the controller which pods are captured on this node (heddle.node.v1.CaptureReports): always the full list, whenever it
+// changes and at the start of each stream. Only then are they announced to others as reachable by HBONE. Control loop.
+class CaptureReporter {
+ public:
+  struct Parts {
+    io::Loop& loop;
+    Random& random;
+    grpc::Channel& channel;
+    std::string node_name;
+    absl::AnyInvocable<absl::StatusOr<grpc::Metadata>()> authorize;
+    absl::AnyInvocable<std::vector<PodStatus>()> list;
+  };
+  explicit CaptureReporter(Parts parts) : parts_(std::move(parts)), changed_(parts_.loop) {}
+
+  // Until stopped.
+  Task<void> Run(StopToken stop);
+  // The list has changed.
+  void Notify() {
+    ++generation_;
+    changed_.NotifyAll();
+  }
+
+ private:
+  Task<absl::Status> ServeStream(StopToken stop);
+  std::string Report(uint64_t sequence);
+
+  Parts parts_;
+  WaitQueue changed_;
+  uint64_t generation_ = 0;
+};
+
+}  // namespace heddle::agent
