@@ -198,8 +198,8 @@ CO_TEST_P(SocketTest, HoldsNoBuffersForIdleConnections) {
   co_await scope.Join();
 }
 
-// What a connection that waits for bytes costs in frames, unoptimised builds included. A budget, not a measurement: whoever
-// breaks it decides that the larger frame is worth its bytes on every connection.
+// What a connection that waits for bytes costs in frames, unoptimised builds included. A budget, not a
+// measurement: whoever breaks it decides that the larger frame is worth its bytes on every connection.
 constexpr size_t kReadFrameBytesMax = 1024;
 
 CO_TEST_P(SocketTest, WaitsForBytesInASmallFrame) {
