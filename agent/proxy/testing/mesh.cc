@@ -150,7 +150,7 @@ std::string ToText(std::span<const uint8_t> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-Task<std::string> ReadExactly(io::Stream& stream, size_t size) {
+Task<std::string> ReadAtLeast(io::Stream& stream, size_t size) {
   std::string got;
   while (got.size() < size) {
     auto block = co_await stream.Read(io::BufferPool::kSmall, {});

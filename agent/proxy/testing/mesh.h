@@ -119,8 +119,8 @@ class Mesh {
 
 std::span<const uint8_t> ToBytes(std::string_view text);
 std::string ToText(std::span<const uint8_t> bytes);
-// Exactly `size` bytes, or fewer when the stream ends before.
-Task<std::string> ReadExactly(io::Stream& stream, size_t size);
+// What has come once there are `size` bytes, or fewer when the stream ends before.
+Task<std::string> ReadAtLeast(io::Stream& stream, size_t size);
 
 enum class StreamEnd : uint8_t { kOrderly, kReset, kMoreBytes };
 // What comes next on a stream from which nothing but its end is expected.
