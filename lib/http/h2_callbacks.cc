@@ -136,6 +136,9 @@ int H2Callbacks::OnData(nghttp2_session*, uint8_t, int32_t id, const uint8_t* da
   state.received_data += size;
   State::Stream* stream = state.Find(id);
   if (stream == nullptr || stream->reset_by_us) return 0;
+  // nghttp2 resets a stream that exceeds its window, but still hands over the frame that did.
+  if (stream->held + size > std::max(stream->window.size(), kWindowBeforeSettings)) return 0;
+  stream->held += size;
   state.Emit({.type = H2Event::Type::kData, .stream = StreamId{id}, .data = {data, size}});
   return 0;
 }

@@ -160,10 +160,10 @@ bool H2Session::Respond(StreamId id, const Headers& response, bool end) {
   State& state = *state_;
   State::Stream* stream = state.Find(static_cast<int32_t>(id));
   CHECK(state.role == Role::kServer && stream != nullptr && !stream->answered);
+  stream->answered = true;
   if (stream->closed || stream->reset_by_us || !state.farewell.empty()) return false;
   const std::vector<nghttp2_nv> fields = ToFields(response);
   const nghttp2_data_provider body = Body();
-  stream->answered = true;
   if (end) stream->sending = SendState::kEnding;
   return nghttp2_submit_response(state.session, stream->id, fields.data(), fields.size(),
                                  end ? nullptr : &body) == 0;
@@ -200,6 +200,7 @@ void H2Session::EndWrite(StreamId id, const Headers& trailers) {
 void H2Session::Consumed(StreamId id, size_t n) {
   State& state = *state_;
   State::Stream* stream = state.Find(static_cast<int32_t>(id));
+  if (stream != nullptr) stream->held -= std::min(stream->held, n);
   // When the peer has ended nothing more can come.
   if (stream == nullptr || stream->closed || stream->remote_ended || n == 0) return;
   const size_t size = stream->window.size();

@@ -123,8 +123,10 @@ bool H2Session::State::OnHeaders(int32_t id) {
     event.type = H2Event::Type::kRequest;
     stream->surfaced = true;
   } else if (role == Role::kClient && !stream->answered) {
-    if (event.headers.status() < 200)
-      return true;  // Informational: dropped, and not given back to the flood guard.
+    const int status = event.headers.status();
+    if (status == 0) return false;  // The library lets "099" pass.
+    // Informational: dropped, and not given back to the flood guard.
+    if (status < 200) return true;
     event.type = H2Event::Type::kResponse;
     stream->answered = true;
   }

@@ -31,6 +31,7 @@ struct H2Session::State {
     const int32_t id;
     StreamWindow window;
     std::span<const uint8_t> pending;  // Given to Write(), not yet taken.
+    size_t held = 0;                   // Received and not yet consumed.
     Headers trailers;                  // To be sent after the last byte.
     SendState sending = SendState::kOpen;
     bool surfaced = false;      // Our owner knows of the stream: from Open() or kRequest on.
@@ -111,6 +112,8 @@ struct H2Session::State {
 // nghttp2's callbacks; defined with it in h2_callbacks.cc.
 nghttp2_session* MakeNghttp2Session(Role role, const H2Options& options, void* state);
 
+// What a peer may send before it has seen our SETTINGS (RFC 9113 section 6.9.2).
+inline constexpr size_t kWindowBeforeSettings = 65535;
 // RFC 9113 section 6.5.2 suggests not to assume fewer.
 inline constexpr uint32_t kPeerMaxStreamsAssumed = 100;
 // A DATA frame shortened by the peer's window allows it no further control frames unless it has

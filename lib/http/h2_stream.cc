@@ -31,12 +31,13 @@ Task<io::Result<const Headers*>> H2Stream::Response(StopToken stop) {
 
 io::Result<void> H2Stream::Respond(const Headers& response, bool end) {
   CHECK(response_status_ == 0 && response.status() >= 200);
+  // Also when it fails: what the caller does next must fail too, and not be a bug.
+  response_status_ = response.status();
+  write_ended_ = end;
   if (failure_) return std::unexpected(FailureFor(io::Op::kWrite));
   if (!connection_.session_.Respond(id_, response, end)) {
     return std::unexpected(io::Error::Io(io::IoCode::kClosed, io::Op::kWrite));
   }
-  response_status_ = response.status();
-  write_ended_ = end;
   read_changed_.NotifyAll();  // What came on a CONNECT before our answer may be read now.
   connection_.Kick();
   return {};
