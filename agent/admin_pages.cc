@@ -33,15 +33,16 @@ Task<http::Http1Response> AdminPages::ConfigDump() {
   const std::vector<ConnectionDump> connections = co_await sources_.connections();
   const StateRef state = sources_.state();
   const auto certificates = sources_.certificates();
-  co_return Json(ConfigDumpJson(state == nullptr ? State() : *state, *certificates, sources_.pods(), connections,
-                                sources_.config_json, sources_.now()));
+  co_return Json(ConfigDumpJson(state == nullptr ? State() : *state, *certificates, sources_.pods(),
+                                connections, sources_.config_json, sources_.now()));
 }
 
 Task<http::Http1Response> AdminPages::Admin(http::Http1Request request) {
   if (request.method != "GET") co_return Text(405, "this port is read-only\n");
   if (request.path == "/") co_return Text(200, kIndex);
   if (request.path == "/config_dump") co_return co_await ConfigDump();
-  if (request.path == "/debug/status") co_return Json(StatusJson(sources_.status(), sources_.pods()));
+  if (request.path == "/debug/status")
+    co_return Json(StatusJson(sources_.status(), sources_.pods()));
   if (request.path == "/debug/pods") co_return Json(PodsJson(sources_.pods()));
   if (request.path == "/debug/connections") {
     const std::vector<ConnectionDump> connections = co_await sources_.connections();
@@ -59,7 +60,8 @@ Task<http::Http1Response> AdminPages::Admin(http::Http1Request request) {
 
 Task<http::Http1Response> AdminPages::Metrics(http::Http1Request request) {
   if (request.method != "GET") co_return Text(405, "only GET\n");
-  if (request.path != "/metrics" && request.path != "/stats/prometheus") co_return Text(404, "see /metrics\n");
+  if (request.path != "/metrics" && request.path != "/stats/prometheus")
+    co_return Text(404, "see /metrics\n");
   co_return http::Http1Response{.status = 200,
                                 .content_type = std::string(metrics::Registry::kContentType),
                                 .body = sources_.metrics()};
@@ -68,7 +70,9 @@ Task<http::Http1Response> AdminPages::Metrics(http::Http1Request request) {
 Task<http::Http1Response> AdminPages::Ready(http::Http1Request request) {
   if (request.path != "/healthz/ready") co_return Text(404, "see /healthz/ready\n");
   const AgentStatus status = sources_.status();
-  co_return status.ready ? Text(200, "ready\n") : Text(500, absl::StrCat("not ready, pending: ", status.not_ready_because, "\n"));
+  co_return status.ready
+      ? Text(200, "ready\n")
+      : Text(500, absl::StrCat("not ready, pending: ", status.not_ready_because, "\n"));
 }
 
 }  // namespace heddle::agent

@@ -2,9 +2,7 @@
 
 #include <absl/strings/str_cat.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <set>
@@ -39,19 +37,9 @@ constexpr absl::Duration kHeartbeatInterval = absl::Milliseconds(500);
 constexpr absl::Duration kReconcileInterval = absl::Seconds(10);
 constexpr size_t kEventsPerTurn = 256;
 
-// SIGTERM and SIGINT as a descriptor; blocked for the whole process, so before any thread starts.
-UniqueFd BlockSignals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  CHECK(::pthread_sigmask(SIG_BLOCK, &signals, nullptr) == 0);
-  ::signal(SIGPIPE, SIG_IGN);
-  return UniqueFd(::signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));
-}
-
 size_t WorkerCount(size_t configured) {
-  return configured != 0 ? configured : static_cast<size_t>(std::max(1l, ::sysconf(_SC_NPROCESSORS_ONLN)));
+  return configured != 0 ? configured
+                         : static_cast<size_t>(std::max(1l, ::sysconf(_SC_NPROCESSORS_ONLN)));
 }
 
 ProxyLimits LimitsOfThisProcess() {
@@ -65,7 +53,8 @@ ProxyLimits LimitsOfThisProcess() {
 
 NodeDescription DescribeNode(const Config& config) {
   NodeDescription node;
-  node.id = absl::StrCat("ztunnel~127.0.0.1~heddle-agent-", config.node.node_name, ".heddle-system~heddle-system.svc.cluster.local");
+  node.id = absl::StrCat("ztunnel~127.0.0.1~heddle-agent-", config.node.node_name,
+                         ".heddle-system~heddle-system.svc.cluster.local");
   node.metadata = {{"NODE_NAME", config.node.node_name}, {"CLUSTER_ID", config.proxy.cluster_id}};
   return node;
 }
@@ -75,7 +64,8 @@ io::SocketAddress AddressOf(const __u8 (&ip)[16], uint16_t port) {
 }
 
 void LogEvent(const hd_event& event) {
-  LOG_DEBUG("kernel.event", KV("reason", StatName(event.reason)), KV("netns_cookie", event.netns_cookie),
+  LOG_DEBUG("kernel.event", KV("reason", StatName(event.reason)),
+            KV("netns_cookie", event.netns_cookie),
             KV("source", AddressOf(event.src_ip, event.src_port)),
             KV("destination", AddressOf(event.dst_ip, event.dst_port)));
 }
@@ -93,7 +83,8 @@ ConnectionDump DumpOf(const ConnectionInfo& info) {
 
 // Members in the order of construction: each may use those above it.
 struct App::Parts {
-  Parts(Config config_in, UniqueFd signals_in, NodeSetup node_in, CaptureRecordStore records_in, BpfEvents events_in);
+  Parts(Config config_in, UniqueFd signals_in, NodeSetup node_in, CaptureRecordStore records_in,
+        BpfEvents events_in);
 
   void Publish(StateRef state);
   void Publish(std::shared_ptr<const Certificates> certificates);
@@ -103,7 +94,8 @@ struct App::Parts {
   AdminSources MakeAdminSources();
   void RestoreState();
   absl::Status OpenPorts();
-  absl::Status Listen(const io::SocketAddress& address, const char* what, std::unique_ptr<io::Listener>& out);
+  absl::Status Listen(const io::SocketAddress& address, const char* what,
+                      std::unique_ptr<io::Listener>& out);
   Task<void> Beat(StopToken stop);
   Task<void> Reconcile(StopToken stop);
   Task<void> ReadEvents(StopToken stop);
@@ -163,11 +155,12 @@ std::vector<io::Loop*> LoopsOf(io::LoopPool& pool) {
   return loops;
 }
 
-std::unique_ptr<Proxy> MakeProxy(io::Loop& control, const std::vector<io::Loop*>& loops, metrics::Registry& registry,
-                                 AccessLog& access_log) {
+std::unique_ptr<Proxy> MakeProxy(io::Loop& control, const std::vector<io::Loop*>& loops,
+                                 metrics::Registry& registry, AccessLog& access_log) {
   std::vector<WorkerPlace> places;
   for (io::Loop* loop : loops) places.push_back({*loop, std::make_unique<SystemRandom>()});
-  const ProxyOptions options{.limits = LimitsOfThisProcess(), .registry = registry, .access_log = access_log};
+  const ProxyOptions options{
+      .limits = LimitsOfThisProcess(), .registry = registry, .access_log = access_log};
   return std::make_unique<Proxy>(control, std::move(places), options);
 }
 
@@ -179,13 +172,14 @@ NetnsInode HostNetns() {
 
 }  // namespace
 
-App::Parts::Parts(Config config_in, UniqueFd signals_in, NodeSetup node_in, CaptureRecordStore records_in,
-                  BpfEvents events_in)
+App::Parts::Parts(Config config_in, UniqueFd signals_in, NodeSetup node_in,
+                  CaptureRecordStore records_in, BpfEvents events_in)
     : config(std::move(config_in)),
       signals(std::move(signals_in)),
       node(std::move(node_in)),
       loop(clock, io::LoopOptions{.backend = io::BackendChoice::kEpoll}),
-      pool(clock, WorkerCount(config.proxy.workers), "hd-worker", io::LoopOptions{.backend = config.proxy.backend}),
+      pool(clock, WorkerCount(config.proxy.workers), "hd-worker",
+           io::LoopOptions{.backend = config.proxy.backend}),
       workers(LoopsOf(pool)),
       proxy(MakeProxy(loop, workers, registry, access_log)),
       netns_thread(clock),
@@ -197,9 +191,11 @@ App::Parts::Parts(Config config_in, UniqueFd signals_in, NodeSetup node_in, Capt
       counters(node.bpf->maps()),
       events(std::move(events_in)),
       kernel_metrics(registry, counters, pods),
-      enrollment(absl::StrCat(config.node.run_dir, "/", std::string(cni::kEnrollmentFile)), config.node.exempt_namespaces),
+      enrollment(absl::StrCat(config.node.run_dir, "/", std::string(cni::kEnrollmentFile)),
+                 config.node.exempt_namespaces),
       channel(loop, MakeControllerConnector(loop, config.controller, clock),
-              grpc::ChannelOptions{.authority = config.controller.server_name, .message_bytes_max = 200u << 20}),
+              grpc::ChannelOptions{.authority = config.controller.server_name,
+                                   .message_bytes_max = 200u << 20}),
       session(builder, DescribeNode(config),
               {ResourceKind::kAddress, ResourceKind::kAuthorization, ResourceKind::kNodePod}),
       state_file(loop, absl::StrCat(config.node.state_dir, "/state")),
@@ -209,17 +205,22 @@ App::Parts::Parts(Config config_in, UniqueFd signals_in, NodeSetup node_in, Capt
              state_file.Notify();
              Publish(std::move(state));
            }}),
-      reporter({loop, random, channel, config.node.node_name,
-                [this] { return AuthorizationMetadata(config.controller, config.proxy.cluster_id); },
-                [this] { return pods.List(); }}),
-      ca(channel, [this] { return AuthorizationMetadata(config.controller, config.proxy.cluster_id); },
-         config.controller.certificate_lifetime),
+      reporter(
+          {loop, random, channel, config.node.node_name,
+           [this] { return AuthorizationMetadata(config.controller, config.proxy.cluster_id); },
+           [this] { return pods.List(); }}),
+      ca(
+          channel,
+          [this] { return AuthorizationMetadata(config.controller, config.proxy.cluster_id); },
+          config.controller.certificate_lifetime),
       certificates({loop, random, ca, absl::StrCat(config.node.run_dir, "/certificates")}, {},
                    [this](std::shared_ptr<const Certificates> next) { Publish(std::move(next)); }),
       pages(MakeAdminSources()),
       admin(loop, [this](http::Http1Request request) { return pages.Admin(std::move(request)); }),
-      metrics_server(loop, [this](http::Http1Request request) { return pages.Metrics(std::move(request)); }),
-      ready_server(loop, [this](http::Http1Request request) { return pages.Ready(std::move(request)); }),
+      metrics_server(
+          loop, [this](http::Http1Request request) { return pages.Metrics(std::move(request)); }),
+      ready_server(loop,
+                   [this](http::Http1Request request) { return pages.Ready(std::move(request)); }),
       scope(loop) {
   pods.OnChange([this] { reporter.Notify(); });
 }
@@ -293,8 +294,9 @@ absl::Status App::Parts::Listen(const io::SocketAddress& address, const char* wh
   io::KernelNetwork network;
   auto listener = network.Listen(loop, address);
   if (!listener) {
-    return absl::UnavailableError(absl::StrCat("cannot listen on ", address.ToString(), " for ", what, ": ",
-                                               listener.error().ToString(), "; is another agent running here?"));
+    return absl::UnavailableError(absl::StrCat("cannot listen on ", address.ToString(), " for ",
+                                               what, ": ", listener.error().ToString(),
+                                               "; is another agent running here?"));
   }
   out = *std::move(listener);
   return absl::OkStatus();
@@ -306,7 +308,8 @@ absl::Status App::Parts::OpenPorts() {
   TRY_STATUS(Listen(config.admin.ready_listen, "readiness", ready_listener));
   const std::string socket = absl::StrCat(config.node.run_dir, "/admin.sock");
   auto unix_listener = io::UnixListener::Listen(loop, socket, SOCK_STREAM, 0600);
-  if (!unix_listener) return absl::UnavailableError(absl::StrCat(socket, ": ", unix_listener.error().ToString()));
+  if (!unix_listener)
+    return absl::UnavailableError(absl::StrCat(socket, ": ", unix_listener.error().ToString()));
   admin_socket = *std::move(unix_listener);
   return absl::OkStatus();
 }
@@ -332,7 +335,8 @@ Task<void> App::Parts::Reconcile(StopToken stop) {
     const auto repaired = node.bpf->Repair();
     if (!repaired.ok()) LOG_ERROR("bpf.repair.failed", KV("error", repaired.status()));
     if (repaired.ok()) {
-      for (const std::string& program : *repaired) LOG_WARN("bpf.reattached", KV("program", program));
+      for (const std::string& program : *repaired)
+        LOG_WARN("bpf.reattached", KV("program", program));
     }
     const absl::Status probes = ApplyProbeRule(config.node, node);
     if (!probes.ok()) LOG_WARN("probe.rule", KV("error", probes));
@@ -379,7 +383,8 @@ Task<void> App::Parts::Serve() {
   co_await ShutDown();
 }
 
-// The capture stays: new connections meet each pod's fail mode at once, because the heartbeat says that nobody is there.
+// The capture stays: new connections meet each pod's fail mode at once, because the heartbeat says
+// that nobody is there.
 Task<void> App::Parts::ShutDown() {
   serving = false;
   scope.RequestStop();
@@ -397,13 +402,13 @@ Task<void> App::Parts::ShutDown() {
 App::App(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 App::~App() = default;
 
-absl::StatusOr<std::unique_ptr<App>> App::Create(Config config) {
-  UniqueFd signals = BlockSignals();
+absl::StatusOr<std::unique_ptr<App>> App::Create(Config config, UniqueFd signals) {
   TRY_ASSIGN(NodeSetup node, SetUpNode(config.node));
-  TRY_ASSIGN(CaptureRecordStore records, CaptureRecordStore::Open(absl::StrCat(config.node.run_dir, "/pods")));
+  TRY_ASSIGN(CaptureRecordStore records,
+             CaptureRecordStore::Open(absl::StrCat(config.node.run_dir, "/pods")));
   TRY_ASSIGN(BpfEvents events, BpfEvents::Open(node.bpf->maps()));
-  auto parts = std::make_unique<Parts>(std::move(config), std::move(signals), std::move(node), std::move(records),
-                                       std::move(events));
+  auto parts = std::make_unique<Parts>(std::move(config), std::move(signals), std::move(node),
+                                       std::move(records), std::move(events));
   TRY_STATUS(parts->OpenPorts());
   return std::unique_ptr<App>(new App(std::move(parts)));
 }

@@ -5,21 +5,27 @@
 #include <memory>
 
 #include "agent/config.h"
+#include "lib/base/unique_fd.h"
 
 namespace heddle::agent {
 
-// The agent as a whole: builds every part once, passes each what it needs, connects them, and ends them in order. The capture of
-// pods outlives it: programs and maps stay pinned, and new connections meet each pod's fail mode until an agent is back.
+// The agent as a whole: builds every part once, passes each what it needs, connects them, and ends
+// them in order. The capture of pods outlives it: programs and maps stay pinned, and new
+// connections meet each pod's fail mode until an agent is back.
 //
-//   controller --xDS--> state --+--> proxy (snapshot)             CNI plugin --> pod registry --+--> kernel (maps, links)
-//                               +--> pod registry (settings)                                    +--> proxy (listeners)
-//                               +--> certificates (identities)                                  +--> controller (reports)
+//   controller --xDS--> state --+--> proxy (snapshot)
+//                               +--> pod registry (settings)
+//                               +--> certificates (identities)
+//   CNI plugin --> pod registry --+--> kernel (maps, links)
+//                                 +--> proxy (listeners)
+//                                 +--> controller (reports)
 //
 // Threads: the caller's is the control thread.
 class App {
  public:
-  // Everything that can fail for reasons of this node: directories, cgroup, BPF, ports. The status says what to do.
-  static absl::StatusOr<std::unique_ptr<App>> Create(Config config);
+  // Everything that can fail for reasons of this node: directories, cgroup, BPF, ports. The status
+  // says what to do. `signals` says when to stop (io::BlockStopSignals).
+  static absl::StatusOr<std::unique_ptr<App>> Create(Config config, UniqueFd signals);
   ~App();
 
   // Serves until SIGTERM or SIGINT, then drains. The exit code.

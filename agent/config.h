@@ -13,7 +13,8 @@
 
 namespace heddle::agent {
 
-// Which connects of the node itself count as probes (design: host sockets outside the pods' cgroup).
+// Which connects of the node itself count as probes (design: host sockets outside the pods'
+// cgroup).
 enum class ProbeMode : uint8_t { kNone, kAll, kOutsidePods, kInsideCgroup };
 
 // Where the agent stands on its node; two agents can share a machine with different ones.
@@ -65,15 +66,16 @@ struct Invocation {
   Config config;
 };
 
-// What the command line says, or the text to print instead (help, or what is wrong) and the exit code.
+// What the command line says, or the text to print instead (help, or what is wrong) and the exit
+// code.
 struct Exit {
   int code = 0;
   std::string text;
 };
 Result<Invocation, Exit> ParseCommandLine(int argc, const char* const* argv);
 
-// The effective configuration as JSON, for /config_dump and check-config. Holds no secrets: only the
-// paths of files that do.
+// The effective configuration as JSON, for /config_dump and check-config. Holds no secrets: only
+// the paths of files that do.
 std::string ConfigJson(const Config& config);
 
 }  // namespace heddle::agent

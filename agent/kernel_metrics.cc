@@ -4,10 +4,12 @@
 
 namespace heddle::agent {
 
-KernelMetrics::KernelMetrics(metrics::Registry& registry, const BpfCounters& counters, const PodRegistry& pods)
+KernelMetrics::KernelMetrics(metrics::Registry& registry, const BpfCounters& counters,
+                             const PodRegistry& pods)
     : counters_(counters),
       pods_(pods),
-      captured_(registry, {"heddle_pods_captured", "Pods that are captured, as the kernel said at the last look"}),
+      captured_(registry, {"heddle_pods_captured",
+                           "Pods that are captured, as the kernel said at the last look"}),
       gaps_(registry, {"heddle_capture_gaps", "Pods that should be captured and are not"}),
       repaired_(registry, {"heddle_capture_repairs", "Gaps that the reconciler found and closed"}) {
   for (size_t i = 0; i < HD_STAT_COUNT; ++i) {
@@ -22,9 +24,11 @@ KernelMetrics::KernelMetrics(metrics::Registry& registry, const BpfCounters& cou
 void KernelMetrics::Update() {
   const auto now = counters_.ReadAll();
   // The kernel's counters outlive an agent, so the first difference is all that it counted before.
-  for (size_t i = 0; i < HD_STAT_COUNT; ++i) stats_[i]->Add(now[i] - std::min(now[i], stats_[i]->value()));
+  for (size_t i = 0; i < HD_STAT_COUNT; ++i)
+    stats_[i]->Add(now[i] - std::min(now[i], stats_[i]->value()));
   const auto pods = pods_.List();
-  captured_.Set(std::count_if(pods.begin(), pods.end(), [](const PodStatus& pod) { return pod.captured; }));
+  captured_.Set(
+      std::count_if(pods.begin(), pods.end(), [](const PodStatus& pod) { return pod.captured; }));
   gaps_.Set(static_cast<int64_t>(pods_.stats().gaps));
   repaired_.Add(pods_.stats().repaired_total - repaired_.value());
 }

@@ -9,7 +9,8 @@
 
 namespace heddle::agent {
 
-// What the BPF programs and the reconciler count, as metrics. Update() before each exposition. Control loop only.
+// What the BPF programs and the reconciler count, as metrics. Update() before each exposition.
+// Control loop only.
 class KernelMetrics {
  public:
   // All of it outlives this.

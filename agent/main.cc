@@ -4,6 +4,7 @@
 #include "agent/config.h"
 #include "lib/base/log.h"
 #include "lib/base/version.h"
+#include "lib/io/stop_signals.h"
 
 namespace heddle::agent {
 namespace {
@@ -14,10 +15,13 @@ int Main(int argc, char** argv) {
     std::fputs(invocation.error().text.c_str(), invocation.error().code == 0 ? stdout : stderr);
     return invocation.error().code;
   }
-  if (invocation->command == Command::kVersion) return std::printf("heddle-agent %s\n", kVersion) < 0;
-  if (invocation->command == Command::kCheckConfig) return std::printf("%s\n", ConfigJson(invocation->config).c_str()) < 0;
+  if (invocation->command == Command::kVersion)
+    return std::printf("heddle-agent %s\n", kVersion) < 0;
+  if (invocation->command == Command::kCheckConfig)
+    return std::printf("%s\n", ConfigJson(invocation->config).c_str()) < 0;
+  UniqueFd signals = io::BlockStopSignals();
   const log::Writer writer(invocation->config.log);
-  auto app = App::Create(invocation->config);
+  auto app = App::Create(invocation->config, std::move(signals));
   if (!app.ok()) {
     LOG_ERROR("agent.start.failed", KV("error", app.status()));
     return 1;

@@ -29,14 +29,17 @@ absl::StatusOr<std::string> FindCgroup2() {
     const std::vector<std::string> fields = absl::StrSplit(halves[0], ' ');
     if (fields.size() > 4) return fields[4];
   }
-  return absl::NotFoundError("no cgroup2 is mounted; Heddle attaches its programs there (mount -t cgroup2 none /sys/fs/cgroup)");
+  return absl::NotFoundError(
+      "no cgroup2 is mounted; Heddle attaches its programs there (mount -t cgroup2 none "
+      "/sys/fs/cgroup)");
 }
 
 void RaiseDescriptorLimit() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
-  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) LOG_WARN("limits.nofile", KV("error", std::strerror(errno)));
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0)
+    LOG_WARN("limits.nofile", KV("error", std::strerror(errno)));
 }
 
 hd_probe_mode KernelMode(ProbeMode mode) {
@@ -52,8 +55,8 @@ hd_probe_mode KernelMode(ProbeMode mode) {
 }  // namespace
 
 absl::Status ApplyProbeRule(const NodeConfig& config, NodeSetup& setup) {
-  TRY_ASSIGN(const ProbeRule rule,
-             MakeProbeRule(KernelMode(config.probe_mode), config.cgroup, setup.place, config.probe_cgroup));
+  TRY_ASSIGN(const ProbeRule rule, MakeProbeRule(KernelMode(config.probe_mode), config.cgroup,
+                                                 setup.place, config.probe_cgroup));
   setup.bpf->settings().SetProbeRule(rule);
   return absl::OkStatus();
 }

@@ -16,8 +16,9 @@ struct NodeSetup {
   std::unique_ptr<BpfLoader> bpf;
 };
 
-// Makes the directories, raises the limit of descriptors, moves this process into its own cgroup, loads and attaches the BPF
-// programs, and says to them who the proxy and what a probe is. Fills in what `config` left to be found out.
+// Makes the directories, raises the limit of descriptors, moves this process into its own cgroup,
+// loads and attaches the BPF programs, and says to them who the proxy and what a probe is. Fills in
+// what `config` left to be found out.
 absl::StatusOr<NodeSetup> SetUpNode(NodeConfig& config);
 
 // The rule for probes as of now: the cgroup of the pods may come later than the agent.

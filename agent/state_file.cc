@@ -20,7 +20,8 @@ namespace {
 constexpr absl::Duration kSaveInterval = absl::Milliseconds(500);
 
 absl::Status ErrnoStatus(std::string_view what, const std::string& path) {
-  return absl::InternalError(absl::StrCat(std::string(what), " ", path, ": ", std::strerror(errno)));
+  return absl::InternalError(
+      absl::StrCat(std::string(what), " ", path, ": ", std::strerror(errno)));
 }
 
 absl::Status WriteFile(const std::string& path, std::string_view bytes) {
@@ -38,7 +39,8 @@ absl::Status WriteFile(const std::string& path, std::string_view bytes) {
 }
 
 // Runs on the disk thread.
-Task<void> EncodeAndWrite(const HeldResources& held, const std::string& path, absl::Status& status) {
+Task<void> EncodeAndWrite(const HeldResources& held, const std::string& path,
+                          absl::Status& status) {
   const auto bytes = EncodeState(held);
   status = bytes.ok() ? WriteFile(path, *bytes) : bytes.status();
   co_return;
@@ -57,7 +59,8 @@ absl::StatusOr<HeldResources> StateFile::Load() const {
   if (!fd.valid()) return absl::NotFoundError(absl::StrCat(path_, ": ", std::strerror(errno)));
   struct stat info{};
   if (::fstat(fd.get(), &info) != 0) return ErrnoStatus("stat", path_);
-  if (static_cast<uint64_t>(info.st_size) > kMaxStateFileBytes) return absl::DataLossError(absl::StrCat(path_, " is too large"));
+  if (static_cast<uint64_t>(info.st_size) > kMaxStateFileBytes)
+    return absl::DataLossError(absl::StrCat(path_, " is too large"));
   std::string bytes(static_cast<size_t>(info.st_size), '\0');
   const ssize_t got = ::read(fd.get(), bytes.data(), bytes.size());
   if (got != static_cast<ssize_t>(bytes.size())) return ErrnoStatus("read", path_);

@@ -8,8 +8,9 @@
 
 namespace heddle::agent {
 
-// Keeps what the controller said on disk, so that a node that restarts while the controller is away serves as before. Encoding,
-// writing and syncing happen on a thread of their own; the file is replaced whole. Control loop only.
+// Keeps what the controller said on disk, so that a node that restarts while the controller is away
+// serves as before. Encoding, writing and syncing happen on a thread of their own; the file is
+// replaced whole. Control loop only.
 class StateFile {
  public:
   StateFile(io::Loop& loop, std::string path);

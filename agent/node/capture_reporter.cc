@@ -46,7 +46,8 @@ Task<void> CaptureReporter::Run(StopToken stop) {
     // A stream that lived longer than the longest pause worked.
     if (parts_.loop.Now() - began > kBackoffMax) backoff = absl::ZeroDuration();
     backoff = std::clamp(2 * backoff, kBackoffMin, kBackoffMax);
-    co_await parts_.loop.Sleep(backoff * (0.8 + 0.4 * static_cast<double>(parts_.random.Below(1000)) / 1000), stop);
+    co_await parts_.loop.Sleep(
+        backoff * (0.8 + 0.4 * static_cast<double>(parts_.random.Below(1000)) / 1000), stop);
   }
 }
 
@@ -54,7 +55,8 @@ Task<absl::Status> CaptureReporter::ServeStream(StopToken stop) {
   grpc::CallOptions options;
   CO_TRY_ASSIGN(options.metadata, parts_.authorize());
   CO_TRY_ASSIGN(const auto call, co_await parts_.channel.Open(kMethod, std::move(options), stop));
-  // One report at a time: its acknowledgement is awaited, and what changed meanwhile is in the next one.
+  // One report at a time: its acknowledgement is awaited, and what changed meanwhile is in the next
+  // one.
   for (uint64_t sequence = 1;; ++sequence) {
     const uint64_t reported = generation_;
     const std::string report = Report(sequence);
@@ -62,7 +64,8 @@ Task<absl::Status> CaptureReporter::ServeStream(StopToken stop) {
     const std::optional<std::string> bytes = sent.ok() ? co_await call->Receive() : std::nullopt;
     if (!bytes) co_return co_await call->Finish();
     CO_TRY_ASSIGN(const auto ack, grpc::Parse<node::v1::CaptureAck>(*bytes));
-    for (const std::string& refused : ack.refused()) LOG_WARN("capture.report.refused", KV("reason", refused));
+    for (const std::string& refused : ack.refused())
+      LOG_WARN("capture.report.refused", KV("reason", refused));
     while (generation_ == reported) {
       if (!co_await changed_.Wait(stop)) co_return absl::CancelledError("stopped");
     }

@@ -12,8 +12,9 @@
 
 namespace heddle::agent {
 
-// Tells the controller which pods are captured on this node (heddle.node.v1.CaptureReports): always the full list, whenever it
-// changes and at the start of each stream. Only then are they announced to others as reachable by HBONE. Control loop.
+// Tells the controller which pods are captured on this node (heddle.node.v1.CaptureReports): always
+// the full list, whenever it changes and at the start of each stream. Only then are they announced
+// to others as reachable by HBONE. Control loop.
 class CaptureReporter {
  public:
   struct Parts {

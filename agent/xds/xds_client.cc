@@ -9,7 +9,8 @@
 namespace heddle::agent {
 namespace {
 
-constexpr char kMethod[] = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
+constexpr char kMethod[] =
+    "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
 // Istio's proxy starts at 10 ms and stops at 15 s, too.
 constexpr absl::Duration kBackoffMin = absl::Milliseconds(10);
 constexpr absl::Duration kBackoffMax = absl::Seconds(15);
@@ -30,7 +31,8 @@ Task<void> XdsClient::Run(StopToken stop) {
     // A stream that worked was cut: the next one is tried at once.
     if (status_.responses_total != responses_before) backoff = absl::ZeroDuration();
     backoff = std::clamp(2 * backoff, kBackoffMin, kBackoffMax);
-    co_await parts_.loop.Sleep(backoff * (0.8 + 0.4 * static_cast<double>(parts_.random.Below(1000)) / 1000), stop);
+    co_await parts_.loop.Sleep(
+        backoff * (0.8 + 0.4 * static_cast<double>(parts_.random.Below(1000)) / 1000), stop);
   }
 }
 
@@ -72,7 +74,8 @@ Task<absl::Status> XdsClient::Apply(grpc::ClientCall& call, DeltaSession::Respon
   ++status_.responses_total;
   status_.last_response = parts_.loop.clock().Wall();
   status_.refused_total += outcome.refused.size();
-  for (const std::string& refused : outcome.refused) LOG_WARN("xds.resource.refused", KV("reason", refused));
+  for (const std::string& refused : outcome.refused)
+    LOG_WARN("xds.resource.refused", KV("reason", refused));
   if (outcome.state != nullptr) parts_.publish(std::move(outcome.state));
   const std::string reply = outcome.reply.SerializeAsString();
   // A stream that ends here says why in its own status.

@@ -21,8 +21,9 @@ struct XdsClientStatus {
   uint64_t streams_total = 0;
 };
 
-// Keeps a delta ADS stream to the controller: reconnects with back-off and jitter, applies each response in slices so that no turn
-// of the loop takes long, acknowledges it, and publishes one State for it. What is held survives every disconnect. Control loop.
+// Keeps a delta ADS stream to the controller: reconnects with back-off and jitter, applies each
+// response in slices so that no turn of the loop takes long, acknowledges it, and publishes one
+// State for it. What is held survives every disconnect. Control loop.
 class XdsClient {
  public:
   struct Parts {

@@ -1,0 +1,12 @@
+#pragma once
+
+#include "lib/base/unique_fd.h"
+
+namespace heddle::io {
+
+// Turns SIGTERM and SIGINT into a descriptor that becomes readable (signalfd(2)), and ignores
+// SIGPIPE. First thing in main: a thread that exists before keeps its own mask, and the signal
+// would end the process there.
+UniqueFd BlockStopSignals();
+
+}  // namespace heddle::io
