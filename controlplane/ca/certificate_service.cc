@@ -30,10 +30,8 @@ Task<absl::StatusOr<std::vector<std::string>>> CertificateService::Sign(std::str
     chain = id.status();
   }
   if (chain.ok()) {
-    ++counts_.signed_total;
     LOG_INFO("ca.signed", KV("node", node), KV("identity", asked));
   } else {
-    ++counts_.refused_total;
     LOG_WARN("ca.refused", KV("node", node), KV("identity", asked), KV("reason", chain.status()));
   }
   co_return chain;

@@ -4,7 +4,6 @@
 #include <absl/status/statusor.h>
 #include <absl/time/time.h>
 
-#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,10 +26,6 @@ class CertificateService {
  public:
   // Whether a live pod with this identity is bound to the node.
   using MayBe = absl::AnyInvocable<bool(const std::string& node, const std::string& identity)>;
-  struct Counts {
-    uint64_t signed_total = 0;
-    uint64_t refused_total = 0;
-  };
 
   // `signer` outlives the service.
   CertificateService(Signer& signer, MayBe may_be) : signer_(signer), may_be_(std::move(may_be)) {}
@@ -39,14 +34,12 @@ class CertificateService {
   // at fault.
   Task<absl::StatusOr<std::vector<std::string>>> Sign(std::string node, CertificateRequest request,
                                                       StopToken stop);
-  const Counts& counts() const { return counts_; }
 
  private:
   absl::StatusOr<tls::SpiffeId> Decide(const std::string& node, const std::string& identity);
 
   Signer& signer_;
   MayBe may_be_;
-  Counts counts_;
 };
 
 }  // namespace heddle::controlplane::ca

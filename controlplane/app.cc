@@ -1,0 +1,160 @@
+#include "controlplane/app.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <utility>
+
+#include "controlplane/ca/certificate_authority.h"
+#include "controlplane/ca/certificate_service.h"
+#include "controlplane/ca/node_tokens.h"
+#include "controlplane/capture_service.h"
+#include "controlplane/debug_pages.h"
+#include "controlplane/discovery_service.h"
+#include "controlplane/grpc_port.h"
+#include "controlplane/mesh.h"
+#include "controlplane/server_certificate.h"
+#include "controlplane/signing_endpoint.h"
+#include "lib/base/log.h"
+#include "lib/base/scope.h"
+#include "lib/base/status.h"
+#include "lib/base/version.h"
+#include "lib/grpc/server.h"
+#include "lib/http/http1_server.h"
+#include "lib/io/network.h"
+#include "lib/io/socket.h"
+
+namespace heddle::controlplane {
+namespace {
+
+// A node that comes back lists the versions of all that it holds, about 100 bytes for each resource.
+constexpr size_t kMessageBytesMax = size_t{16} * 1024 * 1024;
+
+absl::StatusOr<std::unique_ptr<io::Listener>> Listen(io::Loop& loop,
+                                                     const io::SocketAddress& address,
+                                                     const char* flag) {
+  io::KernelNetwork network;
+  auto listener = network.Listen(loop, address);
+  if (listener) return *std::move(listener);
+  return absl::UnavailableError(
+      absl::StrCat("cannot listen on ", address.ToString(), ": ", listener.error().ToString(),
+                   "; is another controller running here? ", flag, " takes another address"));
+}
+
+}  // namespace
+
+// Members in the order of construction: each may use those above it.
+struct App::Parts {
+  Parts(io::Loop& loop_in, Config config_in, ca::CertificateAuthority authority_in,
+        ca::NodeTokens tokens_in, std::unique_ptr<sources::DirectorySource> source);
+
+  void AddMethods();
+  absl::Status OpenPorts();
+
+  io::Loop& loop;
+  const Config config;
+  metrics::Registry registry;
+  ca::CertificateAuthority authority;
+  ca::NodeTokens tokens;
+  Mesh mesh;
+  DiscoveryService discovery;
+  CaptureService captures;
+  ca::CertificateService certificates;
+  SigningEndpoint signing;
+  ServerCertificate certificate;
+  grpc::Server server;
+  GrpcPort port;
+  DebugPages pages;
+  http::Http1Server debug;
+  std::unique_ptr<io::Listener> listener;
+  std::unique_ptr<io::Listener> debug_listener;
+  io::SocketAddress address;
+  io::SocketAddress debug_address;
+};
+
+App::Parts::Parts(io::Loop& loop_in, Config config_in, ca::CertificateAuthority authority_in,
+                  ca::NodeTokens tokens_in, std::unique_ptr<sources::DirectorySource> source)
+    : loop(loop_in),
+      config(std::move(config_in)),
+      authority(std::move(authority_in)),
+      tokens(std::move(tokens_in)),
+      mesh({.loop = loop,
+            .source = std::move(source),
+            .tokens = tokens,
+            .options = config.mesh,
+            .registry = registry}),
+      discovery(loop, mesh, tokens, registry),
+      captures(loop, mesh, tokens),
+      certificates(authority,
+                   [this](const std::string& node, const std::string& identity) {
+                     return mesh.published().MayBe(node, identity);
+                   }),
+      signing(certificates, tokens, registry),
+      certificate(authority, config.serve.server_names, loop.clock()),
+      server(loop, {.message_bytes_max = kMessageBytesMax, .connection = {}}),
+      port(loop, server, certificate, registry),
+      pages({.mesh = mesh,
+             .discovery = discovery,
+             .registry = registry,
+             .config_json = ConfigJson(config)}),
+      debug(loop, [this](http::Http1Request request) { return pages.Answer(std::move(request)); }) {
+  AddMethods();
+}
+
+void App::Parts::AddMethods() {
+  server.AddStream(DiscoveryService::kMethod,
+                   [this](grpc::ServerCall& call) { return discovery.Serve(call); });
+  server.AddStream(CaptureService::kMethod,
+                   [this](grpc::ServerCall& call) { return captures.Serve(call); });
+  server.AddStream(SigningEndpoint::kMethod,
+                   [this](grpc::ServerCall& call) { return signing.Serve(call); });
+}
+
+absl::Status App::Parts::OpenPorts() {
+  TRY_ASSIGN(listener, Listen(loop, config.serve.listen, "--listen"));
+  TRY_ASSIGN(debug_listener, Listen(loop, config.serve.debug_listen, "--debug-listen"));
+  address = listener->local();
+  debug_address = debug_listener->local();
+  return absl::OkStatus();
+}
+
+App::App(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+App::~App() = default;
+
+io::SocketAddress App::address() const { return parts_->address; }
+io::SocketAddress App::debug_address() const { return parts_->debug_address; }
+
+absl::StatusOr<std::unique_ptr<App>> App::Create(io::Loop& loop, Config config) {
+  auto source = sources::DirectorySource::Open(config.config_dir);
+  if (!source.ok()) return Annotate(source.status(), "--config-dir");
+  auto authority = ca::CertificateAuthority::Open(config.state_dir, loop.clock());
+  if (!authority.ok()) return Annotate(authority.status(), "--state-dir");
+  auto tokens = ca::NodeTokens::Open(absl::StrCat(config.state_dir, "/tokens"));
+  if (!tokens.ok()) return Annotate(tokens.status(), "--state-dir");
+  auto parts = std::make_unique<Parts>(loop, std::move(config), *std::move(authority),
+                                       *std::move(tokens), *std::move(source));
+  const auto certificate = parts->certificate.Context();
+  if (!certificate.ok()) return Annotate(certificate.status(), "--server-names");
+  TRY_STATUS(parts->OpenPorts());
+  return std::unique_ptr<App>(new App(std::move(parts)));
+}
+
+Task<void> App::Run(StopToken stop) {
+  Parts& parts = *parts_;
+  Scope scope(parts.loop, stop);
+  scope.Spawn(parts.mesh.Run(scope.stop()));
+  scope.Spawn(parts.port.Run(std::move(parts.listener), scope.stop()));
+  scope.Spawn(parts.debug.Run(std::move(parts.debug_listener), scope.stop()));
+  parts.pages.SetReady(true);
+  LOG_INFO("controller.serving", KV("version", kVersion), KV("address", parts.address),
+           KV("debug", parts.debug_address), KV("objects", parts.mesh.objects().size()),
+           KV("problems", parts.mesh.problems().size()),
+           KV("root", parts.authority.root().Fingerprint()));
+  Event never(parts.loop);
+  (void)co_await never.Wait(stop);
+  parts.pages.SetReady(false);
+  LOG_INFO("controller.stopping");
+  co_await scope.Drain();
+  LOG_INFO("controller.stopped");
+}
+
+}  // namespace heddle::controlplane

@@ -1,0 +1,82 @@
+#include "controlplane/capture_service.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <span>
+#include <utility>
+
+#include "controlplane/authentication.h"
+#include "lib/base/log.h"
+#include "lib/base/status.h"
+#include "lib/grpc/protobuf.h"
+
+namespace heddle::controlplane {
+namespace {
+
+ReportedPod FromMessage(const node::v1::CapturedPod& message) {
+  ReportedPod pod{.uid = message.uid(),
+                  .name_space = message.namespace_(),
+                  .name = message.name(),
+                  .addresses = {},
+                  .how = message.how(),
+                  .captured_since = absl::FromUnixNanos(message.captured_since_ns())};
+  for (const std::string& bytes : message.addresses()) {
+    const auto address =
+        io::IpAddress::FromBytes({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
+    if (address.has_value()) pod.addresses.push_back(*address);
+  }
+  return pod;
+}
+
+}  // namespace
+
+Task<absl::Status> CaptureService::Serve(grpc::ServerCall& call) {
+  CO_TRY_ASSIGN(const std::string node, Authenticate(tokens_, call));
+  const CaptureReports::StreamId stream = mesh_.reports().Open(node);
+  const absl::Status ended = co_await Receive(call, node, stream);
+  mesh_.reports().Close(node, stream, loop_.Now());
+  LOG_INFO("capture.stream.ended", KV("node", node), KV("reason", ended));
+  co_return ended;
+}
+
+Task<absl::Status> CaptureService::Receive(grpc::ServerCall& call, const std::string& node,
+                                           CaptureReports::StreamId stream) {
+  while (true) {
+    const auto message = co_await call.Receive();
+    if (!message.ok()) co_return message.status();
+    if (!message->has_value()) co_return absl::OkStatus();
+    CO_TRY_ASSIGN(const auto ack, Take(**message, node, stream));
+    const std::string bytes = ack.SerializeAsString();
+    CO_TRY_STATUS(co_await call.Send(bytes));
+  }
+}
+
+absl::StatusOr<node::v1::CaptureAck> CaptureService::Take(const std::string& message,
+                                                          const std::string& node,
+                                                          CaptureReports::StreamId stream) {
+  TRY_ASSIGN(const auto report, grpc::Parse<node::v1::CaptureReport>(message));
+  TRY_STATUS(CheckClaimedNode(node, report.node()));
+  if (static_cast<size_t>(report.pods_size()) > kMaxReportedPods) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("a report of ", report.pods_size(), " pods; the most is ", kMaxReportedPods));
+  }
+  node::v1::CaptureAck ack;
+  ack.set_sequence(report.sequence());
+  std::vector<ReportedPod> pods;
+  for (const node::v1::CapturedPod& pod : report.pods()) {
+    if (!mesh_.IsBound(node, pod.uid())) {
+      ack.add_refused(
+          absl::StrCat(pod.uid(), ": no live pod with this uid is bound to node ", node));
+    }
+    // Kept all the same: its object may be about to come.
+    pods.push_back(FromMessage(pod));
+  }
+  if (!mesh_.reports().Report(node, stream, std::move(pods)))
+    return absl::AbortedError("the node has opened a newer stream of reports");
+  mesh_.ReportsChanged();
+  for (const std::string& refused : ack.refused())
+    LOG_WARN("capture.refused", KV("node", node), KV("reason", refused));
+  return ack;
+}
+
+}  // namespace heddle::controlplane

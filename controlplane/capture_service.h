@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "controlplane/ca/node_tokens.h"
+#include "controlplane/mesh.h"
+#include "lib/grpc/server_call.h"
+#include "proto/node.pb.h"
+
+namespace heddle::controlplane {
+
+// Most pods in one report: several times what a node can run (kubelet's own limit is 110 by
+// default).
+inline constexpr size_t kMaxReportedPods = 4096;
+
+// heddle.node.v1.CaptureReports/Report: full lists up, acknowledgements down. A pod that is not
+// bound to the reporting node is refused in the acknowledgement and believed nowhere. One loop's.
+class CaptureService {
+ public:
+  static constexpr char kMethod[] = "/heddle.node.v1.CaptureReports/Report";
+
+  CaptureService(io::Loop& loop, Mesh& mesh, const ca::NodeTokens& tokens)
+      : loop_(loop), mesh_(mesh), tokens_(tokens) {}
+
+  // Until the stream ends.
+  Task<absl::Status> Serve(grpc::ServerCall& call);
+
+ private:
+  Task<absl::Status> Receive(grpc::ServerCall& call, const std::string& node,
+                             CaptureReports::StreamId stream);
+  absl::StatusOr<node::v1::CaptureAck> Take(const std::string& message, const std::string& node,
+                                            CaptureReports::StreamId stream);
+
+  io::Loop& loop_;
+  Mesh& mesh_;
+  const ca::NodeTokens& tokens_;
+};
+
+}  // namespace heddle::controlplane

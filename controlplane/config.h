@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "controlplane/translate/mesh_options.h"
+#include "lib/base/log.h"
+#include "lib/base/result.h"
+#include "lib/io/address.h"
+
+namespace heddle::controlplane {
+
+// Where the controller serves, and as whom.
+struct ServeConfig {
+  io::SocketAddress listen;        // xDS, capture reports, CA: gRPC over TLS.
+  io::SocketAddress debug_listen;  // Metrics, readiness, /debug/*: plain HTTP, read-only.
+  // DNS names of its certificate: what the agents' --controller-name must be one of.
+  std::vector<std::string> server_names = {"heddle-controller"};
+};
+
+struct Config {
+  std::string config_dir;  // Objects, as YAML.
+  std::string state_dir;   // The root's key and certificate, and the nodes' tokens.
+  ServeConfig serve;
+  translate::MeshOptions mesh;
+  log::Options log;
+};
+
+enum class Command : uint8_t { kRun, kVersion, kCheckConfig };
+
+struct Invocation {
+  Command command = Command::kRun;
+  Config config;
+};
+
+// What the command line says, or the text to print instead (help, or what is wrong) and the exit
+// code.
+struct Exit {
+  int code = 0;
+  std::string text;
+};
+Result<Invocation, Exit> ParseCommandLine(int argc, const char* const* argv);
+
+// The effective configuration as JSON, for check-config. Holds no secrets: only paths.
+std::string ConfigJson(const Config& config);
+
+}  // namespace heddle::controlplane

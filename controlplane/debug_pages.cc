@@ -1,0 +1,84 @@
+#include "controlplane/debug_pages.h"
+
+#include <absl/strings/str_cat.h>
+#include <absl/time/time.h>
+
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "controlplane/status/status_table.h"
+
+namespace heddle::controlplane {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr char kJson[] = "application/json";
+
+Json PodJson(const ReportedPod& pod) {
+  Json json;
+  json["namespace"] = pod.name_space;
+  json["name"] = pod.name;
+  json["uid"] = pod.uid;
+  json["addresses"] = Json::array();
+  for (const io::IpAddress& address : pod.addresses)
+    json["addresses"].push_back(address.ToString());
+  json["how"] = pod.how;
+  json["capturedSince"] =
+      absl::FormatTime(absl::RFC3339_full, pod.captured_since, absl::UTCTimeZone());
+  return json;
+}
+
+}  // namespace
+
+// Nodes that there are, and nodes that are connected without there being an object of theirs.
+std::string DebugPages::Nodes() const {
+  std::set<std::string> names;
+  for (const auto& [name, node] : sources_.mesh.objects().All<api::Node>()) names.insert(name.name);
+  for (const auto& [name, streams] : sources_.discovery.connected()) names.insert(name);
+  Json nodes = Json::array();
+  for (const std::string& name : names) {
+    Json node;
+    node["node"] = name;
+    node["connected"] = sources_.discovery.connected().contains(name);
+    node["pods"] = Json::array();
+    for (const ReportedPod& pod : sources_.mesh.reports().PodsOf(name)) {
+      if (sources_.mesh.IsBound(name, pod.uid)) node["pods"].push_back(PodJson(pod));
+    }
+    nodes.push_back(std::move(node));
+  }
+  // What an agent reports is bytes to us, which need not be UTF-8.
+  return absl::StrCat(nodes.dump(2, ' ', false, Json::error_handler_t::replace), "\n");
+}
+
+http::Http1Response DebugPages::Page(const std::string& path) const {
+  if (path == "/healthz/ready") {
+    if (ready_) return {.body = "ready\n"};
+    return {.status = 503, .body = "not ready: starting or stopping\n"};
+  }
+  if (path == "/metrics") {
+    return {.content_type = std::string(metrics::Registry::kContentType),
+            .body = sources_.registry.Expose()};
+  }
+  if (path == "/debug/nodes") return {.content_type = kJson, .body = Nodes()};
+  if (path == "/debug/objects") {
+    const auto rows =
+        status::StatusRows(sources_.mesh.problems(), sources_.mesh.published().statuses());
+    return {.content_type = kJson, .body = absl::StrCat(status::ToJson(rows), "\n")};
+  }
+  if (path == "/config_dump") {
+    return {.content_type = kJson, .body = absl::StrCat(sources_.config_json, "\n")};
+  }
+  return {.status = 404,
+          .body =
+              "there are /healthz/ready, /metrics, /debug/nodes, /debug/objects and "
+              "/config_dump\n"};
+}
+
+Task<http::Http1Response> DebugPages::Answer(http::Http1Request request) {
+  if (request.method != "GET")
+    co_return http::Http1Response{.status = 405, .body = "this port only answers GET\n"};
+  co_return Page(request.path);
+}
+
+}  // namespace heddle::controlplane

@@ -1,0 +1,108 @@
+#include "controlplane/discovery_service.h"
+
+#include <utility>
+
+#include "controlplane/authentication.h"
+#include "lib/base/log.h"
+#include "lib/base/scope.h"
+#include "lib/base/status.h"
+#include "lib/grpc/protobuf.h"
+
+namespace heddle::controlplane {
+namespace {
+
+using Request = envoy::service::discovery::v3::DeltaDiscoveryRequest;
+
+// The node that the subscriber says it is on; empty if it does not say.
+std::string ClaimedNode(const Request& request) {
+  const auto& fields = request.node().metadata().fields();
+  const auto found = fields.find("NODE_NAME");
+  return found == fields.end() ? std::string() : found->second.string_value();
+}
+
+}  // namespace
+
+// One stream: its coroutine receives, another sends.
+struct DiscoveryService::Session {
+  Session(Mesh& mesh, std::string node, grpc::ServerCall& call_in)
+      : subscriber(std::move(node), mesh.published()), call(call_in), work(mesh) {}
+
+  xds::DeltaSubscriber subscriber;
+  grpc::ServerCall& call;
+  Mesh::Watcher work;  // The mesh has changed, or the subscriber has said something.
+  bool ended = false;
+};
+
+DiscoveryService::DiscoveryService(io::Loop& loop, Mesh& mesh, const ca::NodeTokens& tokens,
+                                   metrics::Registry& registry)
+    : loop_(loop),
+      mesh_(mesh),
+      tokens_(tokens),
+      streams_(registry, {.name = "heddle_controller_xds_streams", .help = "Open xDS streams."}),
+      responses_(registry,
+                 {.name = "heddle_controller_xds_responses", .help = "xDS responses sent."}),
+      resources_(registry, {.name = "heddle_controller_xds_resources",
+                            .help = "Resources sent or removed in xDS responses."}),
+      refusals_(registry, {.name = "heddle_controller_xds_refusals",
+                           .help = "xDS responses that a node refused in part or whole (NACK)."}) {}
+
+void DiscoveryService::Enter(const std::string& node) {
+  ++connected_[node];
+  streams_.Add(1);
+  LOG_INFO("xds.connected", KV("node", node));
+}
+
+void DiscoveryService::Leave(const std::string& node) {
+  const auto found = connected_.find(node);
+  if (--found->second == 0) connected_.erase(found);
+  streams_.Add(-1);
+}
+
+Task<absl::Status> DiscoveryService::Serve(grpc::ServerCall& call) {
+  CO_TRY_ASSIGN(const std::string node, Authenticate(tokens_, call));
+  Session session(mesh_, node, call);
+  Enter(node);
+  Scope sender(loop_);
+  sender.Spawn(Send(session));
+  const absl::Status ended = co_await Receive(session);
+  session.ended = true;
+  session.work.changed.Set();
+  co_await sender.Join();
+  Leave(node);
+  LOG_INFO("xds.disconnected", KV("node", node), KV("reason", ended));
+  co_return ended;
+}
+
+Task<absl::Status> DiscoveryService::Receive(Session& session) {
+  while (true) {
+    const auto message = co_await session.call.Receive();
+    if (!message.ok()) co_return message.status();
+    if (!message->has_value()) co_return absl::OkStatus();
+    CO_TRY_ASSIGN(const Request request, grpc::Parse<Request>(**message));
+    CO_TRY_STATUS(CheckClaimedNode(session.subscriber.node(), ClaimedNode(request)));
+    const uint64_t refused_before = session.subscriber.counts().refused;
+    CO_TRY_STATUS(session.subscriber.OnRequest(request));
+    if (session.subscriber.counts().refused != refused_before) {
+      refusals_.Add();
+      LOG_WARN("xds.refused", KV("node", session.subscriber.node()), KV("type", request.type_url()),
+               KV("reason", session.subscriber.last_refusal()));
+    }
+    session.work.changed.Set();
+  }
+}
+
+Task<void> DiscoveryService::Send(Session& session) {
+  while (!session.ended) {
+    session.work.changed.Reset();
+    while (const auto response = session.subscriber.Next()) {
+      const absl::Status sent = co_await session.call.Send(response->bytes);
+      // Receive() learns it as well, and says why.
+      if (!sent.ok()) co_return;
+      responses_.Add();
+      resources_.Add(response->changed + response->removed);
+    }
+    if (!co_await session.work.changed.Wait(session.call.stop())) co_return;
+  }
+}
+
+}  // namespace heddle::controlplane

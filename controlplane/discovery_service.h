@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <string>
+
+#include "controlplane/ca/node_tokens.h"
+#include "controlplane/mesh.h"
+#include "controlplane/xds/delta_subscriber.h"
+#include "lib/grpc/server_call.h"
+#include "lib/io/loop.h"
+#include "lib/metrics/registry.h"
+
+namespace heddle::controlplane {
+
+// envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources: one subscriber per
+// stream, who is the node that its token proves. A change goes out at once; while a response is under
+// way, further changes gather. One loop's.
+class DiscoveryService {
+ public:
+  static constexpr char kMethod[] =
+      "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
+
+  DiscoveryService(io::Loop& loop, Mesh& mesh, const ca::NodeTokens& tokens,
+                   metrics::Registry& registry);
+
+  // Until the stream ends.
+  Task<absl::Status> Serve(grpc::ServerCall& call);
+  // Nodes with a stream, and how many each has.
+  const std::map<std::string, size_t>& connected() const { return connected_; }
+
+ private:
+  struct Session;
+  Task<absl::Status> Receive(Session& session);
+  Task<void> Send(Session& session);
+  void Enter(const std::string& node);
+  void Leave(const std::string& node);
+
+  io::Loop& loop_;
+  Mesh& mesh_;
+  const ca::NodeTokens& tokens_;
+  std::map<std::string, size_t> connected_;
+  metrics::Gauge streams_;
+  metrics::Counter responses_;
+  metrics::Counter resources_;
+  metrics::Counter refusals_;
+};
+
+}  // namespace heddle::controlplane

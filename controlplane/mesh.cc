@@ -1,0 +1,106 @@
+#include "controlplane/mesh.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "lib/base/log.h"
+#include "lib/base/scope.h"
+#include "lib/io/socket.h"
+
+namespace heddle::controlplane {
+namespace {
+
+// How often reports are looked at for expiry, and the directory for having come back after it was
+// gone, of which inotify says nothing.
+constexpr absl::Duration kTickInterval = absl::Seconds(1);
+
+}  // namespace
+
+Mesh::Mesh(Parts parts)
+    : parts_(std::move(parts)),
+      dirty_(parts_.loop),
+      translations_(parts_.registry, {.name = "heddle_controller_translations",
+                                      .help = "Times that the objects were translated."}),
+      objects_held_(parts_.registry,
+                    {.name = "heddle_controller_objects", .help = "Objects that are in effect."}),
+      problems_held_(parts_.registry,
+                     {.name = "heddle_controller_source_problems",
+                      .help = "Objects and files that are not in effect as they were written."}) {
+  ReadDirectory();
+  Translate();
+}
+
+Task<void> Mesh::Run(StopToken stop) {
+  Scope scope(parts_.loop, stop);
+  scope.Spawn(FollowDirectory(scope.stop()));
+  scope.Spawn(Tick(scope.stop()));
+  while (co_await dirty_.Wait(stop)) {
+    dirty_.Reset();
+    Translate();
+    // Let those who were waiting for this be served before it happens again.
+    co_await parts_.loop.Yield();
+  }
+  co_await scope.Drain();
+}
+
+Task<void> Mesh::FollowDirectory(StopToken stop) {
+  while (true) {
+    const auto ready = co_await io::WaitReady(parts_.loop, parts_.source->fd(), POLLIN, stop);
+    if (!ready) co_return;
+    ReadDirectory();
+  }
+}
+
+Task<void> Mesh::Tick(StopToken stop) {
+  while (co_await parts_.loop.Sleep(kTickInterval, stop)) {
+    ReadDirectory();
+    reports_.Expire(parts_.loop.Now());
+    if (reports_.generation() != translated_reports_) dirty_.Set();
+  }
+}
+
+void Mesh::ReadDirectory() {
+  const api::StoreDiff diff = parts_.source->Poll();
+  LogProblems();
+  if (diff.empty()) return;
+  objects_.Apply(diff);
+  dirty_.Set();
+}
+
+void Mesh::LogProblems() {
+  const std::vector<api::Problem>& problems = parts_.source->problems();
+  if (problems == logged_) return;
+  std::set<std::string> before;
+  for (const api::Problem& problem : logged_) before.insert(problem.ToString());
+  for (const api::Problem& problem : problems) {
+    const std::string sentence = problem.ToString();
+    if (!before.contains(sentence)) LOG_WARN("object.refused", KV("problem", sentence));
+  }
+  logged_ = problems;
+  problems_held_.Set(static_cast<int64_t>(problems.size()));
+}
+
+void Mesh::Translate() {
+  dirty_.Reset();
+  translated_reports_ = reports_.generation();
+  published_.Publish(translate::Translate(objects_, reports_.captured(), parts_.options));
+  translations_.Add();
+  objects_held_.Set(static_cast<int64_t>(objects_.size()));
+  std::set<std::string> nodes;
+  for (const auto& [name, node] : objects_.All<api::Node>()) nodes.insert(name.name);
+  parts_.tokens.Ensure(nodes);
+  watchers_.ForEach([](Watcher& watcher) { watcher.changed.Set(); });
+}
+
+bool Mesh::IsBound(const std::string& node, const std::string& uid) const {
+  const xds::SnapshotPtr pods = published_.Get(xds::ResourceType::kNodePod, node);
+  const auto found = std::lower_bound(
+      pods->resources.begin(), pods->resources.end(), uid,
+      [](const xds::ResourcePtr& pod, const std::string& wanted) { return pod->name < wanted; });
+  return found != pods->resources.end() && (*found)->name == uid;
+}
+
+}  // namespace heddle::controlplane

@@ -1,0 +1,82 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "controlplane/api/object_store.h"
+#include "controlplane/api/problem.h"
+#include "controlplane/ca/node_tokens.h"
+#include "controlplane/capture_reports.h"
+#include "controlplane/sources/directory_source.h"
+#include "controlplane/translate/mesh_options.h"
+#include "controlplane/xds/published_state.h"
+#include "lib/base/intrusive_list.h"
+#include "lib/base/wait_queue.h"
+#include "lib/io/loop.h"
+#include "lib/metrics/registry.h"
+
+namespace heddle::controlplane {
+
+// The mesh as the controller knows it: objects and capture reports in, what is published out.
+//
+//   directory --> objects --+--> translation --> published state --> watchers (one per subscriber)
+//   capture reports --------+                +-> tokens of nodes
+//
+// A change is translated at once; what changes meanwhile is in the next translation. Subscribers
+// that are still busy with the last response coalesce further (DeltaSubscriber). Belongs to one
+// loop; memory: the objects, and their resources encoded once.
+class Mesh {
+ public:
+  struct Parts {
+    io::Loop& loop;
+    std::unique_ptr<sources::DirectorySource> source;
+    ca::NodeTokens& tokens;
+    translate::MeshOptions options;
+    metrics::Registry& registry;
+  };
+  // Reads everything and publishes it, so that nobody is ever served half a mesh.
+  explicit Mesh(Parts parts);
+
+  // Told after each publication, on a later turn. Leaves when it is destroyed.
+  class Watcher : public ListNode {
+   public:
+    explicit Watcher(Mesh& mesh) : changed(mesh.parts_.loop) { mesh.watchers_.PushBack(*this); }
+    Event changed;
+  };
+
+  // Follows the directory and the reports until stopped.
+  Task<void> Run(StopToken stop);
+
+  // After a change of reports().
+  void ReportsChanged() { dirty_.Set(); }
+  CaptureReports& reports() { return reports_; }
+
+  const xds::PublishedState& published() const { return published_; }
+  const api::ObjectStore& objects() const { return objects_; }
+  const std::vector<api::Problem>& problems() const { return parts_.source->problems(); }
+  // Whether a live pod with this uid is bound to the node.
+  bool IsBound(const std::string& node, const std::string& uid) const;
+
+ private:
+  Task<void> FollowDirectory(StopToken stop);
+  Task<void> Tick(StopToken stop);
+  void ReadDirectory();
+  void LogProblems();
+  void Translate();
+
+  Parts parts_;
+  api::ObjectStore objects_;
+  CaptureReports reports_;
+  xds::PublishedState published_;
+  std::vector<api::Problem> logged_;
+  uint64_t translated_reports_ = 0;
+  IntrusiveList<Watcher> watchers_;
+  Event dirty_;
+  metrics::Counter translations_;
+  metrics::Gauge objects_held_;
+  metrics::Gauge problems_held_;
+};
+
+}  // namespace heddle::controlplane
