@@ -58,6 +58,23 @@ TEST(ConnectionRecord, CountsAndLogsAConnectionThatEndsInOrder) {
   EXPECT_THAT(text, Not(HasSubstr("source_region")));
 }
 
+TEST(TrafficLabels, ShowTheServiceAsTheControlPlaneNamesIt) {
+  Fixture f;
+  Service service;
+  service.name = "server";
+  service.name_space = "shop";
+  service.hostname = "server.shop.svc.cluster.local";  // Longer than a string keeps inside itself.
+  {
+    ConnectionRecord record(f.telemetry, Direction::kInbound, f.source);
+    record.service = std::make_shared<const Service>(service);
+    record.Open();
+    record.Complete();
+  }
+  EXPECT_THAT(f.registry.Expose(),
+              HasSubstr("destination_service=\"server.shop.svc.cluster.local\","
+                        "destination_service_namespace=\"shop\",destination_service_name=\"server\""));
+}
+
 TEST(ConnectionRecord, NamesTheFirstFailure) {
   Fixture f;
   {

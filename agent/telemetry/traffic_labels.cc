@@ -80,10 +80,12 @@ void TrafficLabels::AddSource(const ConnectionRecord& record) {
 }
 
 void TrafficLabels::AddDestination(const ConnectionRecord& record) {
+  // Labels are views: what they show must outlive the list, so an absent service is an empty view and
+  // no conditional makes a temporary string of either.
   const Service* service = record.service.get();
-  Add(service ? service->hostname : "");
-  Add(service ? service->name_space : "");
-  Add(service ? service->name : "");
+  Add(service == nullptr ? std::string_view() : std::string_view(service->hostname));
+  Add(service == nullptr ? std::string_view() : std::string_view(service->name_space));
+  Add(service == nullptr ? std::string_view() : std::string_view(service->name));
   const PeerLabels destination = LabelsOf(record.destination);
   Add(destination.workload);
   Add(destination.canonical_service);
