@@ -32,7 +32,11 @@ class TreeBuilder : public YAML::EventHandler {
  public:
   explicit TreeBuilder(YamlError& error) : error_(error) {}
 
-  void OnDocumentStart(const YAML::Mark&) override {
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    // yaml-cpp 0.7 does not get past some tokens, such as a ',' outside of any list, and reports
+    // empty documents without end.
+    if (mark.pos == document_at_) return Fail(LineOf(mark), "no document can begin here");
+    document_at_ = mark.pos;
     root_ = Tree();
     open_.clear();
     anchors_.clear();
@@ -191,6 +195,7 @@ class TreeBuilder : public YAML::EventHandler {
   }
 
   YamlError& error_;
+  int document_at_ = -1;
   Tree root_;
   std::vector<Level> open_;
   absl::flat_hash_map<YAML::anchor_t, Anchor> anchors_;

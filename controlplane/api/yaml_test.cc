@@ -48,6 +48,7 @@ TEST(ParseYaml, NamesTheLineOfAnError) {
       {"mapping as key", "{a: 1}: 2\n", "1: a mapping's key must be text"},
       {"NUL", std::string("a: 1\nb: \0", 9), "2: has a NUL byte: only UTF-8 is read"},
       {"unknown alias", "a: *nobody\n", "1: "},
+      {"stray comma", "a: 1\n---\n,\n", "3: no document can begin here"},
       {"alias of itself", "a: &x [*x]\n", "1: "},
   };
   for (const auto& c : cases)
