@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "agent/proxy/testing/mesh.h"
+#include "lib/base/frame_allocator.h"
 #include "lib/io/testing/co_test.h"
 
 namespace heddle::agent::testing {
@@ -411,6 +412,47 @@ Task<void> ReachLimit(TwoPods& t, Mesh& mesh) {
 TEST(Proxy, ServesAtMostItsLimitOfConnections) {
   TwoPods t({.limits = {.connections_max = 4}});
   t.mesh.Run(ReachLimit(t, t.mesh));
+}
+
+// What coroutines an idle connection keeps, on both nodes together: the outbound relay on one and
+// the inbound stream's on the other. The tunnel's are shared. Unoptimised and instrumented frames
+// are larger; there the bound only stops a leak.
+#ifdef NDEBUG
+constexpr size_t kFrameBytesPerConnection = 8 * 1024;
+constexpr size_t kFrameBytesPerTunnel = 16 * 1024;
+#else
+constexpr size_t kFrameBytesPerConnection = 16 * 1024;
+constexpr size_t kFrameBytesPerTunnel = 32 * 1024;
+#endif
+
+MESH_TEST(KeepsFewBytesOfCoroutinesForAnIdleConnection) {
+  constexpr size_t kConnections = 32;
+  co_await mesh.Start();
+  {
+    const uint64_t before = ThreadFrameStats().live_bytes;
+    // The second also has a worker, and so a tunnel, of its own.
+    std::vector<Ends> ends;
+    for (size_t i = 0; i < 2; ++i) ends.push_back(co_await Join(mesh, t.a, t.b.address, t.b));
+    const uint64_t first = ThreadFrameStats().live_bytes;
+    for (size_t i = 0; i < kConnections; ++i)
+      ends.push_back(co_await Join(mesh, t.a, t.b.address, t.b));
+    const uint64_t all = ThreadFrameStats().live_bytes;
+    const uint64_t per_connection = (all - first) / kConnections;
+    const uint64_t per_tunnel = (first - before) / 2 - per_connection;
+    ::testing::Test::RecordProperty("frame_bytes_per_connection", std::to_string(per_connection));
+    ::testing::Test::RecordProperty("frame_bytes_per_tunnel", std::to_string(per_tunnel));
+    std::printf("per connection %zu, per tunnel %zu bytes of frames\n",
+                static_cast<size_t>(per_connection), static_cast<size_t>(per_tunnel));
+    EXPECT_LE(per_connection, kFrameBytesPerConnection);
+    EXPECT_LE(per_tunnel, kFrameBytesPerTunnel);
+    // And none of the bytes that went over it, once all of them have arrived.
+    co_await mesh.loop().Sleep(absl::Seconds(1), {});
+    for (size_t node = 0; node < 2; ++node) {
+      for (const auto& loop : mesh.node(node).workers)
+        EXPECT_EQ(loop->buffers().stats().in_use_bytes, 0u);
+    }
+  }
+  co_await mesh.Stop();
 }
 
 }  // namespace

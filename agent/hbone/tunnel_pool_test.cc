@@ -1,0 +1,248 @@
+#include "agent/hbone/tunnel_pool.h"
+
+#include <gtest/gtest.h>
+
+#include "agent/hbone/connect_request.h"
+#include "lib/io/testing/co_test.h"
+#include "lib/io/testing/fake_network.h"
+#include "lib/io/testing/simulation.h"
+#include "lib/tls/testing/authority.h"
+
+namespace heddle::agent {
+namespace {
+
+const io::SocketAddress kNextHop{io::IpAddress::V4(10, 0, 0, 2), kInboundHbonePort};
+
+// The pod that tunnels start from.
+class PlainPodNetwork final : public PodNetwork {
+ public:
+  explicit PlainPodNetwork(io::FakeHost& host) : host_(host) {}
+  const CapturedPod& pod() const override { return pod_; }
+  std::optional<io::SocketAddress> TakeOriginalDestination(const io::SocketAddress&,
+                                                           const io::SocketAddress&) override {
+    return std::nullopt;
+  }
+  Task<io::Result<std::unique_ptr<io::Connection>>> DialOut(io::Loop& loop, io::SocketAddress to,
+                                                            StopToken stop) override {
+    io::ConnectOptions options{.to = to, .bind = std::nullopt, .socket = {}};
+    co_return co_await host_.Connect(loop, std::move(options), stop);
+  }
+  Task<io::Result<std::unique_ptr<io::Connection>>> DialApplication(io::Loop& loop,
+                                                                    io::SocketAddress to,
+                                                                    io::IpAddress,
+                                                                    StopToken stop) override {
+    co_return co_await DialOut(loop, to, stop);
+  }
+
+ private:
+  io::FakeHost& host_;
+  const CapturedPod pod_;
+};
+
+// What the other end does.
+struct PeerOptions {
+  uint32_t streams_max = 100;
+  int refusals = 0;  // Streams that it refuses unseen before it serves any.
+  bool listens = true;
+};
+
+// A pool and a peer that answers every request with 200 and holds the stream.
+struct Fixture {
+  explicit Fixture(const PeerOptions& options = {})
+      : simulation(1),
+        loop(simulation.AddLoop()),
+        network(simulation),
+        client(network.AddHost("client", {io::IpAddress::V4(10, 0, 0, 1)})),
+        server(network.AddHost("server", {kNextHop.ip})),
+        authority(simulation.clock()),
+        pod(client),
+        pool(loop, pod, tunnel_options),
+        options(options),
+        peer(loop) {
+    tunnel_options.http = HboneOptions();
+  }
+
+  TunnelTarget Target() { return {kNextHop, {tls::MakeId("default", "server")}, context}; }
+  Task<TunnelResult<std::unique_ptr<http::H2Stream>>> Connect() {
+    http::Headers request =
+        MakeConnectRequest(io::SocketAddress{kNextHop.ip, 80}, {}, {kNextHop.ip, 1});
+    return pool.Connect(Target(), std::move(request), {});
+  }
+
+  Task<void> Accept() {
+    auto listener = server.Listen(loop, kNextHop);
+    while (auto accepted = co_await (*listener)->Accept(peer.stop())) {
+      ++tunnels_accepted;
+      peer.Spawn(ServeTunnel(*std::move(accepted)));
+    }
+  }
+  Task<void> ServeTunnel(std::unique_ptr<io::AcceptedConnection> accepted) {
+    const auto context_of_server =
+        authority.Context(authority.Issue(tls::MakeId("default", "server")));
+    auto secure = std::make_unique<tls::TlsStream>(loop, accepted->Attach(loop), context_of_server,
+                                                   tls::Role::kServer,
+                                                   tls::AnyInTrustDomain{"cluster.local"});
+    if (!co_await secure->Handshake(peer.stop())) co_return secure->Reset();
+    http::H2ConnectionOptions session_options;
+    session_options.session.max_concurrent_streams = options.streams_max;
+    http::H2ServerConnection session(loop, std::move(secure), session_options);
+    Scope scope(loop);
+    scope.Spawn(session.Run(peer.stop()));
+    while (auto stream = co_await session.Accept(peer.stop())) {
+      if (options.refusals-- > 0) {
+        stream->Reset(http::ErrorCode::kRefusedStream);
+      } else {
+        scope.Spawn(Hold(std::move(stream)));
+      }
+    }
+    co_await scope.Join();
+  }
+  Task<void> Hold(std::unique_ptr<http::H2Stream> stream) {
+    const http::Headers ok{{":status", "200"}};
+    static_cast<void>(stream->Respond(ok, false));
+    static_cast<void>(co_await stream->Read(1, stream->aborted()));
+  }
+
+  Task<void> Run(Task<void> body) {
+    if (options.listens) peer.Spawn(Accept());
+    co_await std::move(body);
+    co_await pool.Close();
+    co_await peer.Drain();
+  }
+
+  io::Simulation simulation;
+  io::Loop& loop;
+  io::FakeNetwork network;
+  io::FakeHost& client;
+  io::FakeHost& server;
+  tls::TestAuthority authority;
+  std::shared_ptr<const tls::TlsContext> context = NewContext();
+  PlainPodNetwork pod;
+  TunnelOptions tunnel_options;
+  TunnelPool pool;
+  PeerOptions options;
+  int tunnels_accepted = 0;
+  Scope peer;
+
+  std::shared_ptr<const tls::TlsContext> NewContext() {
+    return authority.Context(authority.Issue(tls::MakeId("default", "client")));
+  }
+};
+
+struct Outcomes {
+  std::vector<std::unique_ptr<http::H2Stream>> streams;
+  std::vector<FailureReason> failures;
+};
+
+Task<void> ConnectInto(Fixture& f, Outcomes& outcomes) {
+  auto stream = co_await f.Connect();
+  if (stream) {
+    outcomes.streams.push_back(*std::move(stream));
+  } else {
+    outcomes.failures.push_back(stream.error().failure.reason);
+  }
+}
+
+Task<void> ConnectAtOnce(Fixture& f, size_t count, Outcomes& outcomes) {
+  Scope scope(f.loop);
+  for (size_t i = 0; i < count; ++i) scope.Spawn(ConnectInto(f, outcomes));
+  co_await scope.Join();
+}
+
+#define POOL_TEST(name, ...)                         \
+  Task<void> name##_Body(Fixture& f);                \
+  TEST(TunnelPool, name) {                           \
+    Fixture f(PeerOptions{__VA_ARGS__});             \
+    f.simulation.Run(f.loop, f.Run(name##_Body(f))); \
+    EXPECT_EQ(f.pool.stats().tunnels, 0u);           \
+  }                                                  \
+  Task<void> name##_Body(Fixture& f)
+
+POOL_TEST(OpensOneTunnelForABurstOfConnects) {
+  Outcomes outcomes;
+  co_await ConnectAtOnce(f, 20, outcomes);
+  EXPECT_EQ(outcomes.streams.size(), 20u);
+  EXPECT_EQ(f.tunnels_accepted, 1);
+}
+
+POOL_TEST(OpensAnotherTunnelWhenThePeerTakesNoMoreStreams, .streams_max = 2) {
+  Outcomes outcomes;
+  co_await ConnectAtOnce(f, 5, outcomes);
+  EXPECT_EQ(outcomes.streams.size(), 5u);
+  EXPECT_EQ(f.tunnels_accepted, 3);
+}
+
+POOL_TEST(SendsARefusedRequestOnceMoreOnAnotherTunnel, .refusals = 1) {
+  Outcomes outcomes;
+  co_await ConnectAtOnce(f, 1, outcomes);
+  EXPECT_EQ(outcomes.streams.size(), 1u);
+  EXPECT_EQ(f.tunnels_accepted, 2);
+  EXPECT_EQ(f.pool.stats().retried_total, 1u);
+}
+
+POOL_TEST(GivesUpWhenTheSecondTryIsRefusedToo, .refusals = 2) {
+  Outcomes outcomes;
+  co_await ConnectAtOnce(f, 1, outcomes);
+  EXPECT_EQ(outcomes.failures, std::vector{FailureReason::kStreamRefused});
+}
+
+POOL_TEST(DoesNotDialAPeerInCirclesThatAllowsNoStreams, .streams_max = 0) {
+  Outcomes outcomes;
+  co_await ConnectAtOnce(f, 3, outcomes);
+  EXPECT_EQ(outcomes.failures.size(), 3u);
+  EXPECT_EQ(f.tunnels_accepted, 1);
+}
+
+POOL_TEST(TellsEveryWaiterWhyThereIsNoTunnel, .listens = false) {
+  Outcomes outcomes;
+  co_await ConnectAtOnce(f, 4, outcomes);
+  EXPECT_EQ(outcomes.failures, std::vector(4, FailureReason::kDialFailed));
+  EXPECT_EQ(f.pool.stats().attempts_total, 1u);
+}
+
+POOL_TEST(EndsATunnelThatNobodyUsesForLong) {
+  Outcomes outcomes;
+  co_await ConnectAtOnce(f, 1, outcomes);
+  co_await f.loop.Sleep(absl::Minutes(20), {});
+  EXPECT_EQ(f.pool.stats().tunnels, 1u);  // It is used.
+  outcomes.streams.clear();
+  co_await f.loop.Sleep(absl::Minutes(4), {});
+  EXPECT_EQ(f.pool.stats().tunnels, 1u);
+  co_await f.loop.Sleep(absl::Minutes(2), {});
+  EXPECT_EQ(f.pool.stats().tunnels, 0u);
+}
+
+POOL_TEST(UsesOnlyTunnelsOfTheCurrentCertificateForNewStreams) {
+  Outcomes outcomes;
+  co_await ConnectAtOnce(f, 1, outcomes);
+  f.context = f.NewContext();
+  f.pool.RetireOthers(f.context.get());
+  co_await ConnectAtOnce(f, 1, outcomes);
+  EXPECT_EQ(f.tunnels_accepted, 2);
+  EXPECT_FALSE(outcomes.streams.front()->failure());
+  outcomes.streams.erase(outcomes.streams.begin());
+  co_await f.loop.Sleep(absl::Seconds(5), {});
+  EXPECT_EQ(f.pool.stats().tunnels, 1u);
+}
+
+// A relay of the pod: it lets go of its stream when that fails.
+Task<void> WaitForEnd(std::unique_ptr<http::H2Stream> stream, bool& failed) {
+  failed = !(co_await stream->Read(1, {})).has_value();
+}
+
+POOL_TEST(FailsStreamsWhenItIsClosed) {
+  Outcomes outcomes;
+  co_await ConnectAtOnce(f, 1, outcomes);
+  bool failed = false;
+  Scope scope(f.loop);
+  scope.Spawn(WaitForEnd(std::move(outcomes.streams.front()), failed));
+  co_await f.pool.Close();
+  co_await scope.Join();
+  EXPECT_TRUE(failed);
+  outcomes = {};
+  co_await ConnectAtOnce(f, 1, outcomes);
+  EXPECT_EQ(outcomes.failures, std::vector{FailureReason::kPodReleased});
+}
+
+}  // namespace
+}  // namespace heddle::agent
