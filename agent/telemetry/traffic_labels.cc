@@ -80,8 +80,8 @@ void TrafficLabels::AddSource(const ConnectionRecord& record) {
 }
 
 void TrafficLabels::AddDestination(const ConnectionRecord& record) {
-  // Labels are views: what they show must outlive the list, so an absent service is an empty view and
-  // no conditional makes a temporary string of either.
+  // Labels are views: what they show must outlive the list, so an absent service is an empty view
+  // and no conditional makes a temporary string of either.
   const Service* service = record.service.get();
   Add(service == nullptr ? std::string_view() : std::string_view(service->hostname));
   Add(service == nullptr ? std::string_view() : std::string_view(service->name_space));
