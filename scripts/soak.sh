@@ -19,7 +19,7 @@ fail() { echo "soak: $*"; failed=1; }
 
 build_release() { cmake --preset release >"$out/configure.log" && cmake --build build/release >"$out/build.log"; }
 
-# What tests can leave behind on a machine. Objects of the kernel go some time after their last user, so the caller polls.
+# What tests can leave behind. Objects of the kernel go some time after their last user, so the caller polls.
 left_behind() {
   echo "network namespaces $(ls /run/netns 2>/dev/null | wc -l)"
   echo "BPF programs $(bpftool -j prog show | jq length)"
