@@ -7,6 +7,8 @@ set(HEDDLE_FUZZ_REGISTRY
   tls_engine_fuzz
   tls_x509_fuzz
   connect_request_fuzz
+  delta_response_fuzz
+  http_session_fuzz
 )
 
 # Run as a script (cmake -DBUILT="a b" -P tests/fuzz_registry.cmake) it does the comparison.
