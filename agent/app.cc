@@ -29,6 +29,7 @@
 #include "lib/cni/enrollment.h"
 #include "lib/http/http1_server.h"
 #include "lib/io/socket.h"
+#include "lib/io/watchdog.h"
 
 namespace heddle::agent {
 namespace {
@@ -110,6 +111,7 @@ struct App::Parts {
   io::Loop loop;
   io::LoopPool pool;
   std::vector<io::Loop*> workers;
+  io::Watchdog watchdog;
   metrics::Registry registry;
   LineAccessLog access_log;
   std::unique_ptr<Proxy> proxy;
@@ -155,6 +157,14 @@ std::vector<io::Loop*> LoopsOf(io::LoopPool& pool) {
   return loops;
 }
 
+std::vector<io::Watchdog::Watched> WatchedLoops(const io::Loop& control,
+                                                const std::vector<io::Loop*>& workers) {
+  std::vector<io::Watchdog::Watched> watched = {{&control, "control"}};
+  for (size_t i = 0; i < workers.size(); ++i)
+    watched.push_back({workers[i], absl::StrCat("worker-", i)});
+  return watched;
+}
+
 std::unique_ptr<Proxy> MakeProxy(io::Loop& control, const std::vector<io::Loop*>& loops,
                                  metrics::Registry& registry, AccessLog& access_log) {
   std::vector<WorkerPlace> places;
@@ -181,12 +191,14 @@ App::Parts::Parts(Config config_in, UniqueFd signals_in, NodeSetup node_in,
       pool(clock, WorkerCount(config.proxy.workers), "hd-worker",
            io::LoopOptions{.backend = config.proxy.backend}),
       workers(LoopsOf(pool)),
+      watchdog(clock, WatchedLoops(loop, workers)),
       proxy(MakeProxy(loop, workers, registry, access_log)),
       netns_thread(clock),
       capture({loop, clock, netns_thread, *node.bpf, *proxy, workers}),
       records(std::move(records_in)),
       node_pods(loop),
-      pods({loop, clock, capture, records, node_pods, HostNetns()}),
+      pods({loop, clock, capture, records, node_pods, HostNetns(), netns_thread,
+            config.node.cgroup}),
       cni(loop, pods),
       counters(node.bpf->maps()),
       events(std::move(events_in)),

@@ -11,6 +11,9 @@ KernelMetrics::KernelMetrics(metrics::Registry& registry, const BpfCounters& cou
       captured_(registry, {"heddle_pods_captured",
                            "Pods that are captured, as the kernel said at the last look"}),
       gaps_(registry, {"heddle_capture_gaps", "Pods that should be captured and are not"}),
+      strays_(registry,
+              {"heddle_stray_processes",
+               "Processes in captured network namespaces but outside the cgroup of the hooks"}),
       repaired_(registry, {"heddle_capture_repairs", "Gaps that the reconciler found and closed"}) {
   for (size_t i = 0; i < HD_STAT_COUNT; ++i) {
     const metrics::Description description{
@@ -30,6 +33,7 @@ void KernelMetrics::Update() {
   captured_.Set(
       std::count_if(pods.begin(), pods.end(), [](const PodStatus& pod) { return pod.captured; }));
   gaps_.Set(static_cast<int64_t>(pods_.stats().gaps));
+  strays_.Set(static_cast<int64_t>(pods_.stats().stray_processes));
   repaired_.Add(pods_.stats().repaired_total - repaired_.value());
 }
 

@@ -23,6 +23,7 @@ class KernelMetrics {
   std::array<std::unique_ptr<metrics::Counter>, HD_STAT_COUNT> stats_;
   metrics::Gauge captured_;
   metrics::Gauge gaps_;
+  metrics::Gauge strays_;
   metrics::Counter repaired_;
 };
 

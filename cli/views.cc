@@ -40,7 +40,12 @@ std::string Joined(const Json& json, const char* key) {
 std::string YesNo(bool yes) { return yes ? "yes" : "NO"; }
 
 std::string CapturedCell(const Json& pod) {
-  if (pod.at("captured").get<bool>()) return Field(pod, "how");
+  if (pod.at("captured").get<bool>()) {
+    const auto strays = pod.find("processesOutsideCgroup");
+    if (strays == pod.end() || strays->empty()) return Field(pod, "how");
+    return absl::StrCat(Field(pod, "how"), ", BUT ", strays->size(),
+                        " process(es) outside its cgroup");
+  }
   return absl::StrCat("NO: ", Field(pod, "problem"));
 }
 

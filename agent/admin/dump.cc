@@ -267,6 +267,9 @@ Json PodJson(const PodStatus& pod) {
   json["captured"] = pod.captured;
   json["how"] = "ebpf";
   Put(json, "problem", pod.problem);
+  for (const StrayProcess& stray : pod.strays) {
+    json["processesOutsideCgroup"].push_back({{"pid", stray.pid}, {"name", stray.name}});
+  }
   json["netns"] = pod.record.netns_path;
   json["netnsCookie"] = pod.record.netns_cookie;
   json["capturedSince"] = Time(absl::FromUnixNanos(pod.record.captured_unix_ns));

@@ -40,6 +40,11 @@ Task<void> Enter(int own, int netns_fd, absl::AnyInvocable<absl::Status()>& work
   co_return;
 }
 
+Task<void> Call(absl::AnyInvocable<void()>& work) {
+  work();
+  co_return;
+}
+
 }  // namespace
 
 absl::StatusOr<NetnsInode> IdentifyNetns(int fd) {
@@ -91,6 +96,11 @@ Task<absl::Status> NetnsThread::Run(io::Loop& home, int netns_fd,
   };
   co_await io::RunOn(home, pool_.loop(0), std::move(enter));
   co_return status;
+}
+
+Task<void> NetnsThread::RunOutside(io::Loop& home, absl::AnyInvocable<void()> work) {
+  absl::AnyInvocable<Task<void>()> call = [&work] { return Call(work); };
+  co_await io::RunOn(home, pool_.loop(0), std::move(call));
 }
 
 }  // namespace heddle::agent

@@ -43,6 +43,9 @@ class NetnsThread {
   // and open until then.
   Task<absl::Status> Run(io::Loop& home, int netns_fd, absl::AnyInvocable<absl::Status()> work);
 
+  // Runs `work` on the same thread in the agent's own netns: for what would block a loop.
+  Task<void> RunOutside(io::Loop& home, absl::AnyInvocable<void()> work);
+
  private:
   io::LoopPool pool_;
   UniqueFd own_;

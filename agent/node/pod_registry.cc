@@ -168,7 +168,7 @@ Task<cni::Reply> PodRegistry::CaptureFor(const cni::Request& request, UniqueFd n
   }
   LOG_INFO("pod.captured", KV("pod", NameOf(*record)), KV("uid", record->uid),
            KV("netns", record->netns_path));
-  pods_[record->uid] = Entry{*std::move(live), ""};
+  pods_[record->uid] = Entry{*std::move(live), "", {}};
   ++stats_.captured_total;
   Changed();
   co_return Success();
@@ -266,7 +266,7 @@ Task<void> PodRegistry::Adopt(CaptureRecord record) {
     co_return;
   }
   LOG_INFO("pod.adopted", KV("pod", NameOf(record)), KV("uid", uid));
-  pods_[uid] = Entry{*std::move(live), ""};
+  pods_[uid] = Entry{*std::move(live), "", {}};
   Changed();
 }
 
@@ -297,10 +297,31 @@ Task<void> PodRegistry::ReconcilePod(std::string uid) {
   entry->problem = status.ok() ? "" : std::string(status.message());
 }
 
+Task<void> PodRegistry::LookForStrays() {
+  std::vector<ino_t> netns;
+  for (const auto& [uid, entry] : pods_) netns.push_back(entry.pod->record.netns.inode);
+  std::vector<StrayProcess> found;
+  absl::AnyInvocable<void()> look = [&] { found = FindStrayProcesses(netns, parts_.cgroup); };
+  co_await parts_.netns_thread.RunOutside(parts_.loop, std::move(look));
+  stats_.stray_processes = found.size();
+  for (auto& [uid, entry] : pods_) {
+    const bool had = !entry.strays.empty();
+    entry.strays.clear();
+    for (const StrayProcess& stray : found) {
+      if (stray.netns == entry.pod->record.netns.inode) entry.strays.push_back(stray);
+    }
+    if (had || entry.strays.empty()) continue;
+    LOG_WARN("pod.process.outside", KV("pod", NameOf(entry.pod->record)),
+             KV("pid", entry.strays.front().pid), KV("name", entry.strays.front().name),
+             KV("cgroup", parts_.cgroup));
+  }
+}
+
 Task<void> PodRegistry::Reconcile() {
   std::vector<std::string> uids;
   for (const auto& [uid, entry] : pods_) uids.push_back(uid);
   for (std::string& uid : uids) co_await ReconcilePod(std::move(uid));
+  co_await LookForStrays();
   stats_.gaps = static_cast<uint64_t>(std::count_if(
       pods_.begin(), pods_.end(), [](const auto& item) { return !item.second.problem.empty(); }));
 }
@@ -325,8 +346,9 @@ Task<void> PodRegistry::Abandon(PodObserver& proxy) {
 
 std::vector<PodStatus> PodRegistry::List() const {
   std::vector<PodStatus> list;
-  for (const auto& [uid, entry] : pods_)
-    list.push_back({entry.pod->record, entry.problem.empty(), entry.problem});
+  for (const auto& [uid, entry] : pods_) {
+    list.push_back({entry.pod->record, entry.problem.empty(), entry.problem, entry.strays});
+  }
   std::sort(list.begin(), list.end(), [](const PodStatus& a, const PodStatus& b) {
     return NameOf(a.record) < NameOf(b.record);
   });

@@ -12,6 +12,7 @@
 #include "agent/node/cni_server.h"
 #include "agent/node/node_pods.h"
 #include "agent/node/pod_capture.h"
+#include "agent/node/stray_processes.h"
 
 namespace heddle::agent {
 
@@ -19,14 +20,16 @@ struct PodRegistryStats {
   uint64_t captured_total = 0;
   uint64_t released_total = 0;
   uint64_t repaired_total = 0;  // Gaps that the reconciler found and closed.
+  size_t stray_processes = 0;   // In captured netns but outside the cgroup of the hooks.
   uint64_t gaps = 0;            // Pods that should be captured and are not, at the last look.
 };
 
 // What is captured on this node, as a person asks for it.
 struct PodStatus {
   CaptureRecord record;
-  bool captured = false;  // As the kernel said at the last look.
-  std::string problem;    // What was missing then.
+  bool captured = false;             // As the kernel said at the last look.
+  std::string problem;               // What was missing then.
+  std::vector<StrayProcess> strays;  // Seen at the last look.
 };
 
 // Every pod that this agent captures: takes them at CNI ADD, adopts them again after a restart,
@@ -41,6 +44,8 @@ class PodRegistry final : public CniHandler {
     CaptureRecordStore& records;
     NodePods& node_pods;
     NetnsInode host_netns;
+    NetnsThread& netns_thread;
+    std::string cgroup;  // Where the hooks are attached.
   };
   explicit PodRegistry(const Parts& parts) : parts_(parts), idle_(parts.loop) {}
   ~PodRegistry() override;
@@ -68,6 +73,7 @@ class PodRegistry final : public CniHandler {
   struct Entry {
     std::unique_ptr<LivePod> pod;
     std::string problem;
+    std::vector<StrayProcess> strays;
   };
   class Busy;
 
@@ -81,6 +87,7 @@ class PodRegistry final : public CniHandler {
   Task<void> Adopt(CaptureRecord record);
   Task<void> Release(std::string uid, std::string_view why);
   Task<void> ReconcilePod(std::string uid);
+  Task<void> LookForStrays();
   bool NetnsIsGone(const CaptureRecord& record) const;
   Entry* Find(std::string_view uid);
   void Changed();
