@@ -2,8 +2,10 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <cerrno>
 #include <utility>
 
+#include "controlplane/authentication.h"
 #include "controlplane/ca/certificate_authority.h"
 #include "controlplane/ca/certificate_service.h"
 #include "controlplane/ca/node_tokens.h"
@@ -35,9 +37,12 @@ absl::StatusOr<std::unique_ptr<io::Listener>> Listen(io::Loop& loop,
   io::KernelNetwork network;
   auto listener = network.Listen(loop, address);
   if (listener) return *std::move(listener);
-  return absl::UnavailableError(
-      absl::StrCat("cannot listen on ", address.ToString(), ": ", listener.error().ToString(),
-                   "; is another controller running here? ", flag, " takes another address"));
+  const char* advice = listener.error().is_errno(EADDRINUSE)
+                           ? "is another controller running here?"
+                           : "without IPv6, write 0.0.0.0 for [::].";
+  return absl::UnavailableError(absl::StrCat("cannot listen on ", address.ToString(), ": ",
+                                             listener.error().ToString(), "; ", advice, " ", flag,
+                                             " takes another address"));
 }
 
 }  // namespace
@@ -55,6 +60,7 @@ struct App::Parts {
   metrics::Registry registry;
   ca::CertificateAuthority authority;
   ca::NodeTokens tokens;
+  Authenticator authenticator;
   Mesh mesh;
   DiscoveryService discovery;
   CaptureService captures;
@@ -77,18 +83,20 @@ App::Parts::Parts(io::Loop& loop_in, Config config_in, ca::CertificateAuthority 
       config(std::move(config_in)),
       authority(std::move(authority_in)),
       tokens(std::move(tokens_in)),
+      authenticator(tokens, loop.clock(), registry),
       mesh({.loop = loop,
             .source = std::move(source),
             .tokens = tokens,
+            .capture_file = CaptureFile(config.state_dir + "/captured.json"),
             .options = config.mesh,
             .registry = registry}),
-      discovery(loop, mesh, tokens, registry),
-      captures(loop, mesh, tokens),
+      discovery(loop, mesh, authenticator, registry),
+      captures(loop, mesh, authenticator),
       certificates(authority,
                    [this](const std::string& node, const std::string& identity) {
                      return mesh.published().MayBe(node, identity);
                    }),
-      signing(certificates, tokens, registry),
+      signing(certificates, authenticator, registry),
       certificate(authority, config.serve.server_names, loop.clock()),
       server(loop, {.message_bytes_max = kMessageBytesMax, .connection = {}}),
       port(loop, server, certificate, registry),

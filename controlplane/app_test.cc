@@ -55,10 +55,10 @@ std::vector<std::string> NamesOf(const Subscriber::Response& response) {
   return names;
 }
 
-istio::workload::Workload WorkloadIn(const Subscriber::Response& response) {
+istio::workload::Workload WorkloadIn(const Subscriber::Response& response, int index = 0) {
   istio::workload::Address address;
-  CHECK(response.resources_size() == 1);
-  CHECK(address.ParseFromString(response.resources(0).resource().value()));
+  CHECK(index < response.resources_size());
+  CHECK(address.ParseFromString(response.resources(index).resource().value()));
   return address.workload();
 }
 
@@ -240,6 +240,32 @@ CO_TEST(Controller, KeepsWhatANodeHasReportedWhenItsStreamBreaks) {
   co_await controller.End();
 }
 
+CO_TEST(Controller, KeepsWhatNodesHaveReportedAcrossARestart) {
+  Controller controller(loop, TwoNodes());
+  {
+    auto reports = co_await controller.channel.Open(kReport, controller.As("n1"), {});
+    CO_ASSERT_TRUE(reports.ok());
+    auto subscriber = co_await Subscriber::Open(controller, "n1", kAddresses);
+    CO_ASSERT_TRUE(subscriber.ok());
+    co_await (*subscriber)->Next();
+    auto report = ReportOf("n1", 1, {"cart"});
+    co_await Exchange(**reports, std::move(report));
+    co_await (*subscriber)->Next();
+  }
+  co_await controller.Restart();
+  {
+    auto subscriber = co_await Subscriber::Open(controller, "n2", kAddresses);
+    CO_ASSERT_TRUE(subscriber.ok());
+    const auto first = co_await (*subscriber)->Next();
+    CO_ASSERT_TRUE(first.has_value());
+    CO_ASSERT_TRUE(first->resources_size() == 2);
+    EXPECT_EQ(WorkloadIn(*first, 0).name(), "cart");
+    EXPECT_EQ(WorkloadIn(*first, 0).tunnel_protocol(), istio::workload::HBONE);
+    EXPECT_EQ(WorkloadIn(*first, 1).tunnel_protocol(), istio::workload::NONE);
+  }
+  co_await controller.End();
+}
+
 CO_TEST(Controller, RefusesATokenThatSpeaksForAnotherNode) {
   Controller controller(loop, TwoNodes());
   {
@@ -368,7 +394,7 @@ CO_TEST(Controller, EndsOpenStreamsWhenItStops) {
     auto subscriber = co_await Subscriber::Open(controller, "n1", kAddresses);
     CO_ASSERT_TRUE(subscriber.ok());
     co_await (*subscriber)->Next();
-    controller.scope.RequestStop();
+    controller.running->RequestStop();
     const auto next = co_await (*subscriber)->Next();
     EXPECT_FALSE(next.has_value());
     const absl::Status status = co_await (*subscriber)->call().Finish();

@@ -4,7 +4,6 @@
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 
-#include <optional>
 #include <string_view>
 
 #include "lib/base/log.h"
@@ -16,28 +15,41 @@ namespace {
 // The scheme's name has no case (RFC 9110 section 11.1).
 constexpr std::string_view kScheme = "bearer ";
 
-std::optional<std::string> NodeOf(const ca::NodeTokens& tokens, std::string_view credentials) {
-  if (!absl::StartsWithIgnoreCase(ToAbsl(credentials), ToAbsl(kScheme))) return std::nullopt;
-  return tokens.NodeOf(credentials.substr(kScheme.size()));
-}
+// Anybody can call without a token, so what is said of it is bounded. The counter counts all.
+constexpr absl::Duration kLogInterval = absl::Seconds(1);
+constexpr size_t kMaxLoggedPath = 256;
 
 }  // namespace
 
-absl::StatusOr<std::string> Authenticate(const ca::NodeTokens& tokens,
-                                         const grpc::ServerCall& call) {
+Authenticator::Authenticator(const ca::NodeTokens& tokens, const Clock& clock,
+                             metrics::Registry& registry)
+    : tokens_(tokens),
+      clock_(clock),
+      refused_(registry, {.name = "heddle_controller_calls_unauthenticated",
+                          .help = "Calls without a node's token."}) {}
+
+absl::StatusOr<std::string> Authenticator::Authenticate(const grpc::ServerCall& call) {
   // Two fields could mean one thing to us and another to a proxy before us.
-  const bool has_one = call.metadata().Count("authorization") == 1;
-  if (has_one) {
-    const auto node = NodeOf(tokens, call.metadata().Get("authorization"));
-    if (node.has_value()) return *node;
+  const std::string_view credentials = call.metadata().Get("authorization");
+  if (call.metadata().Count("authorization") != 1 ||
+      !absl::StartsWithIgnoreCase(ToAbsl(credentials), ToAbsl(kScheme))) {
+    return Refuse(call, "the call has no 'authorization: Bearer <node token>'");
   }
-  const absl::Status refusal = absl::UnauthenticatedError(
-      has_one ? "this token is no node's: is the node's token file a copy of the controller's "
-                "tokens/<node>?"
-              : "the call has no 'authorization: Bearer <node token>'");
-  LOG_WARN("call.unauthenticated", KV("peer", call.peer().address), KV("method", call.path()),
-           KV("reason", refusal));
-  return refusal;
+  const auto node = tokens_.NodeOf(credentials.substr(kScheme.size()));
+  if (node.has_value()) return *node;
+  return Refuse(call,
+                "this token is no node's: is the node's token file a copy of the controller's "
+                "tokens/<node>?");
+}
+
+absl::Status Authenticator::Refuse(const grpc::ServerCall& call, const char* reason) {
+  refused_.Add();
+  if (clock_.Monotonic() >= log_again_) {
+    log_again_ = clock_.Monotonic() + kLogInterval;
+    LOG_WARN("call.unauthenticated", KV("peer", call.peer().address),
+             KV("method", call.path().substr(0, kMaxLoggedPath)), KV("reason", reason));
+  }
+  return absl::UnauthenticatedError(reason);
 }
 
 absl::Status CheckClaimedNode(const std::string& node, const std::string& claimed) {

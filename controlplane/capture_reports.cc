@@ -4,6 +4,13 @@
 
 namespace heddle::controlplane {
 
+void CaptureReports::Restore(const translate::CapturedPods& captured, MonotonicTime now) {
+  for (const auto& [node, uids] : captured) {
+    nodes_[node].gone_since = now;
+    SetCaptured(node, uids);
+  }
+}
+
 CaptureReports::StreamId CaptureReports::Open(const std::string& node) {
   Node& state = nodes_[node];
   state.stream = ++last_stream_;

@@ -35,6 +35,9 @@ class CaptureReports {
  public:
   using StreamId = uint64_t;
 
+  // What was captured when the controller last ran: each node has kCaptureGrace to come back.
+  void Restore(const translate::CapturedPods& captured, MonotonicTime now);
+
   // A stream of the node has begun: what its older streams say from now on is not heard.
   StreamId Open(const std::string& node);
   // The full list of the node's captured pods. False when the stream is not the node's newest.

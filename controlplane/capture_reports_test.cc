@@ -64,6 +64,15 @@ TEST(CaptureReports, ANewStreamKeepsTheListUntilItReports) {
   EXPECT_THAT(reports.captured(), IsEmpty());
 }
 
+TEST(CaptureReports, ARestartGivesNodesTheGracePeriodToComeBack) {
+  CaptureReports reports;
+  reports.Restore({{"n1", {"a"}}, {"n2", {"b"}}}, kStart);
+  EXPECT_EQ(reports.captured().size(), 2u);
+  reports.Open("n1");
+  reports.Expire(kStart + kCaptureGrace);
+  EXPECT_THAT(reports.captured(), ElementsAre(Pair("n1", ElementsAre("a"))));
+}
+
 TEST(CaptureReports, DoesNotHearANodesOlderStreams) {
   CaptureReports reports;
   const auto before = reports.Open("n1");

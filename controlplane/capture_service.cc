@@ -5,7 +5,6 @@
 #include <span>
 #include <utility>
 
-#include "controlplane/authentication.h"
 #include "lib/base/log.h"
 #include "lib/base/status.h"
 #include "lib/grpc/protobuf.h"
@@ -31,7 +30,7 @@ ReportedPod FromMessage(const node::v1::CapturedPod& message) {
 }  // namespace
 
 Task<absl::Status> CaptureService::Serve(grpc::ServerCall& call) {
-  CO_TRY_ASSIGN(const std::string node, Authenticate(tokens_, call));
+  CO_TRY_ASSIGN(const std::string node, authenticator_.Authenticate(call));
   const CaptureReports::StreamId stream = mesh_.reports().Open(node);
   const absl::Status ended = co_await Receive(call, node, stream);
   mesh_.reports().Close(node, stream, loop_.Now());
@@ -74,8 +73,10 @@ absl::StatusOr<node::v1::CaptureAck> CaptureService::Take(const std::string& mes
   if (!mesh_.reports().Report(node, stream, std::move(pods)))
     return absl::AbortedError("the node has opened a newer stream of reports");
   mesh_.ReportsChanged();
-  for (const std::string& refused : ack.refused())
-    LOG_WARN("capture.refused", KV("node", node), KV("reason", refused));
+  if (ack.refused_size() > 0) {
+    LOG_WARN("capture.refused", KV("node", node), KV("pods", ack.refused_size()),
+             KV("first", ack.refused(0)));
+  }
   return ack;
 }
 

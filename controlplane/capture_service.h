@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <string>
 
-#include "controlplane/ca/node_tokens.h"
+#include "controlplane/authentication.h"
 #include "controlplane/mesh.h"
 #include "lib/grpc/server_call.h"
 #include "proto/node.pb.h"
@@ -20,8 +20,8 @@ class CaptureService {
  public:
   static constexpr char kMethod[] = "/heddle.node.v1.CaptureReports/Report";
 
-  CaptureService(io::Loop& loop, Mesh& mesh, const ca::NodeTokens& tokens)
-      : loop_(loop), mesh_(mesh), tokens_(tokens) {}
+  CaptureService(io::Loop& loop, Mesh& mesh, Authenticator& authenticator)
+      : loop_(loop), mesh_(mesh), authenticator_(authenticator) {}
 
   // Until the stream ends.
   Task<absl::Status> Serve(grpc::ServerCall& call);
@@ -34,7 +34,7 @@ class CaptureService {
 
   io::Loop& loop_;
   Mesh& mesh_;
-  const ca::NodeTokens& tokens_;
+  Authenticator& authenticator_;
 };
 
 }  // namespace heddle::controlplane

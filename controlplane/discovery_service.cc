@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "controlplane/authentication.h"
 #include "lib/base/log.h"
 #include "lib/base/scope.h"
 #include "lib/base/status.h"
@@ -33,11 +32,11 @@ struct DiscoveryService::Session {
   bool ended = false;
 };
 
-DiscoveryService::DiscoveryService(io::Loop& loop, Mesh& mesh, const ca::NodeTokens& tokens,
+DiscoveryService::DiscoveryService(io::Loop& loop, Mesh& mesh, Authenticator& authenticator,
                                    metrics::Registry& registry)
     : loop_(loop),
       mesh_(mesh),
-      tokens_(tokens),
+      authenticator_(authenticator),
       streams_(registry, {.name = "heddle_controller_xds_streams", .help = "Open xDS streams."}),
       responses_(registry,
                  {.name = "heddle_controller_xds_responses", .help = "xDS responses sent."}),
@@ -59,7 +58,7 @@ void DiscoveryService::Leave(const std::string& node) {
 }
 
 Task<absl::Status> DiscoveryService::Serve(grpc::ServerCall& call) {
-  CO_TRY_ASSIGN(const std::string node, Authenticate(tokens_, call));
+  CO_TRY_ASSIGN(const std::string node, authenticator_.Authenticate(call));
   Session session(mesh_, node, call);
   Enter(node);
   Scope sender(loop_);

@@ -4,7 +4,7 @@
 #include <map>
 #include <string>
 
-#include "controlplane/ca/node_tokens.h"
+#include "controlplane/authentication.h"
 #include "controlplane/mesh.h"
 #include "controlplane/xds/delta_subscriber.h"
 #include "lib/grpc/server_call.h"
@@ -21,7 +21,7 @@ class DiscoveryService {
   static constexpr char kMethod[] =
       "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
 
-  DiscoveryService(io::Loop& loop, Mesh& mesh, const ca::NodeTokens& tokens,
+  DiscoveryService(io::Loop& loop, Mesh& mesh, Authenticator& authenticator,
                    metrics::Registry& registry);
 
   // Until the stream ends.
@@ -38,7 +38,7 @@ class DiscoveryService {
 
   io::Loop& loop_;
   Mesh& mesh_;
-  const ca::NodeTokens& tokens_;
+  Authenticator& authenticator_;
   std::map<std::string, size_t> connected_;
   metrics::Gauge streams_;
   metrics::Counter responses_;

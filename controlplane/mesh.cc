@@ -29,8 +29,24 @@ Mesh::Mesh(Parts parts)
       problems_held_(parts_.registry,
                      {.name = "heddle_controller_source_problems",
                       .help = "Objects and files that are not in effect as they were written."}) {
+  RestoreReports();
   ReadDirectory();
   Translate();
+}
+
+void Mesh::RestoreReports() {
+  const auto captured = parts_.capture_file.Load();
+  if (captured.ok()) return reports_.Restore(*captured, parts_.loop.Now());
+  LOG_WARN("capture.restore.failed", KV("error", captured.status()),
+           KV("effect", "pods are announced as plain until their agents have reported again"));
+}
+
+void Mesh::SaveReports() {
+  if (saved_reports_ == reports_.generation()) return;
+  const absl::Status saved = parts_.capture_file.Save(reports_.captured());
+  if (!saved.ok()) LOG_WARN("capture.save.failed", KV("error", saved));
+  // Not tried again before the next change: a full disk would fill the log as well.
+  saved_reports_ = reports_.generation();
 }
 
 Task<void> Mesh::Run(StopToken stop) {
@@ -58,7 +74,7 @@ Task<void> Mesh::Tick(StopToken stop) {
   while (co_await parts_.loop.Sleep(kTickInterval, stop)) {
     ReadDirectory();
     reports_.Expire(parts_.loop.Now());
-    if (reports_.generation() != translated_reports_) dirty_.Set();
+    ReportsChanged();
   }
 }
 
@@ -93,6 +109,7 @@ void Mesh::Translate() {
   for (const auto& [name, node] : objects_.All<api::Node>()) nodes.insert(name.name);
   parts_.tokens.Ensure(nodes);
   watchers_.ForEach([](Watcher& watcher) { watcher.changed.Set(); });
+  SaveReports();
 }
 
 bool Mesh::IsBound(const std::string& node, const std::string& uid) const {

@@ -8,6 +8,7 @@
 #include "controlplane/api/object_store.h"
 #include "controlplane/api/problem.h"
 #include "controlplane/ca/node_tokens.h"
+#include "controlplane/capture_file.h"
 #include "controlplane/capture_reports.h"
 #include "controlplane/sources/directory_source.h"
 #include "controlplane/translate/mesh_options.h"
@@ -33,6 +34,7 @@ class Mesh {
     io::Loop& loop;
     std::unique_ptr<sources::DirectorySource> source;
     ca::NodeTokens& tokens;
+    CaptureFile capture_file;
     translate::MeshOptions options;
     metrics::Registry& registry;
   };
@@ -50,7 +52,9 @@ class Mesh {
   Task<void> Run(StopToken stop);
 
   // After a change of reports().
-  void ReportsChanged() { dirty_.Set(); }
+  void ReportsChanged() {
+    if (reports_.generation() != translated_reports_) dirty_.Set();
+  }
   CaptureReports& reports() { return reports_; }
 
   const xds::PublishedState& published() const { return published_; }
@@ -64,6 +68,8 @@ class Mesh {
   Task<void> Tick(StopToken stop);
   void ReadDirectory();
   void LogProblems();
+  void RestoreReports();
+  void SaveReports();
   void Translate();
 
   Parts parts_;
@@ -71,7 +77,8 @@ class Mesh {
   CaptureReports reports_;
   xds::PublishedState published_;
   std::vector<api::Problem> logged_;
-  uint64_t translated_reports_ = 0;
+  uint64_t translated_reports_ = 0;  // Generations of reports_.
+  uint64_t saved_reports_ = 0;
   IntrusiveList<Watcher> watchers_;
   Event dirty_;
   metrics::Counter translations_;

@@ -5,7 +5,6 @@
 #include <string>
 #include <utility>
 
-#include "controlplane/authentication.h"
 #include "lib/base/status.h"
 #include "lib/grpc/protobuf.h"
 #include "proto/ca.pb.h"
@@ -34,17 +33,17 @@ absl::StatusOr<ca::CertificateRequest> FromMessage(const std::string& message) {
 
 }  // namespace
 
-SigningEndpoint::SigningEndpoint(ca::CertificateService& service, const ca::NodeTokens& tokens,
+SigningEndpoint::SigningEndpoint(ca::CertificateService& service, Authenticator& authenticator,
                                  metrics::Registry& registry)
     : service_(service),
-      tokens_(tokens),
+      authenticator_(authenticator),
       signed_(registry,
               {.name = "heddle_controller_certificates_signed", .help = "Certificates signed."}),
       refused_(registry, {.name = "heddle_controller_certificates_refused",
                           .help = "Certificates that a node asked for and did not get."}) {}
 
 Task<absl::Status> SigningEndpoint::Serve(grpc::ServerCall& call) {
-  CO_TRY_ASSIGN(std::string node, Authenticate(tokens_, call));
+  CO_TRY_ASSIGN(std::string node, authenticator_.Authenticate(call));
   const auto message = co_await call.Receive();
   if (!message.ok()) co_return message.status();
   if (!message->has_value()) co_return absl::InvalidArgumentError("the call has no message");

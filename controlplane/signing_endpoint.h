@@ -1,7 +1,7 @@
 #pragma once
 
+#include "controlplane/authentication.h"
 #include "controlplane/ca/certificate_service.h"
-#include "controlplane/ca/node_tokens.h"
 #include "lib/grpc/server_call.h"
 #include "lib/metrics/registry.h"
 
@@ -14,14 +14,14 @@ class SigningEndpoint {
  public:
   static constexpr char kMethod[] = "/istio.v1.auth.IstioCertificateService/CreateCertificate";
 
-  SigningEndpoint(ca::CertificateService& service, const ca::NodeTokens& tokens,
+  SigningEndpoint(ca::CertificateService& service, Authenticator& authenticator,
                   metrics::Registry& registry);
 
   Task<absl::Status> Serve(grpc::ServerCall& call);
 
  private:
   ca::CertificateService& service_;
-  const ca::NodeTokens& tokens_;
+  Authenticator& authenticator_;
   metrics::Counter signed_;
   metrics::Counter refused_;
 };

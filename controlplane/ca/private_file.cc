@@ -37,7 +37,7 @@ absl::StatusOr<std::string> ReadAll(int fd) {
     if (got == 0) return contents;
     contents.append(chunk, static_cast<size_t>(got));
     if (contents.size() > kMaxPrivateFileBytes)
-      return absl::ResourceExhaustedError("larger than 1 MiB");
+      return absl::ResourceExhaustedError("larger than 16 MiB");
   }
 }
 
@@ -46,6 +46,22 @@ void SyncDirectoryOf(const std::string& path) {
   const UniqueFd directory(
       ::open(path.substr(0, path.rfind('/') + 1).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (directory.valid()) ::fsync(directory.get());
+}
+
+// No node and no file of ours is called so.
+std::string TemporaryBeside(const std::string& path) {
+  return path.substr(0, path.rfind('/') + 1) + ".new";
+}
+
+// The file is still open when it is returned, and gone when this fails.
+absl::StatusOr<UniqueFd> WriteTemporary(const std::string& path, std::string_view contents) {
+  ::unlink(path.c_str());  // What an earlier process left behind.
+  UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!file.valid()) return ErrnoStatus(path, "make this file");
+  const absl::Status written = WriteAll(file.get(), contents);
+  if (written.ok()) return file;
+  ::unlink(path.c_str());
+  return Annotate(written, path);
 }
 
 }  // namespace
@@ -86,20 +102,25 @@ absl::StatusOr<std::string> ReadPrivateFile(const std::string& path, Secrecy sec
 }
 
 absl::Status CreatePrivateFile(const std::string& path, std::string_view contents) {
-  const std::string temporary = path.substr(0, path.rfind('/') + 1) + ".new";
-  ::unlink(temporary.c_str());  // What an earlier process left behind.
-  UniqueFd file(
-      ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-  if (!file.valid()) return ErrnoStatus(temporary, "make this file");
-  absl::Status status = WriteAll(file.get(), contents);
-  if (status.ok() && ::fsync(file.get()) != 0) status = absl::ErrnoToStatus(errno, "fsync");
+  const std::string temporary = TemporaryBeside(path);
+  TRY_ASSIGN(const UniqueFd file, WriteTemporary(temporary, contents));
+  absl::Status status;
+  if (::fsync(file.get()) != 0) status = ErrnoStatus(path, "write it to the disk");
   // A link and not a rename: it never replaces what is there.
   if (status.ok() && ::link(temporary.c_str(), path.c_str()) != 0)
-    status = absl::ErrnoToStatus(errno, "link");
+    status = ErrnoStatus(path, "make this file");
   ::unlink(temporary.c_str());
-  if (!status.ok()) return Annotate(status, path);
-  SyncDirectoryOf(path);
-  return absl::OkStatus();
+  if (status.ok()) SyncDirectoryOf(path);
+  return status;
+}
+
+absl::Status ReplacePrivateFile(const std::string& path, std::string_view contents) {
+  const std::string temporary = TemporaryBeside(path);
+  TRY_STATUS(WriteTemporary(temporary, contents).status());
+  if (::rename(temporary.c_str(), path.c_str()) == 0) return absl::OkStatus();
+  const absl::Status status = ErrnoStatus(path, "replace it");
+  ::unlink(temporary.c_str());
+  return status;
 }
 
 }  // namespace heddle::controlplane::ca

@@ -9,8 +9,9 @@
 
 namespace heddle::controlplane::ca {
 
-// Largest file that is read here: keys, certificates, tokens.
-inline constexpr size_t kMaxPrivateFileBytes = size_t{1024} * 1024;
+// Largest file that is read here. Keys, certificates and tokens have some KiB; a list of the
+// captured pods has 40 bytes for each.
+inline constexpr size_t kMaxPrivateFileBytes = size_t{16} * 1024 * 1024;
 
 // Whether others may read a file. A secret that they can read is refused, not repaired: it may have
 // been read.
@@ -26,5 +27,9 @@ absl::StatusOr<std::string> ReadPrivateFile(const std::string& path, Secrecy sec
 // Writes a file that is not there yet, 0600. It appears whole and on disk, or not at all;
 // ALREADY_EXISTS when somebody was faster.
 absl::Status CreatePrivateFile(const std::string& path, std::string_view contents);
+
+// Replaces a file, or makes it, 0600. Readers see the old one or the new one. After a power cut it
+// may be the old one, because nothing waits for the disk here.
+absl::Status ReplacePrivateFile(const std::string& path, std::string_view contents);
 
 }  // namespace heddle::controlplane::ca

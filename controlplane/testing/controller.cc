@@ -14,14 +14,6 @@ namespace {
 constexpr char kDiscovery[] =
     "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
 
-std::unique_ptr<App> Start(io::Loop& loop, const TemporaryDirectory& config,
-                           const TemporaryDirectory& state, std::string_view objects) {
-  config.Replace("objects.yaml", objects);
-  auto app = App::Create(loop, Controller::ConfigFor(config, state));
-  CHECK(app.ok());
-  return *std::move(app);
-}
-
 }  // namespace
 
 Config Controller::ConfigFor(const TemporaryDirectory& config, const TemporaryDirectory& state) {
@@ -35,16 +27,29 @@ Config Controller::ConfigFor(const TemporaryDirectory& config, const TemporaryDi
 
 Controller::Controller(io::Loop& loop_in, std::string_view objects)
     : loop(loop_in),
-      app(Start(loop, config, state, objects)),
       channel(loop, [this](StopToken stop) { return Connect(stop); },
-              {.authority = "heddle-controller"}),
-      scope(loop) {
-  scope.Spawn(app->Run(scope.stop()));
+              {.authority = "heddle-controller"}) {
+  config.Replace("objects.yaml", objects);
+  Start();
+}
+
+void Controller::Start() {
+  auto created = App::Create(loop, ConfigFor(config, state));
+  CHECK(created.ok());
+  app = *std::move(created);
+  running = std::make_unique<Scope>(loop);
+  running->Spawn(app->Run(running->stop()));
+}
+
+Task<void> Controller::Restart() {
+  co_await running->Drain();
+  app.reset();
+  Start();
 }
 
 Task<void> Controller::End() {
   co_await channel.Shutdown();
-  co_await scope.Drain();
+  co_await running->Drain();
 }
 
 std::string Controller::Token(const std::string& node) const {

@@ -28,6 +28,9 @@ class Controller {
   // At the end of each test, with all calls destroyed.
   Task<void> End();
 
+  // Ends the program and starts it again in the same directories; it gets other ports.
+  Task<void> Restart();
+
   // The node's token, as it would be carried there.
   std::string Token(const std::string& node) const;
   grpc::CallOptions As(const std::string& node) const;
@@ -41,9 +44,10 @@ class Controller {
   TemporaryDirectory state;
   std::unique_ptr<App> app;
   grpc::Channel channel;
-  Scope scope;
+  std::unique_ptr<Scope> running;
 
  private:
+  void Start();
   Task<io::Result<std::unique_ptr<io::Stream>>> Connect(StopToken stop);
   SystemClock clock_;
 };
