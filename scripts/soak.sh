@@ -45,15 +45,15 @@ soak_leaks() {
   done
 }
 
-# Every test program with the label sim takes --seeds=N.
+# Every test program with the label sim takes --fresh N and prints the seed of a run that breaks an invariant.
 soak_sim() {
   build_release || return 1
   local programs
-  programs=$(ctest --test-dir build/release -L '^sim$' --show-only=json-v1 | jq -r '.tests[].command[0]') || return 1
+  programs=$(ctest --test-dir build/release -L '^sim$' --show-only=json-v1 | jq -r '.tests[].command[0]' | sort -u) || return 1
   [ -n "$programs" ] || { echo "soak: there is no test with the label sim"; return 1; }
   for program in $programs; do
     echo "-- ${program##*/}, $seeds seeds"
-    "$program" --seeds="$seeds" >"$out/${program##*/}.log" 2>&1 || { tail -n 40 "$out/${program##*/}.log"; failed=1; }
+    "$program" --fresh "$seeds" >"$out/${program##*/}.log" 2>&1 || { tail -n 40 "$out/${program##*/}.log"; failed=1; }
   done
 }
 
