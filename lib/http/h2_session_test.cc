@@ -1,6 +1,7 @@
 #include "lib/http/h2_session.h"
 
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include <set>
 
@@ -358,7 +359,9 @@ TEST(H2Session, ClosesWithItsReason) {
 
 TEST(H2Session, HundredThousandStreamsInSequenceLeaveNothingBehind) {
   SessionPair pair;
+  size_t allocated = 0;
   for (int i = 0; i < 100'000; ++i) {
+    if (i == 10'000) allocated = ::mallinfo2().uordblks;
     const StreamId id = *pair.client.session.Open(kConnect, false);
     pair.Pump();
     pair.server.session.Respond(id, kOk, false);
@@ -380,6 +383,7 @@ TEST(H2Session, HundredThousandStreamsInSequenceLeaveNothingBehind) {
     }
     ASSERT_FALSE(pair.server.session.end()) << pair.server.session.end()->reason;
   }
+  EXPECT_LE(::mallinfo2().uordblks, allocated + 64 * 1024);
   EXPECT_EQ(pair.server.session.active_streams(), 0u);
   EXPECT_EQ(pair.client.session.active_streams(), 0u);
   EXPECT_EQ(pair.server.session.stats().streams_total, 100'000u);
