@@ -86,7 +86,7 @@ Task<void> Worker::Reevaluate() {
 }
 
 void Worker::Reevaluate(TrackedConnection& connection) {
-  if (!connection.facts || connection.stop().requested()) return;
+  if (state() == nullptr || !connection.facts || connection.stop().requested()) return;
   const WorkloadRef workload = state()->FindWorkload(WorkloadUid(connection.pod.workload_uid));
   if (!Decide(*state(), workload.get(), *connection.facts).allowed) connection.EndByPolicy();
 }
