@@ -25,7 +25,7 @@ Json PodJson(const ReportedPod& pod) {
     json["addresses"].push_back(address.ToString());
   json["how"] = pod.how;
   json["capturedSince"] =
-      absl::FormatTime(absl::RFC3339_full, pod.captured_since, absl::UTCTimeZone());
+      absl::FormatTime(absl::RFC3339_sec, pod.captured_since, absl::UTCTimeZone());
   return json;
 }
 

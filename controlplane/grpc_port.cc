@@ -12,7 +12,7 @@ namespace {
 constexpr absl::Duration kHandshakeTimeout = absl::Seconds(10);
 // What calls under way get when the controller stops: enough for a signature. Streams have no end
 // of their own, and an agent reconnects.
-constexpr absl::Duration kDrainTimeout = absl::Milliseconds(500);
+constexpr absl::Duration kDrainTimeout = absl::Milliseconds(100);
 
 }  // namespace
 
