@@ -63,20 +63,13 @@ Object DecodeAs(Kind kind, TreeReader& object) {
   return Object();
 }
 
-uint32_t Fnv1a(std::string_view text) {
-  uint32_t hash = 2166136261;
-  for (const char c : text) hash = (hash ^ static_cast<uint8_t>(c)) * 16777619;
-  return hash;
-}
-
 // As much of the metadata as can be read; a policy without a usable name is named after its place,
 // which no object in a cluster can be.
 ObjectMeta RefusedMeta(const Tree& tree, std::string_view origin) {
   DecodeError ignored;
   TreeReader object(&tree, "", Strictness::kLenient, ignored);
   ObjectMeta meta = DecodeMeta(object, true);
-  if (!IsDnsSubdomain(meta.name))
-    meta.name = absl::StrCat("unnamed.", Fnv1a(origin), ".", tree.line);
+  if (!IsDnsSubdomain(meta.name)) meta.name = UnnamedName(origin, tree.line);
   return meta;
 }
 
@@ -171,6 +164,12 @@ void DecodeObject(const Tree& tree, std::string_view origin, std::vector<Decoded
 }
 
 }  // namespace
+
+std::string UnnamedName(std::string_view origin, int line) {
+  uint32_t hash = 2166136261;  // FNV-1a.
+  for (const char c : origin) hash = (hash ^ static_cast<uint8_t>(c)) * 16777619;
+  return absl::StrCat("unnamed.", hash, ".", line);
+}
 
 std::vector<Decoded> DecodeDocument(const Tree& document, std::string_view origin) {
   std::vector<Decoded> decoded;

@@ -42,4 +42,7 @@ struct Decoded {
 // have no readable name of their own.
 std::vector<Decoded> DecodeDocument(const Tree& document, std::string_view origin);
 
+// The name of a policy in `origin` that has none of its own. No two places give the same one.
+std::string UnnamedName(std::string_view origin, int line);
+
 }  // namespace heddle::controlplane::api

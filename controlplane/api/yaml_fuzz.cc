@@ -4,21 +4,30 @@
 #include <cstdint>
 
 #include "controlplane/api/decode.h"
+#include "controlplane/api/salvage.h"
 #include "controlplane/api/yaml.h"
 #include "lib/base/check.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  namespace api = heddle::controlplane::api;
-  std::vector<api::Tree> documents;
-  const api::YamlError error =
-      api::ParseYaml({reinterpret_cast<const char*>(data), size}, documents);
-  CHECK(error.ok() || documents.empty());
-  for (const api::Tree& document : documents) {
-    for (const api::Decoded& decoded : api::DecodeDocument(document, "fuzz.yaml")) {
-      CHECK(decoded.object.has_value() != !decoded.reason.empty());
-      if (decoded.object.has_value()) CHECK(KeyOf(*decoded.object) == decoded.key);
-      if (decoded.stand_in.has_value()) CHECK(KeyOf(*decoded.stand_in) == decoded.key);
-    }
+namespace api = heddle::controlplane::api;
+
+namespace {
+
+void Check(const std::vector<api::Decoded>& all) {
+  for (const api::Decoded& decoded : all) {
+    CHECK(decoded.object.has_value() != !decoded.reason.empty());
+    if (decoded.object.has_value()) CHECK(KeyOf(*decoded.object) == decoded.key);
+    if (decoded.stand_in.has_value()) CHECK(KeyOf(*decoded.stand_in) == decoded.key);
   }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  std::vector<api::Tree> documents;
+  const api::YamlError error = api::ParseYaml(text, documents);
+  CHECK(error.ok() || documents.empty());
+  if (!error.ok()) Check(api::SalvageDocuments(text, "fuzz.yaml"));
+  for (const api::Tree& document : documents) Check(api::DecodeDocument(document, "fuzz.yaml"));
   return 0;
 }

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "controlplane/api/decode.h"
+#include "controlplane/api/salvage.h"
 #include "controlplane/api/yaml.h"
 
 namespace heddle::controlplane::sources {
@@ -172,7 +173,11 @@ void DirectorySource::ReadFile(const std::string& name) {
   if (!text.ok()) return claims_.SetFileProblem(name, 0, std::string(text.status().message()));
   std::vector<api::Tree> documents;
   const api::YamlError error = api::ParseYaml(*text, documents);
-  if (!error.ok()) return claims_.SetFileProblem(name, error.line, error.reason);
+  if (!error.ok()) {
+    claims_.SetFileProblem(name, error.line, error.reason);
+    if (!claims_.WasGood(name)) claims_.SetSalvage(name, api::SalvageDocuments(*text, name));
+    return;
+  }
   std::vector<api::Decoded> objects;
   for (const api::Tree& document : documents) {
     for (api::Decoded& decoded : api::DecodeDocument(document, name))

@@ -114,6 +114,27 @@ TEST_F(DirectorySourceTest, NamesFileAndLineOfBrokenYamlAndKeepsItsObjects) {
   EXPECT_EQ(source->problems()[0].effect, api::Problem::Effect::kLastGoodKept);
 }
 
+TEST_F(DirectorySourceTest, LosesNoPolicyWhenAFileIsBrokenFromTheStart) {
+  Write("a.yaml",
+        "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n---\n"
+        "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n"
+        "metadata: {name: p, namespace: shop}\nspec: {action: [\n---\n"
+        "apiVersion: v1\nkind: Namespace\nmetadata: {name: b}\n");
+  const auto source = Open();
+  const api::StoreDiff diff = source->Poll();
+  ASSERT_EQ(diff.upserted.size(), 3u);
+  const auto& policy = *std::get<std::shared_ptr<const api::AuthorizationPolicy>>(diff.upserted[2]);
+  EXPECT_TRUE(policy.stand_in);
+  EXPECT_EQ(policy.meta.name_space, "shop");
+  ASSERT_EQ(source->problems().size(), 2u);
+  EXPECT_THAT(source->problems()[1].ToString(), HasSubstr("the document that begins in line 4"));
+  EXPECT_EQ(source->problems()[1].effect, api::Problem::Effect::kDenyAll);
+
+  WriteNamespace("a.yaml", "a");
+  EXPECT_EQ(source->Poll().removed.size(), 2u);
+  EXPECT_TRUE(source->problems().empty());
+}
+
 TEST_F(DirectorySourceTest, RefusesWhatIsNoOrdinaryFile) {
   WriteNamespace("good.yaml", "good");
   Write("huge.yaml", "");

@@ -23,13 +23,30 @@ Problem::Effect EffectOfStandIn(const api::Object& stand_in) {
 }  // namespace
 
 void ObjectClaims::SetFile(const std::string& file, std::vector<Decoded> objects) {
+  SetObjects(file, std::move(objects));
+  FileState& state = files_.at(file);
+  state.problem.reset();
+  state.good = true;
+}
+
+void ObjectClaims::SetSalvage(const std::string& file, std::vector<Decoded> objects) {
+  SetObjects(file, std::move(objects));
+}
+
+bool ObjectClaims::WasGood(const std::string& file) const {
+  const auto found = files_.find(file);
+  return found != files_.end() && found->second.good;
+}
+
+void ObjectClaims::SetObjects(const std::string& file, std::vector<Decoded> objects) {
   FileState& state = files_[file];
   std::set<ObjectKey> touched;
   for (const auto& [key, index] : state.first) {
     keys_[key].files.erase(file);
     touched.insert(key);
   }
-  state = FileState{.objects = std::move(objects)};
+  state.objects = std::move(objects);
+  state.first.clear();
   for (size_t i = 0; i < state.objects.size(); ++i) {
     const std::optional<ObjectKey>& key = state.objects[i].key;
     if (!key.has_value() || !state.first.emplace(*key, i).second) continue;
@@ -44,7 +61,7 @@ void ObjectClaims::SetFile(const std::string& file, std::vector<Decoded> objects
 void ObjectClaims::SetFileProblem(const std::string& file, int line, std::string reason) {
   FileState& state = files_[file];
   const Problem::Effect effect =
-      state.objects.empty() ? Problem::Effect::kNothing : Problem::Effect::kLastGoodKept;
+      state.good ? Problem::Effect::kLastGoodKept : Problem::Effect::kNothing;
   state.problem =
       Problem{.file = file, .line = line, .reason = std::move(reason), .effect = effect};
 }

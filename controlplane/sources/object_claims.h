@@ -18,7 +18,8 @@ namespace heddle::controlplane::sources {
 // Which object is in effect, given what every file says. Pure: files' contents in, differences and
 // problems out.
 //
-//   - A file that cannot be parsed keeps the objects it had; nothing of its new text counts.
+//   - A file that cannot be parsed keeps the objects it had; nothing of its new text counts. If it
+//     never could be parsed, what can be had of it counts (api::SalvageDocuments).
 //   - A refused object keeps its last good version; a policy that never was good is replaced by its
 //   stand-in.
 //   - An object in two files belongs to the one that had it first (of files read together, the
@@ -32,6 +33,9 @@ class ObjectClaims {
   void SetFile(const std::string& file, std::vector<api::Decoded> objects);
   // The file's text cannot be read or parsed. Line 0 means the file as a whole.
   void SetFileProblem(const std::string& file, int line, std::string reason);
+  // After SetFileProblem, for a file that never was good: what could be had of it all the same.
+  void SetSalvage(const std::string& file, std::vector<api::Decoded> objects);
+  bool WasGood(const std::string& file) const;
   void RemoveFile(const std::string& file);
 
   // Changes of what is in effect since the last call.
@@ -46,6 +50,7 @@ class ObjectClaims {
     std::vector<api::Decoded> objects;
     std::map<api::ObjectKey, size_t> first;  // Where in `objects` a key appears first.
     std::optional<api::Problem> problem;
+    bool good = false;  // It has been parsed.
   };
   struct KeyState {
     std::string owner;
@@ -55,6 +60,7 @@ class ObjectClaims {
     std::optional<api::Object> told;  // What the last diff left the store with.
   };
 
+  void SetObjects(const std::string& file, std::vector<api::Decoded> objects);
   void Resolve(const api::ObjectKey& key);
   api::Problem ProblemOf(const std::string& file, size_t index) const;
 
