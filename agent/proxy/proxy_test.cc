@@ -455,5 +455,50 @@ MESH_TEST(KeepsFewBytesOfCoroutinesForAnIdleConnection) {
   co_await mesh.Stop();
 }
 
+// One connection waits for a certificate, the next is told that enough wait already.
+Task<void> ReachWaiterLimit(TwoPods& t, Mesh& mesh) {
+  co_await mesh.Start();
+  mesh.ForgetCertificate(t.a);
+  mesh.Publish();
+  co_await mesh.loop().Sleep(absl::Milliseconds(100), {});
+  auto first = co_await mesh.Connect(t.a, t.b.address);
+  CO_ASSERT_TRUE(first);
+  co_await mesh.loop().Sleep(absl::Milliseconds(100), {});
+  const MonotonicTime begin = mesh.loop().Now();
+  EXPECT_EQ(co_await Outcome(mesh, t.a, t.b.address), StreamEnd::kReset);
+  EXPECT_LT(mesh.loop().Now() - begin, absl::Seconds(1));
+  EXPECT_EQ(Last(mesh.node(0)).reason, FailureReason::kWaiterLimit);
+  EXPECT_EQ(co_await ReadEnd(**first), StreamEnd::kReset);
+  EXPECT_EQ(Last(mesh.node(0)).reason, FailureReason::kCertificateTimeout);
+  co_await mesh.Stop();
+}
+
+TEST(Proxy, LetsOnlySoManyConnectionsWaitForState) {
+  TwoPods t({.limits = {.state_waiters_max = 1}, .workers_per_node = 1});
+  t.mesh.Run(ReachWaiterLimit(t, t.mesh));
+}
+
+Task<void> ReachHandshakeLimit(TwoPods& t, Mesh& mesh) {
+  co_await mesh.Start();
+  io::ConnectOptions options{
+      .to = {t.b.address.ip, kInboundHbonePort}, .bind = std::nullopt, .socket = {}};
+  auto silent = co_await t.a.host->Connect(mesh.loop(), std::move(options), {});
+  CO_ASSERT_TRUE(silent);
+  co_await mesh.loop().Sleep(absl::Milliseconds(100), {});
+  EXPECT_EQ(co_await Outcome(mesh, t.a, t.b.address), StreamEnd::kReset);
+  EXPECT_EQ(Last(mesh.node(0)).reason, FailureReason::kTlsFailed);
+  // The silent one is dropped, and others are served again.
+  co_await mesh.loop().Sleep(absl::Seconds(11), {});
+  Ends ends = co_await Join(mesh, t.a, t.b.address, t.b);
+  EXPECT_TRUE(ends.complete());
+  ends = {};
+  co_await mesh.Stop();
+}
+
+TEST(Proxy, BoundsTheHandshakesUnderWay) {
+  TwoPods t({.limits = {.handshakes_max = 1}, .workers_per_node = 1});
+  t.mesh.Run(ReachHandshakeLimit(t, t.mesh));
+}
+
 }  // namespace
 }  // namespace heddle::agent::testing

@@ -13,10 +13,12 @@ ConnectionRecord::ConnectionRecord(WorkerTelemetry& telemetry, Direction directi
                                    const io::SocketAddress& source)
     : direction(direction), telemetry_(telemetry), born_(telemetry.clock().Monotonic()) {
   this->source.address = source;
+  telemetry_.open_.Add(1);
 }
 
 ConnectionRecord::~ConnectionRecord() {
   if (!completed_ && !failure_) failure_ = Failure{FailureReason::kDrained};
+  telemetry_.open_.Add(-1);
   telemetry_.Close(*this);
 }
 

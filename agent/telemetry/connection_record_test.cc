@@ -41,6 +41,7 @@ TEST(ConnectionRecord, CountsAndLogsAConnectionThatEndsInOrder) {
   {
     ConnectionRecord record(f.telemetry, Direction::kInbound, f.source);
     record.Open();
+    EXPECT_THAT(f.registry.Expose(), HasSubstr("heddle_connections_open 1"));
     record.bytes_from_client = 3;
     record.bytes_from_server = 5;
     f.clock.Advance(absl::Seconds(2));
@@ -51,6 +52,7 @@ TEST(ConnectionRecord, CountsAndLogsAConnectionThatEndsInOrder) {
   EXPECT_EQ(f.log.lines[0].error, "");
   EXPECT_EQ(f.log.lines[0].age, absl::Seconds(2));
   const std::string text = f.registry.Expose();
+  EXPECT_THAT(text, HasSubstr("heddle_connections_open 0"));
   EXPECT_THAT(text, HasSubstr("istio_tcp_connections_opened_total{reporter=\"destination\",source_"
                               "workload=\"unknown\""));
   EXPECT_THAT(text, HasSubstr("istio_tcp_connections_closed_total{"));
@@ -70,9 +72,10 @@ TEST(TrafficLabels, ShowTheServiceAsTheControlPlaneNamesIt) {
     record.Open();
     record.Complete();
   }
-  EXPECT_THAT(f.registry.Expose(),
-              HasSubstr("destination_service=\"server.shop.svc.cluster.local\","
-                        "destination_service_namespace=\"shop\",destination_service_name=\"server\""));
+  EXPECT_THAT(
+      f.registry.Expose(),
+      HasSubstr("destination_service=\"server.shop.svc.cluster.local\","
+                "destination_service_namespace=\"shop\",destination_service_name=\"server\""));
 }
 
 TEST(ConnectionRecord, NamesTheFirstFailure) {

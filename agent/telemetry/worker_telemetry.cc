@@ -18,6 +18,8 @@ WorkerTelemetry::WorkerTelemetry(metrics::Registry& registry, const Clock& clock
                                  AccessLog& access_log)
     : clock_(clock),
       access_log_(access_log),
+      open_(registry, {.name = "heddle_connections_open",
+                       .help = "Connections being served, from accept to end."}),
       opened_(registry, Traffic("istio_tcp_connections_opened",
                                 "The total number of TCP connections opened.")),
       closed_(registry, Traffic("istio_tcp_connections_closed",

@@ -36,6 +36,7 @@ class WorkerTelemetry {
 
   const Clock& clock_;
   AccessLog& access_log_;
+  metrics::Gauge open_;
   metrics::CounterSeries opened_;
   metrics::CounterSeries closed_;
   metrics::CounterSeries received_;
