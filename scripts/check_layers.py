@@ -99,7 +99,8 @@ def is_test(path):
 
 
 def is_generated(include):
-    return include.endswith((".pb.h", ".skel.h"))
+    # protobuf's own messages come with the library.
+    return include.endswith((".pb.h", ".skel.h")) and not include.startswith("google/protobuf/")
 
 
 def check_project_include(path, include, files):
