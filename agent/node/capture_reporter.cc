@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "lib/base/log.h"
+#include "lib/base/scope.h"
 #include "lib/base/status.h"
 #include "lib/grpc/protobuf.h"
 #include "proto/node.pb.h"
@@ -51,25 +52,58 @@ Task<void> CaptureReporter::Run(StopToken stop) {
   }
 }
 
+// One call: a coroutine sends reports, another reads what comes back.
+struct CaptureReporter::Stream {
+  std::unique_ptr<grpc::ClientCall> call;
+  uint64_t acknowledged = 0;  // Reports.
+  bool ended = false;
+};
+
+// Reads all the time, not only after a report: a stream that ends while there is nothing to report
+// must be replaced at once, or the controller forgets this node's pods and announces them as plain.
+Task<void> CaptureReporter::ReadAcks(Stream& stream) {
+  while (const std::optional<std::string> bytes = co_await stream.call->Receive()) {
+    const auto ack = grpc::Parse<node::v1::CaptureAck>(*bytes);
+    if (!ack.ok()) {
+      LOG_WARN("capture.report.answer", KV("error", ack.status()));
+      stream.call->Cancel();
+      break;
+    }
+    for (const std::string& refused : ack->refused())
+      LOG_WARN("capture.report.refused", KV("reason", refused));
+    ++stream.acknowledged;
+    changed_.NotifyAll();
+  }
+  stream.ended = true;
+  changed_.NotifyAll();
+}
+
+// One report at a time: its acknowledgement is awaited, and what changed meanwhile is in the next
+// one.
+Task<void> CaptureReporter::SendReports(Stream& stream, StopToken stop) {
+  for (uint64_t sequence = 1; !stream.ended; ++sequence) {
+    const uint64_t reported = generation_;
+    const std::string report = Report(sequence);
+    const bool sent = (co_await stream.call->Send(report)).ok();
+    // What could not be sent is a stream that has ended: its own status says why.
+    while (!stream.ended &&
+           (!sent || stream.acknowledged < sequence || generation_ == reported)) {
+      if (!co_await changed_.Wait(stop)) co_return;
+    }
+  }
+}
+
 Task<absl::Status> CaptureReporter::ServeStream(StopToken stop) {
   grpc::CallOptions options;
   CO_TRY_ASSIGN(options.metadata, parts_.authorize());
-  CO_TRY_ASSIGN(const auto call, co_await parts_.channel.Open(kMethod, std::move(options), stop));
-  // One report at a time: its acknowledgement is awaited, and what changed meanwhile is in the next
-  // one.
-  for (uint64_t sequence = 1;; ++sequence) {
-    const uint64_t reported = generation_;
-    const std::string report = Report(sequence);
-    const absl::Status sent = co_await call->Send(report);
-    const std::optional<std::string> bytes = sent.ok() ? co_await call->Receive() : std::nullopt;
-    if (!bytes) co_return co_await call->Finish();
-    CO_TRY_ASSIGN(const auto ack, grpc::Parse<node::v1::CaptureAck>(*bytes));
-    for (const std::string& refused : ack.refused())
-      LOG_WARN("capture.report.refused", KV("reason", refused));
-    while (generation_ == reported) {
-      if (!co_await changed_.Wait(stop)) co_return absl::CancelledError("stopped");
-    }
-  }
+  Stream stream;
+  CO_TRY_ASSIGN(stream.call, co_await parts_.channel.Open(kMethod, std::move(options), stop));
+  Scope reading(parts_.loop);
+  reading.Spawn(ReadAcks(stream));
+  co_await SendReports(stream, stop);
+  if (!stream.ended) stream.call->Cancel();
+  co_await reading.Join();
+  co_return co_await stream.call->Finish();
 }
 
 }  // namespace heddle::agent

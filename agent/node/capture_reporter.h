@@ -14,7 +14,7 @@ namespace heddle::agent {
 
 // Tells the controller which pods are captured on this node (heddle.node.v1.CaptureReports): always
 // the full list, whenever it changes and at the start of each stream. Only then are they announced
-// to others as reachable by HBONE. Control loop.
+// to others as reachable by HBONE. A stream that ends is replaced at once. Control loop.
 class CaptureReporter {
  public:
   struct Parts {
@@ -36,7 +36,10 @@ class CaptureReporter {
   }
 
  private:
+  struct Stream;
   Task<absl::Status> ServeStream(StopToken stop);
+  Task<void> SendReports(Stream& stream, StopToken stop);
+  Task<void> ReadAcks(Stream& stream);
   std::string Report(uint64_t sequence);
 
   Parts parts_;
