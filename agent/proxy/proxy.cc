@@ -83,6 +83,7 @@ Task<void> Proxy::Start() {
     co_await io::RunOn(control_, seat.loop, std::move(make));
     group_.workers.push_back(seat.worker.get());
   }
+  Apply(std::move(snapshot_));
 }
 
 Task<void> Proxy::Stop() {
@@ -113,6 +114,7 @@ Task<void> Proxy::OnEachWorker(absl::AnyInvocable<Task<void>(Worker& worker) con
 
 void Proxy::Apply(Snapshot snapshot) {
   snapshot_ = std::move(snapshot);
+  if (group_.workers.size() != seats_.size()) return;  // Start() does it.
   for (auto& seat : seats_) {
     Worker* worker = seat->worker.get();
     io::Loop* control = &control_;

@@ -54,8 +54,8 @@ class Proxy final : public PodObserver {
   // Ends every connection that is left.
   Task<void> Stop();
 
-  // All workers decide by this snapshot soon: each between two turns of its loop. Old snapshots are
-  // destroyed on the control loop.
+  // At any time. All workers decide by this snapshot soon: each between two turns of its loop. Old
+  // snapshots are destroyed on the control loop.
   void Apply(Snapshot snapshot);
 
   // Listeners are spread over the workers; each connection is handed to the least loaded one before

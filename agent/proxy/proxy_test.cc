@@ -500,5 +500,20 @@ TEST(Proxy, BoundsTheHandshakesUnderWay) {
   t.mesh.Run(ReachHandshakeLimit(t, t.mesh));
 }
 
+MESH_TEST(ReleasesAPodWhileItDrains) {
+  co_await mesh.Start();
+  {
+    Ends ends = co_await Join(mesh, t.a, t.b.address, t.b);
+    CO_ASSERT_TRUE(ends.complete());
+    Scope scope(mesh.loop());
+    scope.Spawn(DrainNode(mesh, 1));
+    co_await mesh.loop().Sleep(absl::Seconds(1), {});
+    co_await mesh.Release(t.b);
+    EXPECT_EQ(co_await ReadEnd(*ends.client), StreamEnd::kReset);
+    co_await scope.Join();
+  }
+  co_await mesh.Stop();
+}
+
 }  // namespace
 }  // namespace heddle::agent::testing

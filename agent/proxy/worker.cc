@@ -99,7 +99,7 @@ bool Worker::TryBeginHandshake() {
 
 void Worker::AddPod(std::shared_ptr<PodNetwork> network) {
   const std::string uid = network->pod().uid;
-  auto context = std::make_unique<PodContext>(loop_, std::move(network), tunnel_options_);
+  auto context = std::make_shared<PodContext>(loop_, std::move(network), tunnel_options_);
   if (!context->identity) LOG_ERROR("pod.identity.invalid", KV("pod", uid));
   CHECK(pods_.emplace(uid, std::move(context)).second);
 }
@@ -158,16 +158,16 @@ void Worker::Start(PodContext& pod, ListenerRole role, Incoming incoming) {
 Task<void> Worker::StopListening(std::string pod_uid) {
   const auto it = pods_.find(pod_uid);
   if (it == pods_.end()) co_return;
-  PodContext& pod = *it->second;
-  pod.accepting.RequestStop();
-  co_await pod.listeners.Join();
+  const std::shared_ptr<PodContext> pod = it->second;
+  pod->accepting.RequestStop();
+  co_await pod->listeners.Join();
 }
 
 Task<void> Worker::RemovePod(std::string pod_uid) {
   const auto it = pods_.find(pod_uid);
   if (it == pods_.end()) co_return;
   // Out of the map first: whoever looks for the pod while it ends must not find it.
-  const std::unique_ptr<PodContext> pod = std::move(it->second);
+  const std::shared_ptr<PodContext> pod = std::move(it->second);
   pods_.erase(it);
   co_await EndPod(*pod);
 }
@@ -181,16 +181,15 @@ Task<void> Worker::EndPod(PodContext& pod) {
 }
 
 Task<void> Worker::Drain(absl::Duration grace) {
-  for (auto& [uid, pod] : pods_) pod->accepting.RequestStop();
   const MonotonicTime until = loop_.Now() + grace;
-  std::vector<std::string> uids;
-  for (auto& [uid, pod] : pods_) uids.push_back(uid);
-  for (const std::string& uid : uids) {
-    const auto it = pods_.find(uid);  // It may have been released meanwhile.
-    if (it == pods_.end()) continue;
-    PodContext& pod = *it->second;
-    co_await pod.listeners.Join();
-    co_await pod.connections.Drain(std::max(until - loop_.Now(), absl::ZeroDuration()));
+  std::vector<std::shared_ptr<PodContext>> pods;
+  for (auto& [uid, pod] : pods_) {
+    pod->accepting.RequestStop();
+    pods.push_back(pod);
+  }
+  for (const auto& pod : pods) {
+    co_await pod->listeners.Join();
+    co_await pod->connections.Drain(std::max(until - loop_.Now(), absl::ZeroDuration()));
   }
 }
 

@@ -134,7 +134,8 @@ class Worker {
   ConnectionTable connections_;
   bool reevaluating_ = false;
   bool reevaluate_again_ = false;
-  absl::flat_hash_map<std::string, std::unique_ptr<PodContext>> pods_;
+  // Shared with the tasks that wait for a pod's end: a pod may be released while the worker drains.
+  absl::flat_hash_map<std::string, std::shared_ptr<PodContext>> pods_;
   Scope scope_;
 };
 
