@@ -9,8 +9,8 @@ class Capture:
 
     def __init__(self, place, interface, file):
         self.file = file
-        self._process = place.spawn(["tcpdump", "-i", interface, "-s", "0", "-U", "-n", "-Z", "root", "-w", file],
-                                    f"tcpdump-{file.stem}")
+        self._process = place.spawn(["tcpdump", "-i", interface, "-s", "0", "-U", "--immediate-mode", "-n",
+                                     "-Z", "root", "-w", file], f"tcpdump-{file.stem}")
         self._process.wait_ready(lambda: "listening on" in self._process.output(), f"tcpdump on {interface}")
 
     def stop(self, settled=None):

@@ -102,6 +102,9 @@ class Topology:
         self.nodes = [Node(self, index) for index in range(1, self._node_count + 1)]
         for node, other in itertools.permutations(self.nodes, 2):
             node.route_to(other)
+        for node in self.nodes:  # The control machine reaches pods, too: a client from outside the cluster.
+            for version in (4, 6):
+                self.fabric.ip(f"-{version}", "route", "add", node.pod_subnet(version), "via", node.address(version))
 
     def start_controller(self, *extra):
         self.controller = self.control.spawn(
