@@ -31,8 +31,8 @@ struct Translation {
 };
 
 // A workload is announced as HBONE when its pod is enrolled and reported captured by the very node
-// that it is bound to. Costs O(objects): 10 000 pods take some tens of milliseconds. What changed
-// between two outputs shows in the versions.
+// that it is bound to. Costs O(objects): 10 000 pods take about 70 ms (translate_bench). What
+// changed between two outputs shows in the versions.
 Translation Translate(const api::ObjectStore& objects, const CapturedPods& captured,
                       const MeshOptions& options);
 
