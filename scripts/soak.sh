@@ -49,7 +49,8 @@ soak_leaks() {
 soak_sim() {
   build_release || return 1
   local programs
-  programs=$(ctest --test-dir build/release -L '^sim$' --show-only=json-v1 | jq -r '.tests[].command[0]' | sort -u) || return 1
+  programs=$(ctest --test-dir build/release -L '^sim$' --show-only=json-v1 |
+    jq -r '.tests[].command[0]' | sort -u) || return 1
   [ -n "$programs" ] || { echo "soak: there is no test with the label sim"; return 1; }
   for program in $programs; do
     echo "-- ${program##*/}, $seeds seeds"
