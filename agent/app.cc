@@ -415,6 +415,7 @@ App::App(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 App::~App() = default;
 
 absl::StatusOr<std::unique_ptr<App>> App::Create(Config config, UniqueFd signals) {
+  TRY_STATUS(CheckBackend(config.proxy.backend));
   TRY_ASSIGN(NodeSetup node, SetUpNode(config.node));
   TRY_ASSIGN(CaptureRecordStore records,
              CaptureRecordStore::Open(absl::StrCat(config.node.run_dir, "/pods")));

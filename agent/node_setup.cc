@@ -11,6 +11,8 @@
 
 #include "lib/base/log.h"
 #include "lib/base/status.h"
+#include "lib/io/buffer.h"
+#include "lib/io/reactor.h"
 
 namespace heddle::agent {
 namespace {
@@ -59,6 +61,17 @@ absl::Status ApplyProbeRule(const NodeConfig& config, NodeSetup& setup) {
                                                  setup.place, config.probe_cgroup));
   setup.bpf->settings().SetProbeRule(rule);
   return absl::OkStatus();
+}
+
+absl::Status CheckBackend(io::BackendChoice backend) {
+  if (backend != io::BackendChoice::kIoUring) return absl::OkStatus();
+  constexpr size_t kTrialBytes = 1 << 20;
+  io::BufferPool buffers(kTrialBytes);
+  const auto ring = io::MakeIoUringReactor(buffers, io::ReactorOptions{.entries = 8});
+  if (ring) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("--backend io_uring cannot be had here: ", ring.error().ToString(),
+                   "; see /proc/sys/kernel/io_uring_disabled, or use --backend auto"));
 }
 
 absl::StatusOr<NodeSetup> SetUpNode(NodeConfig& config) {
