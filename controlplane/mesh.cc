@@ -21,9 +21,14 @@ constexpr absl::Duration kTickInterval = absl::Seconds(1);
 
 Mesh::Mesh(Parts parts)
     : parts_(std::move(parts)),
+      translator_(parts_.loop.clock(), 1, "hd-translate",
+                  io::LoopOptions{.backend = io::BackendChoice::kEpoll}),
       dirty_(parts_.loop),
       translations_(parts_.registry, {.name = "heddle_controller_translations",
                                       .help = "Times that the objects were translated."}),
+      translating_us_(parts_.registry,
+                      {.name = "heddle_controller_translation_microseconds",
+                       .help = "Time from the beginning of each translation to its publication."}),
       objects_held_(parts_.registry,
                     {.name = "heddle_controller_objects", .help = "Objects that are in effect."}),
       problems_held_(parts_.registry,
@@ -31,7 +36,8 @@ Mesh::Mesh(Parts parts)
                       .help = "Objects and files that are not in effect as they were written."}) {
   RestoreReports();
   ReadDirectory();
-  Translate();
+  const Input input = TakeInput();
+  Publish(input, translate::Translate(input.objects, input.captured, parts_.options));
 }
 
 void Mesh::RestoreReports() {
@@ -54,10 +60,13 @@ Task<void> Mesh::Run(StopToken stop) {
   scope.Spawn(FollowDirectory(scope.stop()));
   scope.Spawn(Tick(scope.stop()));
   while (co_await dirty_.Wait(stop)) {
-    dirty_.Reset();
-    Translate();
-    // Let those who were waiting for this be served before it happens again.
-    co_await parts_.loop.Yield();
+    const Input input = TakeInput();
+    translate::Translation translation;
+    absl::AnyInvocable<Task<void>()> work = [this, &input, &translation] {
+      return Translate(input, parts_.options, translation);
+    };
+    co_await io::RunOn(parts_.loop, translator_.loop(0), std::move(work));
+    Publish(input, std::move(translation));
   }
   co_await scope.Drain();
 }
@@ -99,14 +108,27 @@ void Mesh::LogProblems() {
   problems_held_.Set(static_cast<int64_t>(problems.size()));
 }
 
-void Mesh::Translate() {
+Task<void> Mesh::Translate(const Input& input, const translate::MeshOptions& options,
+                           translate::Translation& output) {
+  output = translate::Translate(input.objects, input.captured, options);
+  co_return;
+}
+
+// What changes from now on is for the next translation.
+Mesh::Input Mesh::TakeInput() {
   dirty_.Reset();
   translated_reports_ = reports_.generation();
-  published_.Publish(translate::Translate(objects_, reports_.captured(), parts_.options));
+  return {.objects = objects_, .captured = reports_.captured(), .began = parts_.loop.Now()};
+}
+
+void Mesh::Publish(const Input& input, translate::Translation translation) {
+  published_.Publish(std::move(translation));
   translations_.Add();
-  objects_held_.Set(static_cast<int64_t>(objects_.size()));
+  translating_us_.Add(
+      static_cast<uint64_t>(absl::ToInt64Microseconds(parts_.loop.Now() - input.began)));
+  objects_held_.Set(static_cast<int64_t>(input.objects.size()));
   std::set<std::string> nodes;
-  for (const auto& [name, node] : objects_.All<api::Node>()) nodes.insert(name.name);
+  for (const auto& [name, node] : input.objects.All<api::Node>()) nodes.insert(name.name);
   parts_.tokens.Ensure(nodes);
   watchers_.ForEach([](Watcher& watcher) { watcher.changed.Set(); });
   SaveReports();

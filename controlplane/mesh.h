@@ -16,6 +16,7 @@
 #include "lib/base/intrusive_list.h"
 #include "lib/base/wait_queue.h"
 #include "lib/io/loop.h"
+#include "lib/io/loop_pool.h"
 #include "lib/metrics/registry.h"
 
 namespace heddle::controlplane {
@@ -24,10 +25,13 @@ namespace heddle::controlplane {
 //
 //   directory --> objects --+--> translation --> published state --> watchers (one per subscriber)
 //   capture reports --------+                +-> tokens of nodes
+//         +--> capture file (read at start)
 //
 // A change is translated at once; what changes meanwhile is in the next translation. Subscribers
 // that are still busy with the last response coalesce further (DeltaSubscriber). Belongs to one
-// loop; memory: the objects, and their resources encoded once.
+// loop; the translation itself, some tens of milliseconds for 10 000 pods, runs on a thread of its
+// own with a copy of the store, which shares the objects. Memory: the objects, and their resources
+// encoded once.
 class Mesh {
  public:
   struct Parts {
@@ -70,9 +74,19 @@ class Mesh {
   void LogProblems();
   void RestoreReports();
   void SaveReports();
-  void Translate();
+  // What a translation is made from.
+  struct Input {
+    api::ObjectStore objects;
+    translate::CapturedPods captured;
+    MonotonicTime began;
+  };
+  static Task<void> Translate(const Input& input, const translate::MeshOptions& options,
+                              translate::Translation& output);
+  Input TakeInput();
+  void Publish(const Input& input, translate::Translation translation);
 
   Parts parts_;
+  io::LoopPool translator_;
   api::ObjectStore objects_;
   CaptureReports reports_;
   xds::PublishedState published_;
@@ -82,6 +96,7 @@ class Mesh {
   IntrusiveList<Watcher> watchers_;
   Event dirty_;
   metrics::Counter translations_;
+  metrics::Counter translating_us_;
   metrics::Gauge objects_held_;
   metrics::Gauge problems_held_;
 };
