@@ -112,12 +112,17 @@ Task<TunnelResult<TunnelPool::OpenStream>> TunnelPool::Request(Group& group,
     if (Tunnel* tunnel = group.FindWithRoom()) {
       auto stream = tunnel->Request(request);
       if (stream) co_return OpenStream{tunnel, *std::move(stream)};
+      // A limit of this process, on windows for instance: another tunnel would not help.
+      if (stream.error().is(io::IoCode::kLimit) && tunnel->CanOpen()) {
+        co_return std::unexpected(TunnelFailure{
+            {FailureReason::kOutOfMemory, FailureSide::kUpstream}, stream.error().ToString()});
+      }
       tunnel->Retire();
       continue;
     }
-    if (!group.opening) CO_TRY_VOID(StartTunnel(group));
+    // Read first: an attempt can fail before it ever waits.
     const uint64_t failures_before = group.failures_total;
-    // An attempt can fail before it ever waits.
+    if (!group.opening) CO_TRY_VOID(StartTunnel(group));
     while (group.opening && group.failures_total == failures_before) {
       if (!co_await group.changed.Wait(stop)) co_return std::unexpected(Stopped(stop));
     }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "agent/hbone/connect_request.h"
+#include "lib/http/window_budget.h"
 #include "lib/io/testing/co_test.h"
 #include "lib/io/testing/fake_network.h"
 #include "lib/io/testing/simulation.h"
@@ -24,6 +25,7 @@ class PlainPodNetwork final : public PodNetwork {
   }
   Task<io::Result<std::unique_ptr<io::Connection>>> DialOut(io::Loop& loop, io::SocketAddress to,
                                                             StopToken stop) override {
+    if (fails_at_once) co_return std::unexpected(io::Error::Errno(ENETUNREACH, io::Op::kConnect));
     io::ConnectOptions options{.to = to, .bind = std::nullopt, .socket = {}};
     co_return co_await host_.Connect(loop, std::move(options), stop);
   }
@@ -33,6 +35,8 @@ class PlainPodNetwork final : public PodNetwork {
                                                                     StopToken stop) override {
     co_return co_await DialOut(loop, to, stop);
   }
+
+  bool fails_at_once = false;  // Dials fail without a wait, as connect(2) can.
 
  private:
   io::FakeHost& host_;
@@ -44,6 +48,7 @@ struct PeerOptions {
   uint32_t streams_max = 100;
   int refusals = 0;  // Streams that it refuses unseen before it serves any.
   bool listens = true;
+  size_t window_bytes_max = size_t{1} << 30;  // That our side may promise.
 };
 
 // A pool and a peer that answers every request with 200 and holds the stream.
@@ -56,10 +61,12 @@ struct Fixture {
         server(network.AddHost("server", {kNextHop.ip})),
         authority(simulation.clock()),
         pod(client),
+        windows(options.window_bytes_max),
         pool(loop, pod, tunnel_options),
         options(options),
         peer(loop) {
     tunnel_options.http = HboneOptions();
+    tunnel_options.http.budget = &windows;
   }
 
   TunnelTarget Target() { return {kNextHop, {tls::MakeId("default", "server")}, context}; }
@@ -118,6 +125,7 @@ struct Fixture {
   tls::TestAuthority authority;
   std::shared_ptr<const tls::TlsContext> context = NewContext();
   PlainPodNetwork pod;
+  http::WindowBudget windows;
   TunnelOptions tunnel_options;
   TunnelPool pool;
   PeerOptions options;
@@ -197,6 +205,22 @@ POOL_TEST(TellsEveryWaiterWhyThereIsNoTunnel, .listens = false) {
   Outcomes outcomes;
   co_await ConnectAtOnce(f, 4, outcomes);
   EXPECT_EQ(outcomes.failures, std::vector(4, FailureReason::kDialFailed));
+  EXPECT_EQ(f.pool.stats().attempts_total, 1u);
+}
+
+POOL_TEST(TriesOnceWhenADialFailsWithoutAWait) {
+  f.pod.fails_at_once = true;
+  Outcomes outcomes;
+  co_await ConnectAtOnce(f, 1, outcomes);
+  EXPECT_EQ(outcomes.failures, std::vector{FailureReason::kDialFailed});
+  EXPECT_EQ(f.pool.stats().attempts_total, 1u);
+}
+
+POOL_TEST(KeepsItsTunnelWhenNoMoreWindowsMayBePromised, .window_bytes_max = size_t{128} * 1024) {
+  Outcomes outcomes;
+  co_await ConnectAtOnce(f, 4, outcomes);
+  EXPECT_EQ(outcomes.streams.size(), 2u);
+  EXPECT_EQ(outcomes.failures, std::vector(2, FailureReason::kOutOfMemory));
   EXPECT_EQ(f.pool.stats().attempts_total, 1u);
 }
 
