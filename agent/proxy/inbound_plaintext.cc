@@ -13,6 +13,12 @@ Task<Application> Establish(Worker& worker, PodContext& pod, TrackedConnection& 
                             ConnectionRecord& record) {
   const auto failed = co_await AwaitWorkload(worker, pod, connection.stop());
   if (failed) co_return std::unexpected(TunnelFailure{{*failed}, {}});
+  // Not before: while it waits for its workload, no state without it may judge the connection. And
+  // not later: a change of policy during the dial must find the facts in the table.
+  const io::SocketAddress local = *record.destination.address;
+  connection.facts = ConnectionFacts{.source = connection.source.ip,
+                                     .destination = local.ip,
+                                     .destination_port = local.port};
   DescribeInbound(worker, pod, *connection.facts, record);
   record.Open();
   CO_TRY_VOID(Authorize(worker, pod, *connection.facts));
@@ -32,8 +38,6 @@ Task<void> ServeInboundPlaintext(Worker& worker, PodContext& pod, Incoming incom
                                pod.connections.stop());
   connection.source = client;
   connection.original_destination = connection.actual_destination = local.ToString();
-  connection.facts =
-      ConnectionFacts{.source = client.ip, .destination = local.ip, .destination_port = local.port};
   const auto stream = incoming.accepted->Attach(worker.loop());
   auto application = co_await Establish(worker, pod, connection, record);
   if (!application) {
