@@ -12,6 +12,8 @@ namespace {
 // One visit of the netns thread makes this many sockets: enough for a burst, little enough to hold
 // for an idle pod.
 constexpr size_t kStockBatch = 4;
+// Kept per kind and loop: of a burst, in which each dial brings a batch, the rest is closed.
+constexpr size_t kStockMax = 16;
 // How often another source port is tried for a connection to the application. With half of all
 // ports in use, eight tries fail once in 256 times.
 constexpr int kSourcePortTriesMax = 8;
@@ -75,7 +77,12 @@ Task<io::Result<UniqueFd>> KernelPodNetwork::TakeSocket(io::Loop& loop, int fami
       LOG_WARN("pod.socket.failed", KV("pod", pod_.uid), KV("error", status));
       co_return std::unexpected(io::Error::Errno(EMFILE, io::Op::kSocket));
     }
-    for (UniqueFd& socket : made) sockets.push_back(std::move(socket));
+    UniqueFd socket = std::move(made.back());
+    made.pop_back();
+    for (UniqueFd& more : made) {
+      if (sockets.size() < kStockMax) sockets.push_back(std::move(more));
+    }
+    co_return socket;
   }
   UniqueFd socket = std::move(sockets.back());
   sockets.pop_back();
