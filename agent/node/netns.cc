@@ -59,10 +59,13 @@ absl::StatusOr<NetnsInode> IdentifyNetns(int fd) {
 
 absl::StatusOr<UniqueFd> OpenNetns(const std::string& path) {
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd.valid())
-    return absl::NotFoundError(
-        absl::StrCat("cannot open netns ", path, ": ", std::strerror(errno)));
-  return fd;
+  if (fd.valid()) return fd;
+  const int error = errno;
+  const std::string sentence =
+      absl::StrCat("cannot open netns ", path, ": ", std::strerror(error));
+  // ESRCH: /proc of a process that has ended.
+  const bool gone = error == ENOENT || error == ENOTDIR || error == ESRCH;
+  return gone ? absl::NotFoundError(sentence) : absl::UnavailableError(sentence);
 }
 
 absl::StatusOr<NetnsInode> OwnNetns() {

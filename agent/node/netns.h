@@ -26,6 +26,8 @@ struct NetnsInode {
 // Checks that the descriptor is a network namespace (ioctl NS_GET_NSTYPE, ioctl_ns(2)), and names
 // it.
 absl::StatusOr<NetnsInode> IdentifyNetns(int fd);
+// NOT_FOUND when the path leads nowhere; another code when it could not be looked at, which says
+// nothing about the netns.
 absl::StatusOr<UniqueFd> OpenNetns(const std::string& path);
 // The calling thread's.
 absl::StatusOr<NetnsInode> OwnNetns();

@@ -169,10 +169,12 @@ Task<absl::StatusOr<std::unique_ptr<LivePod>>> PodCapture::Capture(CaptureRecord
   pod->record = std::move(record);
   const KernelPodNetwork::Parts parts{parts_.netns_thread, original_destinations_, parts_.workers};
   pod->network = std::make_shared<KernelPodNetwork>(PodOf(pod->record), std::move(netns), parts);
+  const bool was_captured = maps_.Find(pod->record.netns_cookie).has_value();
   Listeners listeners;
   absl::Status status = co_await PrepareNetns(*pod, listeners);
   if (status.ok()) status = ProgramKernel(*pod, listeners, settings);
   if (!status.ok()) {
+    if (was_captured) co_return status;
     Detach(pod->record);
     maps_.Erase(pod->record.netns_cookie);
     co_await RestoreNetns(*pod);
@@ -181,7 +183,11 @@ Task<absl::StatusOr<std::unique_ptr<LivePod>>> PodCapture::Capture(CaptureRecord
   co_await HandToProxy(*pod, std::move(listeners));
   status = co_await Verify(*pod);
   if (!status.ok()) {
-    co_await Release(std::move(pod));
+    if (was_captured) {
+      co_await parts_.proxy.PodReleased(pod->record.uid);
+    } else {
+      co_await Release(std::move(pod));
+    }
     co_return Annotate(status, "the capture could not be verified");
   }
   co_return pod;
@@ -214,6 +220,13 @@ Task<void> PodCapture::Release(std::unique_ptr<LivePod> pod) {
   maps_.Erase(cookie);
   if (pod->kernel.exclusion_set != 0) maps_.EraseExclusions(pod->kernel.exclusion_set);
   co_await RestoreNetns(*pod);
+}
+
+void PodCapture::Forget(const CaptureRecord& record) {
+  const auto kernel = maps_.Find(record.netns_cookie);
+  Detach(record);
+  maps_.Erase(record.netns_cookie);
+  if (kernel && kernel->exclusion_set != 0) maps_.EraseExclusions(kernel->exclusion_set);
 }
 
 Task<absl::Status> PodCapture::Verify(const LivePod& pod) {

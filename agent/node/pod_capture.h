@@ -34,6 +34,9 @@ struct LivePod {
 //             -> all of it read back from the kernel
 //   release   record says releasing -> proxy lets go -> link, record, settings
 //
+// A pod that was captured before, by an agent that is gone, stays captured when a step fails: its
+// processes run, and what is undone would let their traffic out in plaintext.
+//
 // Control loop only.
 class PodCapture {
  public:
@@ -56,6 +59,9 @@ class PodCapture {
   // Ends the capture. What is gone already is no error; what fails is logged and left to the
   // reconciler.
   Task<void> Release(std::unique_ptr<LivePod> pod);
+
+  // Removes what the kernel still has of a capture whose netns is gone.
+  void Forget(const CaptureRecord& record);
 
   // Reads back from the kernel that the pod is captured; says what is missing.
   Task<absl::Status> Verify(const LivePod& pod);

@@ -40,6 +40,14 @@ absl::Status CheckAddresses(const std::vector<std::string>& wanted,
   return absl::OkStatus();
 }
 
+// Only what was looked at can be gone: a node that is out of descriptors must not let its pods go.
+bool NetnsIsGone(const CaptureRecord& record) {
+  const auto fd = OpenNetns(record.netns_path);
+  if (!fd.ok()) return absl::IsNotFound(fd.status());
+  const auto inode = IdentifyNetns(fd->get());
+  return !inode.ok() || *inode != record.netns;
+}
+
 }  // namespace
 
 // Keeps other commands of the same pod out until it goes.
@@ -168,9 +176,14 @@ Task<cni::Reply> PodRegistry::CaptureFor(const cni::Request& request, UniqueFd n
   }
   LOG_INFO("pod.captured", KV("pod", NameOf(*record)), KV("uid", record->uid),
            KV("netns", record->netns_path));
-  pods_[record->uid] = Entry{*std::move(live), "", {}};
+  const auto before = unadopted_.find(record->uid);
+  if (before != unadopted_.end()) {
+    // Of a sandbox that was replaced; its record's file is the new one's now.
+    if (before->second.netns_cookie != record->netns_cookie) parts_.capture.Forget(before->second);
+    unadopted_.erase(before);
+  }
   ++stats_.captured_total;
-  Changed();
+  Insert(*std::move(live), pod);
   co_return Success();
 }
 
@@ -220,6 +233,7 @@ Task<cni::Reply> PodRegistry::CollectGarbage(const cni::Request& request) {
       stale.push_back(uid);
   }
   for (std::string& uid : stale) {
+    if (busy_.contains(uid)) continue;  // Since the last one's release; the next GC finds it.
     const Busy busy(*this, uid);
     co_await Release(uid, "GC");
   }
@@ -240,34 +254,58 @@ Task<void> PodRegistry::Release(std::string uid, std::string_view why) {
   co_await parts_.capture.Release(std::move(pod));
 }
 
-bool PodRegistry::NetnsIsGone(const CaptureRecord& record) const {
-  const auto fd = OpenNetns(record.netns_path);
-  if (!fd.ok()) return true;
-  const auto inode = IdentifyNetns(fd->get());
-  return !inode.ok() || *inode != record.netns;
+void PodRegistry::ForgetGone(const CaptureRecord& record) {
+  LOG_INFO("pod.gone", KV("pod", NameOf(record)), KV("uid", record.uid));
+  parts_.capture.Forget(record);
+  const absl::Status removed = parts_.records.Remove(record.uid);
+  if (!removed.ok()) LOG_WARN("pod.record.remove", KV("uid", record.uid), KV("error", removed));
+}
+
+// The settings may have changed while the pod was being captured with `settings`.
+void PodRegistry::Insert(std::unique_ptr<LivePod> pod, const NodePodRef& settings) {
+  const NodePodRef now = parts_.node_pods.Find(PodUid(pod->record.uid));
+  if (now != nullptr && now != settings) {
+    const absl::Status updated =
+        parts_.capture.Update(*pod, now->interception, pod->kernel.refuse_plaintext);
+    if (!updated.ok())
+      LOG_WARN("pod.settings.failed", KV("pod", NameOf(pod->record)), KV("error", updated));
+  }
+  const std::string uid = pod->record.uid;
+  pods_[uid] = Entry{std::move(pod), "", {}};
+  Changed();
 }
 
 Task<void> PodRegistry::Adopt(CaptureRecord record) {
   const std::string uid = record.uid;
   const Busy busy(*this, uid);
+  unadopted_.erase(uid);
+  if (NetnsIsGone(record)) co_return ForgetGone(record);
   auto netns = OpenNetns(record.netns_path);
-  if (!netns.ok() || NetnsIsGone(record)) {
-    LOG_INFO("pod.gone", KV("pod", NameOf(record)), KV("uid", uid));
-    const absl::Status removed = parts_.records.Remove(uid);
-    if (!removed.ok()) LOG_WARN("pod.record.remove", KV("uid", uid), KV("error", removed));
-    co_return;
+  const NodePodRef settings = parts_.node_pods.Find(PodUid(uid));
+  absl::StatusOr<std::unique_ptr<LivePod>> live = nullptr;
+  if (netns.ok()) {
+    live = co_await parts_.capture.Capture(record, *std::move(netns), settings);
+  } else {
+    live = netns.status();
   }
-  auto live = co_await parts_.capture.Capture(record, *std::move(netns),
-                                              parts_.node_pods.Find(PodUid(uid)));
   if (!live.ok()) {
-    ++stats_.gaps;
     LOG_ERROR("pod.adopt.failed", KV("pod", NameOf(record)), KV("uid", uid),
               KV("error", live.status()));
+    unadopted_.emplace(uid, std::move(record));
     co_return;
   }
   LOG_INFO("pod.adopted", KV("pod", NameOf(record)), KV("uid", uid));
-  pods_[uid] = Entry{*std::move(live), "", {}};
-  Changed();
+  Insert(*std::move(live), settings);
+}
+
+// The kernel holds their traffic, and nobody serves it: tried again until it works or they go.
+Task<void> PodRegistry::AdoptTheRest() {
+  std::vector<CaptureRecord> records;
+  for (const auto& [uid, record] : unadopted_) records.push_back(record);
+  for (CaptureRecord& record : records) {
+    if (!busy_.contains(record.uid) && unadopted_.contains(record.uid))
+      co_await Adopt(std::move(record));
+  }
 }
 
 Task<void> PodRegistry::AdoptAll() {
@@ -276,6 +314,7 @@ Task<void> PodRegistry::AdoptAll() {
   for (const std::string& sentence : unreadable)
     LOG_ERROR("pod.record.unreadable", KV("error", sentence));
   for (CaptureRecord& record : records) co_await Adopt(std::move(record));
+  stats_.gaps = unadopted_.size();
 }
 
 Task<void> PodRegistry::ReconcilePod(std::string uid) {
@@ -321,15 +360,16 @@ Task<void> PodRegistry::Reconcile() {
   std::vector<std::string> uids;
   for (const auto& [uid, entry] : pods_) uids.push_back(uid);
   for (std::string& uid : uids) co_await ReconcilePod(std::move(uid));
+  co_await AdoptTheRest();
   co_await LookForStrays();
-  stats_.gaps = static_cast<uint64_t>(std::count_if(
+  stats_.gaps = unadopted_.size() + static_cast<uint64_t>(std::count_if(
       pods_.begin(), pods_.end(), [](const auto& item) { return !item.second.problem.empty(); }));
 }
 
 void PodRegistry::StateChanged(absl::FunctionRef<bool(const CaptureRecord&)> plaintext_denied) {
   for (auto& [uid, entry] : pods_) {
     const NodePodRef settings = parts_.node_pods.Find(PodUid(uid));
-    if (settings == nullptr || busy_.contains(uid)) continue;
+    if (settings == nullptr) continue;
     const absl::Status updated = parts_.capture.Update(*entry.pod, settings->interception,
                                                        plaintext_denied(entry.pod->record));
     if (!updated.ok())
@@ -349,6 +389,8 @@ std::vector<PodStatus> PodRegistry::List() const {
   for (const auto& [uid, entry] : pods_) {
     list.push_back({entry.pod->record, entry.problem.empty(), entry.problem, entry.strays});
   }
+  for (const auto& [uid, record] : unadopted_)
+    list.push_back({record, false, "captured, but not served: could not be adopted", {}});
   std::sort(list.begin(), list.end(), [](const PodStatus& a, const PodStatus& b) {
     return NameOf(a.record) < NameOf(b.record);
   });

@@ -85,15 +85,20 @@ class PodRegistry final : public CniHandler {
   absl::StatusOr<CaptureRecord> MakeRecord(const cni::Request& request, const NodePod& pod,
                                            const NetnsInode& netns) const;
   Task<void> Adopt(CaptureRecord record);
+  Task<void> AdoptTheRest();
+  void ForgetGone(const CaptureRecord& record);
+  void Insert(std::unique_ptr<LivePod> pod, const NodePodRef& settings);
   Task<void> Release(std::string uid, std::string_view why);
   Task<void> ReconcilePod(std::string uid);
   Task<void> LookForStrays();
-  bool NetnsIsGone(const CaptureRecord& record) const;
   Entry* Find(std::string_view uid);
   void Changed();
 
   const Parts parts_;
   absl::flat_hash_map<std::string, Entry> pods_;
+  // Captured in the kernel by the agent before us, but not served: adopting them failed so far. By
+  // UID.
+  absl::flat_hash_map<std::string, CaptureRecord> unadopted_;
   absl::flat_hash_set<std::string> busy_;  // UIDs with a command under way.
   WaitQueue idle_;
   PodRegistryStats stats_;
