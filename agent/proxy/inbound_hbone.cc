@@ -38,6 +38,13 @@ Task<TunnelResult<std::unique_ptr<tls::TlsStream>>> Secure(
     transport->Reset();
     co_return std::unexpected(TunnelFailure{{*failed, FailureSide::kNone}, {}});
   }
+  // Only now: connections to a pod without a certificate must not take the others' handshakes.
+  if (!worker.TryBeginHandshake()) {
+    transport->Reset();
+    co_return std::unexpected(
+        TunnelFailure{{FailureReason::kHandshakeLimit, FailureSide::kNone}, {}});
+  }
+  const HandshakeShare share(worker);
   auto secure = std::make_unique<tls::TlsStream>(worker.loop(), std::move(transport),
                                                  worker.FindContext(pod), tls::Role::kServer,
                                                  tls::AnyInTrustDomain{pod.pod().trust_domain});
@@ -82,15 +89,12 @@ Task<void> ServeSession(Worker& worker, PodContext& pod, std::unique_ptr<tls::Tl
 Task<void> ServeInboundHbone(Worker& worker, PodContext& pod, Incoming incoming) {
   InboundPeer peer{
       .address = incoming.accepted->peer(), .local = incoming.accepted->local(), .identity = {}};
-  if (!worker.TryBeginHandshake())
-    co_return worker.telemetry().CountFailure(FailureReason::kHandshakeLimit);
-  TunnelResult<std::unique_ptr<tls::TlsStream>> secure;
-  {
-    HandshakeShare share(worker);
-    secure = co_await Secure(worker, pod, incoming.accepted->Attach(worker.loop()));
-    incoming.accepted.reset();
-  }
+  auto secure = co_await Secure(worker, pod, incoming.accepted->Attach(worker.loop()));
+  incoming.accepted.reset();
   if (!secure) {
+    // A flood is counted, not logged.
+    if (secure.error().failure.reason == FailureReason::kHandshakeLimit)
+      co_return worker.telemetry().CountFailure(FailureReason::kHandshakeLimit);
     ConnectionRecord record(worker.telemetry(), Direction::kInbound, peer.address);
     record.destination.address = peer.local;
     co_return record.Fail(secure.error().failure, std::move(secure.error().detail));

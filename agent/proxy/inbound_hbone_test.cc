@@ -195,5 +195,32 @@ TEST(InboundHbone, DropsAPeerThatSaysNothing) {
   t.mesh.Run(DropsAPeerThatSaysNothing(t));
 }
 
+Task<void> ServeOneWhileAnotherWaitsForItsCertificate(Mesh& mesh) {
+  Mesh::Pod& client = mesh.AddPod("client", 0, "client");
+  Mesh::Pod& waiting = mesh.AddPod("waiting", 1, "waiting");
+  Mesh::Pod& served = mesh.AddPod("served", 1, "served");
+  co_await mesh.Start();
+  mesh.ForgetCertificate(waiting);
+  mesh.Publish();
+  co_await mesh.loop().Sleep(absl::Milliseconds(100), {});
+  {
+    io::ConnectOptions options{
+        .to = {waiting.address.ip, kInboundHbonePort}, .bind = std::nullopt, .socket = {}};
+    const auto waits = co_await client.host->Connect(mesh.loop(), std::move(options), {});
+    CO_ASSERT_TRUE(waits);
+    co_await mesh.loop().Sleep(absl::Milliseconds(100), {});
+    const auto listener = mesh.Listen(served);
+    const auto connected = co_await mesh.Connect(client, served.address);
+    Deadline patience(mesh.loop(), {}, absl::Seconds(2));
+    EXPECT_TRUE(co_await listener->Accept(patience.token()));
+  }
+  co_await mesh.Stop();
+}
+
+TEST(InboundHbone, AWaitForACertificateTakesNoHandshakeFromOthers) {
+  Mesh mesh({.limits = {.handshakes_max = 1}, .workers_per_node = 1});
+  mesh.Run(ServeOneWhileAnotherWaitsForItsCertificate(mesh));
+}
+
 }  // namespace
 }  // namespace heddle::agent::testing
