@@ -91,7 +91,7 @@ App::Parts::Parts(io::Loop& loop_in, Config config_in, ca::CertificateAuthority 
             .options = config.mesh,
             .registry = registry}),
       discovery(loop, mesh, authenticator, registry),
-      captures(loop, mesh, authenticator),
+      captures(mesh, authenticator),
       certificates(authority,
                    [this](const std::string& node, const std::string& identity) {
                      return mesh.published().MayBe(node, identity);

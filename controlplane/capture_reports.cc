@@ -4,9 +4,9 @@
 
 namespace heddle::controlplane {
 
-void CaptureReports::Restore(const translate::CapturedPods& captured, MonotonicTime now) {
+void CaptureReports::Restore(const translate::CapturedPods& captured) {
   for (const auto& [node, uids] : captured) {
-    nodes_[node].gone_since = now;
+    nodes_[node] = {};
     SetCaptured(node, uids);
   }
 }
@@ -14,7 +14,7 @@ void CaptureReports::Restore(const translate::CapturedPods& captured, MonotonicT
 CaptureReports::StreamId CaptureReports::Open(const std::string& node) {
   Node& state = nodes_[node];
   state.stream = ++last_stream_;
-  state.gone_since.reset();
+  state.connected = true;
   return state.stream;
 }
 
@@ -29,16 +29,15 @@ bool CaptureReports::Report(const std::string& node, StreamId stream,
   return true;
 }
 
-void CaptureReports::Close(const std::string& node, StreamId stream, MonotonicTime now) {
+void CaptureReports::Close(const std::string& node, StreamId stream) {
   const auto found = nodes_.find(node);
-  if (found != nodes_.end() && found->second.stream == stream) found->second.gone_since = now;
+  if (found != nodes_.end() && found->second.stream == stream) found->second.connected = false;
 }
 
-void CaptureReports::Expire(MonotonicTime now) {
+void CaptureReports::Retain(const std::set<std::string>& known) {
   for (auto it = nodes_.begin(); it != nodes_.end();) {
     const auto here = it++;
-    const auto& gone_since = here->second.gone_since;
-    if (!gone_since.has_value() || now < *gone_since + kCaptureGrace) continue;
+    if (here->second.connected || known.contains(here->first)) continue;
     SetCaptured(here->first, {});
     nodes_.erase(here);
   }

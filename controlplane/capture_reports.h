@@ -4,20 +4,14 @@
 
 #include <cstdint>
 #include <map>
-#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "controlplane/translate/translate.h"
-#include "lib/base/clock.h"
 #include "lib/io/address.h"
 
 namespace heddle::controlplane {
-
-// How long a node's report counts after its stream has gone. A restart of an agent, or of the
-// network between, takes seconds; without this, each would turn the node's pods from HBONE to plain
-// and back.
-inline constexpr absl::Duration kCaptureGrace = absl::Seconds(30);
 
 // A pod that a node's agent says it has captured.
 struct ReportedPod {
@@ -35,17 +29,18 @@ class CaptureReports {
  public:
   using StreamId = uint64_t;
 
-  // What was captured when the controller last ran: each node has kCaptureGrace to come back.
-  void Restore(const translate::CapturedPods& captured, MonotonicTime now);
+  // What was captured when the controller last ran.
+  void Restore(const translate::CapturedPods& captured);
 
   // A stream of the node has begun: what its older streams say from now on is not heard.
   StreamId Open(const std::string& node);
   // The full list of the node's captured pods. False when the stream is not the node's newest.
   bool Report(const std::string& node, StreamId stream, std::vector<ReportedPod> pods);
-  // The stream has ended. If it was the newest, the node's list is forgotten after kCaptureGrace.
-  void Close(const std::string& node, StreamId stream, MonotonicTime now);
-  // Forgets the lists whose time has come.
-  void Expire(MonotonicTime now);
+  // The stream has ended. The node's list stays as it is: a captured pod stays captured while its
+  // agent is away, and calling it plain would make its peers send plaintext.
+  void Close(const std::string& node, StreamId stream);
+  // Forgets the nodes that are neither known to the cluster nor connected.
+  void Retain(const std::set<std::string>& known);
 
   const translate::CapturedPods& captured() const { return captured_; }
   // Grows whenever captured() has changed.
@@ -56,8 +51,8 @@ class CaptureReports {
  private:
   struct Node {
     StreamId stream = 0;
+    bool connected = false;
     std::vector<ReportedPod> pods;
-    std::optional<MonotonicTime> gone_since;
   };
   void SetCaptured(const std::string& node, std::set<std::string> uids);
 

@@ -10,8 +10,6 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::Pair;
 
-constexpr MonotonicTime kStart = MonotonicTime::FromNanoseconds(1);
-
 std::vector<ReportedPod> Pods(std::initializer_list<const char*> uids) {
   std::vector<ReportedPod> pods;
   for (const char* uid : uids) pods.push_back({.uid = uid});
@@ -40,14 +38,23 @@ TEST(CaptureReports, SaysWhenSomethingChanged) {
   EXPECT_EQ(reports.generation(), 1u);
 }
 
-TEST(CaptureReports, ForgetsANodeOnlyWhenItHasBeenGoneForTheGracePeriod) {
+TEST(CaptureReports, KeepWhatIsCapturedWhileTheAgentIsAway) {
   CaptureReports reports;
   const auto stream = reports.Open("n1");
   reports.Report("n1", stream, Pods({"a"}));
-  reports.Close("n1", stream, kStart);
-  reports.Expire(kStart + (kCaptureGrace - absl::Nanoseconds(1)));
+  reports.Close("n1", stream);
+  reports.Retain({"n1"});
   EXPECT_THAT(reports.captured(), ElementsAre(Pair("n1", ElementsAre("a"))));
-  reports.Expire(kStart + kCaptureGrace);
+}
+
+TEST(CaptureReports, ForgetANodeThatHasLeftTheCluster) {
+  CaptureReports reports;
+  const auto stream = reports.Open("n1");
+  reports.Report("n1", stream, Pods({"a"}));
+  reports.Retain({});
+  EXPECT_THAT(reports.captured(), ElementsAre(Pair("n1", ElementsAre("a")))) << "still connected";
+  reports.Close("n1", stream);
+  reports.Retain({});
   EXPECT_THAT(reports.captured(), IsEmpty());
   EXPECT_THAT(reports.PodsOf("n1"), IsEmpty());
 }
@@ -56,20 +63,17 @@ TEST(CaptureReports, ANewStreamKeepsTheListUntilItReports) {
   CaptureReports reports;
   const auto before = reports.Open("n1");
   reports.Report("n1", before, Pods({"a"}));
-  reports.Close("n1", before, kStart);
+  reports.Close("n1", before);
   const auto after = reports.Open("n1");
-  reports.Expire(kStart + 10 * kCaptureGrace);
   EXPECT_THAT(reports.captured(), ElementsAre(Pair("n1", ElementsAre("a"))));
   reports.Report("n1", after, {});
   EXPECT_THAT(reports.captured(), IsEmpty());
 }
 
-TEST(CaptureReports, ARestartGivesNodesTheGracePeriodToComeBack) {
+TEST(CaptureReports, OutliveTheControllersProcess) {
   CaptureReports reports;
-  reports.Restore({{"n1", {"a"}}, {"n2", {"b"}}}, kStart);
-  EXPECT_EQ(reports.captured().size(), 2u);
-  reports.Open("n1");
-  reports.Expire(kStart + kCaptureGrace);
+  reports.Restore({{"n1", {"a"}}, {"n2", {"b"}}});
+  reports.Retain({"n1"});
   EXPECT_THAT(reports.captured(), ElementsAre(Pair("n1", ElementsAre("a"))));
 }
 
@@ -79,8 +83,7 @@ TEST(CaptureReports, DoesNotHearANodesOlderStreams) {
   const auto after = reports.Open("n1");
   EXPECT_FALSE(reports.Report("n1", before, Pods({"old"})));
   EXPECT_TRUE(reports.Report("n1", after, Pods({"new"})));
-  reports.Close("n1", before, kStart);
-  reports.Expire(kStart + 10 * kCaptureGrace);
+  reports.Close("n1", before);
   EXPECT_THAT(reports.captured(), ElementsAre(Pair("n1", ElementsAre("new"))));
 }
 

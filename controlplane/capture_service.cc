@@ -33,7 +33,7 @@ Task<absl::Status> CaptureService::Serve(grpc::ServerCall& call) {
   CO_TRY_ASSIGN(const std::string node, authenticator_.Authenticate(call));
   const CaptureReports::StreamId stream = mesh_.reports().Open(node);
   const absl::Status ended = co_await Receive(call, node, stream);
-  mesh_.reports().Close(node, stream, loop_.Now());
+  mesh_.reports().Close(node, stream);
   LOG_INFO("capture.stream.ended", KV("node", node), KV("reason", ended));
   co_return ended;
 }

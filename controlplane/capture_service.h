@@ -20,8 +20,8 @@ class CaptureService {
  public:
   static constexpr char kMethod[] = "/heddle.node.v1.CaptureReports/Report";
 
-  CaptureService(io::Loop& loop, Mesh& mesh, Authenticator& authenticator)
-      : loop_(loop), mesh_(mesh), authenticator_(authenticator) {}
+  CaptureService(Mesh& mesh, Authenticator& authenticator)
+      : mesh_(mesh), authenticator_(authenticator) {}
 
   // Until the stream ends.
   Task<absl::Status> Serve(grpc::ServerCall& call);
@@ -32,7 +32,6 @@ class CaptureService {
   absl::StatusOr<node::v1::CaptureAck> Take(const std::string& message, const std::string& node,
                                             CaptureReports::StreamId stream);
 
-  io::Loop& loop_;
   Mesh& mesh_;
   Authenticator& authenticator_;
 };

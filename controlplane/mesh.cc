@@ -42,7 +42,7 @@ Mesh::Mesh(Parts parts)
 
 void Mesh::RestoreReports() {
   const auto captured = parts_.capture_file.Load();
-  if (captured.ok()) return reports_.Restore(*captured, parts_.loop.Now());
+  if (captured.ok()) return reports_.Restore(*captured);
   LOG_WARN("capture.restore.failed", KV("error", captured.status()),
            KV("effect", "pods are announced as plain until their agents have reported again"));
 }
@@ -82,8 +82,6 @@ Task<void> Mesh::FollowDirectory(StopToken stop) {
 Task<void> Mesh::Tick(StopToken stop) {
   while (co_await parts_.loop.Sleep(kTickInterval, stop)) {
     ReadDirectory();
-    reports_.Expire(parts_.loop.Now());
-    ReportsChanged();
   }
 }
 
@@ -130,6 +128,8 @@ void Mesh::Publish(const Input& input, translate::Translation translation) {
   std::set<std::string> nodes;
   for (const auto& [name, node] : input.objects.All<api::Node>()) nodes.insert(name.name);
   parts_.tokens.Ensure(nodes);
+  reports_.Retain(nodes);
+  ReportsChanged();
   watchers_.ForEach([](Watcher& watcher) { watcher.changed.Set(); });
   SaveReports();
 }
