@@ -89,7 +89,13 @@ Task<void> CertificateStore::Keep(Identity& identity, StopToken stop) {
     }
     const absl::Status status = co_await FetchInTurn(identity, stop);
     if (stop.requested()) break;
-    if (status.ok()) continue;
+    if (status.ok()) {
+      // One that is due again at once (the authority's own end is near) must not become a storm.
+      if (RenewalTime(*identity.certificate) <= clock.Wall()) {
+        co_await parts_.loop.Sleep(NextBackoff(identity), stop);
+      }
+      continue;
+    }
     ++failed_total_;
     identity.failure = std::string(status.message());
     const absl::Duration delay = NextBackoff(identity);
@@ -126,9 +132,13 @@ Task<absl::Status> CertificateStore::Fetch(Identity& identity, StopToken stop) {
   const IssuedCertificate issued{.key = key.ToPem(), .chain = *std::move(chain)};
   auto certificate = MakeIdentityCertificate(identity.id, issued, parts_.loop.clock());
   if (!certificate.ok()) co_return Annotate(certificate.status(), "unusable certificate");
+  // Forgotten meanwhile: its key must not come back to the run directory.
+  if (stop.requested()) co_return absl::CancelledError("stopped");
   identity.certificate = *std::move(certificate);
   identity.failure.clear();
-  identity.backoff = absl::ZeroDuration();
+  if (RenewalTime(*identity.certificate) > parts_.loop.clock().Wall()) {
+    identity.backoff = absl::ZeroDuration();
+  }
   ++fetched_total_;
   LOG_INFO("cert.fetched", KV("identity", identity.id),
            KV("not_after", absl::FormatTime(identity.certificate->not_after)));

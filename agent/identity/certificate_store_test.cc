@@ -31,7 +31,7 @@ class TestSigner final : public CertificateSigner {
     if (!refusal.empty()) co_return absl::UnavailableError(refusal);
     auto key = tls::KeyOfSigningRequest(csr);
     if (!key.ok()) co_return key.status();
-    const tls::Validity validity{clock_.Wall(), clock_.Wall() + lifetime};
+    const tls::Validity validity{clock_.Wall() - backdate, clock_.Wall() + lifetime};
     const auto leaf =
         root_.IssueLeaf({*key, sign_as.value_or(identity), validity, tls::RandomSerial()});
     co_return std::vector<std::string>{leaf->ToPem(), root_.root().ToPem()};
@@ -41,6 +41,7 @@ class TestSigner final : public CertificateSigner {
   std::string refusal;
   std::optional<tls::SpiffeId> sign_as;
   absl::Duration lifetime = absl::Hours(24);
+  absl::Duration backdate;
 
  private:
   Clock& clock_;
@@ -129,6 +130,16 @@ TEST_F(CertificateStoreTest, BacksOffAndComesBack) {
   signer_.refusal.clear();
   Advance(absl::Minutes(4));
   EXPECT_NE(published_->FindValid(Id("a"), clock_.Wall()), nullptr);
+}
+
+TEST_F(CertificateStoreTest, DoesNotStormAnAuthorityThatGivesNoTime) {
+  signer_.lifetime = absl::Minutes(1);
+  signer_.backdate = absl::Minutes(2);  // Past half its life from the start.
+  store_.Want({Id("a")});
+  Settle();
+  EXPECT_LE(signer_.calls, 2);
+  Advance(absl::Hours(1));
+  EXPECT_LT(signer_.calls, 45);
 }
 
 TEST_F(CertificateStoreTest, RefusesACertificateForSomebodyElse) {

@@ -42,6 +42,8 @@ absl::StatusOr<IdentityCertificate> MakeIdentityCertificate(const tls::SpiffeId&
     TRY_ASSIGN(std::vector<tls::Certificate> parsed, tls::ParseCertificatesPem(issued.chain[i]));
     for (tls::Certificate& certificate : parsed) credential.chain.push_back(std::move(certificate));
   }
+  if (credential.chain.empty())
+    return absl::InvalidArgumentError("the answer has no leaf certificate");
   const tls::Certificate leaf = credential.chain.front();
   TRY_STATUS(CheckLeaf(identity, leaf, clock.Wall()));
   options.credential = std::move(credential);
