@@ -17,13 +17,22 @@ constexpr size_t kStockMax = 16;
 // How often another source port is tried for a connection to the application. With half of all
 // ports in use, eight tries fail once in 256 times.
 constexpr int kSourcePortTriesMax = 8;
-// The range of source ports towards the application; the kernel's default for its own choices
-// (ip_local_port_range).
-constexpr uint64_t kSourcePortFirst = 32768;
-constexpr uint64_t kSourcePorts = 28232;
+// Source ports towards the application are those that clients do not choose for themselves: below
+// and above the default of ip_local_port_range, 32768 to 60999. A client's SYN from a port that we
+// use with its address would meet the application's socket instead of our listener, and hang.
+constexpr uint64_t kLowPortFirst = 1024;
+constexpr uint64_t kLowPorts = 32768 - kLowPortFirst;
+constexpr uint64_t kHighPortFirst = 61000;
+constexpr uint64_t kHighPorts = 65536 - kHighPortFirst;
 
 size_t StockIndex(int family, DialPurpose purpose) {
   return (family == AF_INET6 ? 2u : 0u) + (purpose == DialPurpose::kApplication ? 1u : 0u);
+}
+
+uint16_t SourcePort(Random& random) {
+  const uint64_t number = random.Below(kLowPorts + kHighPorts);
+  return static_cast<uint16_t>(number < kLowPorts ? kLowPortFirst + number
+                                                  : kHighPortFirst + (number - kLowPorts));
 }
 
 }  // namespace
@@ -129,9 +138,7 @@ Task<io::Result<std::unique_ptr<io::Connection>>> KernelPodNetwork::DialApplicat
   // which is its own.
   if (client == to.ip) co_return co_await DialOut(loop, to, stop);
   for (int attempt = 0; attempt < kSourcePortTriesMax; ++attempt) {
-    const auto port =
-        static_cast<uint16_t>(kSourcePortFirst + StockOf(loop).random.Below(kSourcePorts));
-    const io::SocketAddress source{client, port};
+    const io::SocketAddress source{client, SourcePort(StockOf(loop).random)};
     CO_TRY(const bool alive, co_await IsAlive(loop, to, source));
     if (alive) continue;
     CO_TRY(UniqueFd socket, co_await TakeSocket(loop, to.family(), DialPurpose::kApplication));

@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <vector>
 
 #include "lib/base/status.h"
 #include "lib/netlink/route.h"
@@ -26,12 +27,14 @@ constexpr netlink::MarkedLocalDelivery kApplicationDelivery = {.mark = kProxyMar
                                                                .priority = kDeliveryPriority};
 
 // tcp_fwmark_accept: an accepted socket inherits the SYN's mark, so answers to a preserved source
-// address find their way. tcp_tw_reuse: all captured connects of a pod share one destination, so
-// ports in TIME_WAIT must be usable again.
-// ip_local_reserved_ports: the kernel must not choose our ports for an application's socket; bind(2)
-// to them is refused by hd_bind.
-constexpr std::array<std::pair<const char*, const char*>, 3> kPodSysctls = {
+// address find their way. fwmark_reflect: so do the resets of ports where nobody listens; without
+// it they leave the pod for the client, and the dial waits for its timeout. tcp_tw_reuse: all
+// captured connects of a pod share one destination, so ports in TIME_WAIT must be usable again.
+// ip_local_reserved_ports: the kernel must not choose our ports for an application's socket;
+// bind(2) to them is refused by hd_bind.
+constexpr std::array<std::pair<const char*, const char*>, 4> kPodSysctls = {
     {{"net/ipv4/tcp_fwmark_accept", "1"},
+     {"net/ipv4/fwmark_reflect", "1"},
      {"net/ipv4/tcp_tw_reuse", "1"},
      {"net/ipv4/ip_local_reserved_ports", "15001,15006,15008,15053"}}};
 
@@ -63,6 +66,8 @@ absl::Status WriteSysctl(const std::string& name, const std::string& value) {
   }
   return absl::OkStatus();
 }
+
+constexpr std::pair<const char*, const char*> kPodSysctlIpv6 = {"net/ipv6/fwmark_reflect", "1"};
 
 bool HasIpv6() { return ReadSysctl("net/ipv6/conf/lo/disable_ipv6").value_or("1") == "0"; }
 
@@ -103,8 +108,10 @@ absl::StatusOr<UniqueFd> MakeDialSocket(int family, DialPurpose purpose) {
 }
 
 absl::StatusOr<Sysctls> ApplyPodSysctls() {
+  std::vector<std::pair<const char*, const char*>> wanted(kPodSysctls.begin(), kPodSysctls.end());
+  if (HasIpv6()) wanted.push_back(kPodSysctlIpv6);
   Sysctls before;
-  for (const auto& [name, value] : kPodSysctls) {
+  for (const auto& [name, value] : wanted) {
     TRY_ASSIGN(const std::string old, ReadSysctl(name));
     if (old == value) continue;
     TRY_STATUS(WriteSysctl(name, value));
