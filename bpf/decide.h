@@ -102,7 +102,7 @@ static __always_inline struct hd_decision hd_decide_connect(const struct hd_conn
 
 /* ancestor_id: the caller's ancestor at the level of probe_cgroup; 0: the caller sits above that
  * level. */
-static __always_inline int hd_is_probe(enum hd_probe_mode mode, __u64 probe_cgroup_id,
+static __always_inline int hd_is_probe(__u32 mode, __u64 probe_cgroup_id,
                                        __u64 ancestor_id)
 {
     int inside = probe_cgroup_id != 0 && ancestor_id == probe_cgroup_id;

@@ -1,0 +1,186 @@
+"""Hostile input from the network ends one connection, and nothing else."""
+
+import json
+
+import pytest
+from mesh import PORT, call, python, running, said, start, wait_said, whoami
+from mesh.authority import Authority, spiffe
+from mesh.witness import sockets
+from topology import wait_until
+
+OUTBOUND, PLAINTEXT, HBONE = 15001, 15006, 15008
+
+
+@pytest.fixture(scope="module")
+def mesh():
+    with running() as mesh:
+        mesh.client, mesh.server = mesh.client_and_server()
+        mesh.near = mesh.pod("near", 1)
+        mesh.legacy = mesh.pod("legacy", 0, "outside")
+        mesh.address = str(mesh.server.address())
+        mesh.authority = Authority(mesh.topology.controller_dir)
+        mesh.files = mesh.topology.dir / "certificates"
+        mesh.files.mkdir(mode=0o700)
+        mesh.good = mesh.authority.issue(mesh.files, "good", spiffe("client"))
+        yield mesh
+
+
+@pytest.fixture(autouse=True)
+def everything_else_goes_on(mesh):
+    """Around each test: a connection through the mesh stays open, and the programs run and serve."""
+    pids = [process.pid for process in programs(mesh)]
+    keeper = start(mesh.client, "keep", mesh.address, PORT, 2, "hold_bystander-#")
+    wait_said(keeper, "open")
+    yield
+    assert said(keeper) == [{"open": 2}]
+    keeper.stop()
+    assert [process.pid for process in programs(mesh) if process.exit_code is None] == pids
+    assert whoami(mesh.client, mesh.address).get("address") == str(mesh.client.address())
+    assert mesh.topology.controller_is_ready()
+
+
+def programs(mesh):
+    return [mesh.topology.controller, *(node.agent for node in mesh.nodes)]
+
+
+def hbone(place, command, host, port, certificate, *arguments):
+    chain, key = certificate
+    done = place.run([*python("hbone"), command, host, port, chain, key, *arguments], timeout=30)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def connect(mesh, authority, certificate=None, method="CONNECT"):
+    """What a peer that is no agent of ours gets, from a pod outside the mesh."""
+    return hbone(mesh.legacy, "connect", mesh.address, HBONE, certificate or mesh.good, authority, method)
+
+
+def test_a_foreign_implementation_of_the_wire_is_served(mesh):
+    seen = connect(mesh, f"{mesh.address}:{PORT}")
+    assert seen["status"] == 200 and seen["address"] == str(mesh.legacy.address())
+
+
+@pytest.mark.parametrize("kind", ["random", "http1", "half_record", "nothing"])
+@pytest.mark.parametrize("port", [HBONE, PLAINTEXT, OUTBOUND])
+def test_bytes_that_are_no_protocol_end_their_connection(mesh, port, kind):
+    seen = call(mesh.legacy, "send_raw", mesh.address, port, kind)
+    assert seen.get("length", 0) < 100 and seen.get("error") != "timeout", seen
+
+
+@pytest.mark.parametrize("length", [1, 5, 43, 150])
+def test_a_truncated_handshake_ends_its_connection(mesh, length):
+    seen = hbone(mesh.legacy, "truncate", mesh.address, HBONE, mesh.good, length)
+    assert seen.get("length", 0) < 100, seen
+
+
+def test_an_unfinished_handshake_is_given_up(mesh):
+    waiting = mesh.legacy.spawn(["/usr/bin/python3", "-c", "import socket, sys\n"
+                                 f"c = socket.create_connection(('{mesh.address}', {HBONE})); c.settimeout(20)\n"
+                                 "c.sendall(b'\\x16\\x03\\x01')\n"
+                                 "try: print('EOF' if not c.recv(100) else 'data')\n"
+                                 "except OSError as error: print(type(error).__name__)"], "unfinished")
+    wait_until(lambda: waiting.exit_code is not None, "the agent gives it up", 15)
+    assert waiting.output().strip() in ("EOF", "ConnectionResetError")
+
+
+def test_only_connect_is_answered_with_a_tunnel(mesh):
+    assert connect(mesh, f"{mesh.address}:{PORT}", method="GET")["status"] == 400
+
+
+def authorities(mesh):
+    port_refused = {f"{mesh.address}:{port}": 503 for port in (OUTBOUND, PLAINTEXT, HBONE)}
+    return {f"{mesh.near.address()}:{PORT}": 400, f"{mesh.client.address()}:{PORT}": 400, f"127.0.0.1:{PORT}": 400,
+            f"[::1]:{PORT}": 400, f"0.0.0.0:{PORT}": 400, f"[::ffff:127.0.0.1]:{PORT}": 400, "169.254.169.254:80": 400,
+            "nonsense": 400, ":": 400, f"{mesh.address}:99999": 400, f"{mesh.address}": 400,
+            "nobody.shop.svc.cluster.local:80": 503, **port_refused}
+
+
+def test_an_authority_that_is_not_this_pods_is_refused(mesh):
+    wanted = authorities(mesh)
+    seen = {authority: connect(mesh, authority).get("status") for authority in wanted}
+    assert seen == wanted
+
+
+def bad_certificates(mesh):
+    other = Authority.make(mesh.files / "other-root")
+    issue, right = mesh.authority.issue, spiffe("client")
+    return {"another root": other.issue(mesh.files, "other-root-leaf", right),
+            "another trust domain": issue(mesh.files, "domain", spiffe("client", trust_domain="evil.example")),
+            "no identity": issue(mesh.files, "dns", "DNS:client.shop"),
+            "two identities": issue(mesh.files, "two", f"{right},{spiffe('admin')}"),
+            "not a SPIFFE identity": issue(mesh.files, "scheme", "URI:https://cluster.local/ns/shop/sa/client"),
+            "none at all": ("-", "-")}
+
+
+def test_a_peer_without_a_certificate_of_the_mesh_gets_no_tunnel(mesh):
+    for what, certificate in bad_certificates(mesh).items():
+        seen = connect(mesh, f"{mesh.address}:{PORT}", certificate)
+        assert "status" not in seen or seen["status"] is None, f"{what}: {seen}"
+    assert not sockets(mesh.legacy, "dport = :15008")
+
+
+def test_nothing_is_sent_to_a_server_that_is_not_the_workload(mesh):
+    """The server's address leads to somebody else, whose certificate is not the workload's."""
+    other = Authority(mesh.files / "other-root") if (mesh.files / "other-root").exists() else Authority.make(
+        mesh.files / "other-root")
+    lures = {"another root": other.issue(mesh.files, "lure-root", spiffe("server")),
+             "another trust domain": mesh.authority.issue(mesh.files, "lure-domain",
+                                                          spiffe("server", trust_domain="evil.example")),
+             "another identity": mesh.authority.issue(mesh.files, "lure-identity", spiffe("near"))}
+    victim = mesh.pod("victim", 1, service_account="server")
+    mesh.wait_meshed_by_announcement(mesh.client, victim)
+    for what, certificate in lures.items():
+        served, said_by_lure = dial_lure(mesh, str(victim.address()), certificate)
+        assert "error" in served, f"{what}: {served}"
+        assert said_by_lure and all(each["length"] == 0 for each in said_by_lure), f"{what}: {said_by_lure}"
+    right = mesh.authority.issue(mesh.files, "lure-right", spiffe("server"))
+    _, said_by_lure = dial_lure(mesh, str(victim.address()), right)
+    assert any(each["length"] > 0 for each in said_by_lure), "the test's own lure works"
+
+
+def dial_lure(mesh, address, certificate):
+    """Leads the address to the control machine; returns what the client got, and what the lure was sent."""
+    chain, key = certificate
+    control, node = mesh.topology.control, mesh.client.node
+    mesh.topology.fabric.ip("addr", "add", f"{address}/32", "dev", "lo")
+    node.netns.ip("route", "add", f"{address}/32", "via", "172.30.0.254")
+    lure = control.spawn([*python("hbone"), "impostor", address, HBONE, chain, key], "impostor")
+    try:
+        lure.wait_ready(lambda: said(lure), "the lure listens")
+        client = start(mesh.client, "ask", address, PORT, "whoami")
+        wait_until(lambda: len(said(lure)) > 1 or client.exit_code is not None, "the lure is dialled", 15)
+        if client.exit_code is None and len(said(lure)) == 1:
+            client.stop()
+        lines = wait_until(lambda: said(lure)[1:], "the lure tells what came", 15)
+        client.stop()
+        return (said(client) or [{"error": "stopped"}])[-1], lines
+    finally:
+        lure.stop()
+        node.netns.ip("route", "del", f"{address}/32")
+        mesh.topology.fabric.ip("addr", "del", f"{address}/32", "dev", "lo")
+
+
+def test_dials_to_our_ports_from_outside_lead_nowhere(mesh):
+    """15001 is for redirected connections of the pod's own apps; nobody recorded where these want to go."""
+    for place in (mesh.legacy, mesh.topology.control):
+        for port in (OUTBOUND, PLAINTEXT):
+            seen = call(place, "read_to_end", mesh.address, port, "whoami")
+            assert seen.get("end") == "ECONNRESET" or seen.get("error") in ("ECONNRESET", "ECONNREFUSED", "EPIPE"), seen
+
+
+def test_dials_to_our_ports_from_within_the_mesh_lead_nowhere(mesh):
+    for place in (mesh.client, mesh.server):
+        for port in (OUTBOUND, PLAINTEXT, HBONE):
+            seen = call(place, "read_to_end", mesh.address, port, "whoami")
+            assert "error" in seen or seen["end"] != "EOF" or seen["length"] == 0, seen
+
+
+@pytest.mark.parametrize("port", [OUTBOUND, PLAINTEXT, HBONE])
+@pytest.mark.parametrize("host", ["0.0.0.0", "127.0.0.1", "::"])
+def test_an_app_cannot_bind_our_ports(mesh, host, port):
+    assert call(mesh.server, "bind", host, port).get("error") in ("EPERM", "EADDRINUSE", "EACCES")
+
+
+def test_our_ports_stay_ours_while_the_agent_is_away(mesh):
+    pod = mesh.near
+    assert call(pod, "bind", "0.0.0.0", 8090) == {"bound": True}
+    assert call(mesh.legacy, "bind", "0.0.0.0", HBONE) == {"bound": True}, "pods outside the mesh may"
