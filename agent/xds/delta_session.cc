@@ -15,14 +15,16 @@ template <typename Message, typename Put>
 absl::Status ParseAndPut(const std::string& value, Put put) {
   Message message;
   if (!message.ParseFromString(value)) {
-    return absl::InvalidArgumentError(absl::StrCat("its bytes are no ", Message::descriptor()->full_name()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("its bytes are no ", Message::descriptor()->full_name()));
   }
   return put(message);
 }
 
 }  // namespace
 
-DeltaSession::DeltaSession(StateBuilder& builder, NodeDescription node, std::vector<ResourceKind> kinds)
+DeltaSession::DeltaSession(StateBuilder& builder, NodeDescription node,
+                           std::vector<ResourceKind> kinds)
     : builder_(builder), node_(std::move(node)), kinds_(std::move(kinds)) {}
 
 std::vector<DeltaSession::Request> DeltaSession::Open() const {
@@ -38,7 +40,9 @@ std::vector<DeltaSession::Request> DeltaSession::Open() const {
     // removal, and with it goes the stand-in.
     auto& versions = *request.mutable_initial_resource_versions();
     held_[static_cast<size_t>(kind)].resources.ForEach(
-        [&versions](const std::string& name, const auto& resource) { versions[name] = resource->version; });
+        [&versions](const std::string& name, const auto& resource) {
+          versions[name] = resource->version;
+        });
   }
   return requests;
 }
@@ -50,7 +54,8 @@ void DeltaSession::Begin(Response response) {
 
 bool DeltaSession::Advance(size_t resources_max) {
   Batch& batch = *batch_;
-  if (!batch.kind.has_value()) return true;  // Nobody asked for it; acknowledged, so that the stream goes on.
+  if (!batch.kind.has_value())
+    return true;  // Nobody asked for it; acknowledged, so that the stream goes on.
   for (size_t i = 0; i < resources_max; ++i) {
     if (batch.next_removal < batch.response.removed_resources_size()) {
       Remove(*batch.kind, batch.response.removed_resources(batch.next_removal++));
@@ -75,9 +80,10 @@ DeltaSession::Outcome DeltaSession::Finish() {
     Held(*batch.kind).received = true;
     builder_.SetReceived(*batch.kind);
     // A refused policy may have left a stand-in.
-    const bool changed = first || outcome.applied > 0 || outcome.removed > 0 || !outcome.refused.empty();
+    const bool changed =
+        first || outcome.applied > 0 || outcome.removed > 0 || !outcome.refused.empty();
     if (changed) outcome.state = builder_.Publish();
-    ++edit_;
+    EndEdit();
   }
   Outcome result = std::move(outcome);
   batch_.reset();
@@ -90,12 +96,15 @@ DeltaSession::Outcome DeltaSession::Handle(Response response) {
   return Finish();
 }
 
-void DeltaSession::Apply(ResourceKind kind, const envoy::service::discovery::v3::Resource& resource) {
+void DeltaSession::Apply(ResourceKind kind,
+                         const envoy::service::discovery::v3::Resource& resource) {
   absl::Status status;
   const auto& any = resource.resource();
   if (any.type_url() != TypeUrl(kind)) {
-    status = absl::InvalidArgumentError(absl::StrCat("it is a ", any.type_url(), " among ", ToAbsl(TypeUrl(kind))));
-    if (kind == ResourceKind::kAuthorization) builder_.RefusePolicy(resource.name(), ToStd(status.message()));
+    status = absl::InvalidArgumentError(
+        absl::StrCat("it is a ", any.type_url(), " among ", ToAbsl(TypeUrl(kind))));
+    if (kind == ResourceKind::kAuthorization)
+      builder_.RefusePolicy(resource.name(), ToStd(status.message()));
   } else {
     status = Put(kind, resource.name(), any.value());
   }
@@ -108,7 +117,8 @@ void DeltaSession::Apply(ResourceKind kind, const envoy::service::discovery::v3:
   batch_->outcome.refused.push_back(absl::StrCat(resource.name(), ": ", status.message()));
 }
 
-absl::Status DeltaSession::Put(ResourceKind kind, const std::string& name, const std::string& value) {
+absl::Status DeltaSession::Put(ResourceKind kind, const std::string& name,
+                               const std::string& value) {
   switch (kind) {
     case ResourceKind::kAddress:
       return ParseAndPut<istio::workload::Address>(
@@ -116,7 +126,8 @@ absl::Status DeltaSession::Put(ResourceKind kind, const std::string& name, const
     case ResourceKind::kAuthorization: {
       istio::security::Authorization message;
       if (message.ParseFromString(value)) return builder_.PutPolicy(name, message);
-      const absl::Status status = absl::InvalidArgumentError("its bytes are no istio.security.Authorization");
+      const absl::Status status =
+          absl::InvalidArgumentError("its bytes are no istio.security.Authorization");
       builder_.RefusePolicy(name, ToStd(status.message()));
       return status;
     }
@@ -144,23 +155,29 @@ void DeltaSession::Hold(ResourceKind kind, const std::string& name, HeldResource
 StateRef DeltaSession::Restore(const HeldResources& held) {
   for (const ResourceKind kind : kAllResourceKinds) {
     const HeldKind& from = held[static_cast<size_t>(kind)];
-    from.resources.ForEach([&](const std::string& name, const std::shared_ptr<const HeldResource>& resource) {
-      const bool stand_in = resource->version.empty() && resource->value.empty();
-      if (stand_in && kind == ResourceKind::kAuthorization) {
-        builder_.RefusePolicy(name, "it was refused before the restart");
-      }
-      if (stand_in || !Put(kind, name, resource->value).ok()) {
-        Hold(kind, name, {});  // Asked for again, whatever its version was.
-      } else {
-        Held(kind).resources.Put(edit_, name, resource);
-      }
-    });
+    from.resources.ForEach(
+        [&](const std::string& name, const std::shared_ptr<const HeldResource>& resource) {
+          const bool stand_in = resource->version.empty() && resource->value.empty();
+          if (stand_in && kind == ResourceKind::kAuthorization) {
+            builder_.RefusePolicy(name, "it was refused before the restart");
+          }
+          if (stand_in || !Put(kind, name, resource->value).ok()) {
+            Hold(kind, name, {});  // Asked for again, whatever its version was.
+          } else {
+            Held(kind).resources.Put(edit_, name, resource);
+          }
+        });
     if (!from.received) continue;
     Held(kind).received = true;
     builder_.SetReceived(kind);
   }
-  ++edit_;
+  EndEdit();
   return builder_.Publish();
+}
+
+void DeltaSession::EndEdit() {
+  whole_ = held_;
+  ++edit_;
 }
 
 std::string DeltaSession::NackText() const {

@@ -35,7 +35,8 @@ class DeltaSession {
 
   // What a response came to.
   struct Outcome {
-    Request reply;   // ACK, or NACK that names the refused resources. Drop it if the stream has ended meanwhile.
+    Request
+        reply;  // ACK, or NACK that names the refused resources. Drop it if the stream has ended meanwhile.
     StateRef state;  // The new root; nullptr if nothing changed.
     size_t applied = 0;
     size_t removed = 0;
@@ -64,12 +65,14 @@ class DeltaSession {
   // refused).
   StateRef Restore(const HeldResources& held);
 
-  const HeldResources& held() const { return held_; }
+  // As of the last whole response: a copy may go to another thread, also while the next one is being applied.
+  const HeldResources& held() const { return whole_; }
 
  private:
   // One response on its way.
   struct Batch {
-    explicit Batch(Response&& received) : response(std::move(received)), kind(KindOf(response.type_url())) {}
+    explicit Batch(Response&& received)
+        : response(std::move(received)), kind(KindOf(response.type_url())) {}
 
     Response response;
     std::optional<ResourceKind> kind;
@@ -83,12 +86,14 @@ class DeltaSession {
   void Remove(ResourceKind kind, const std::string& name);
   absl::Status Put(ResourceKind kind, const std::string& name, const std::string& value);
   void Hold(ResourceKind kind, const std::string& name, HeldResource resource);
+  void EndEdit();
   std::string NackText() const;
 
   StateBuilder& builder_;
   const NodeDescription node_;
   const std::vector<ResourceKind> kinds_;
-  HeldResources held_;
+  HeldResources held_;   // With what the running batch has changed so far.
+  HeldResources whole_;  // Shares with held_ all that the running batch has not touched.
   EditId edit_ = 1;
   std::optional<Batch> batch_;
 };

@@ -52,7 +52,9 @@ struct Pushed {
 struct Session {
   StateBuilder builder;
   DeltaSession session{
-      builder, {.id = "ztunnel~10.0.0.1~a.b~b.svc.cluster.local", .metadata = {{"NODE_NAME", "n1"}}}, kKinds};
+      builder,
+      {.id = "ztunnel~10.0.0.1~a.b~b.svc.cluster.local", .metadata = {{"NODE_NAME", "n1"}}},
+      kKinds};
 
   DeltaSession::Outcome Handle(const Pushed& pushed) { return session.Handle(pushed.message); }
   std::vector<std::pair<std::string, std::string>> Versions(ResourceKind kind) {
@@ -63,7 +65,23 @@ struct Session {
 
 const std::string kGoodPolicy = "name: 'p' namespace: 'default' scope: NAMESPACE";
 const std::string kBadPolicy =
-    "name: 'p' namespace: 'default' scope: NAMESPACE rules { clauses { matches { destination_ports: 70000 } } }";
+    "name: 'p' namespace: 'default' scope: NAMESPACE rules { clauses { matches { "
+    "destination_ports: 70000 } } }";
+
+TEST(DeltaSession, HoldsTheLastWholeResponseWhileTheNextIsApplied) {
+  Session test;
+  test.Handle(Pushed(ResourceKind::kAddress).AddPod({.name = "a"}));
+  const HeldResources before = test.session.held();  // As the thread that writes it to disk has it.
+  test.session.Begin(
+      Pushed(ResourceKind::kAddress).AddPod({.name = "b"}).AddPod({.name = "c"}).message);
+  EXPECT_FALSE(test.session.Advance(1));
+  const size_t address = static_cast<size_t>(ResourceKind::kAddress);
+  EXPECT_EQ(test.session.held()[address].resources.size(), 1u);
+  EXPECT_TRUE(test.session.Advance(1));
+  test.session.Finish();
+  EXPECT_EQ(test.session.held()[address].resources.size(), 3u);
+  EXPECT_EQ(before[address].resources.size(), 1u);
+}
 
 TEST(DeltaSession, OpensWithOneWildcardRequestPerKindAndItsNode) {
   Session test;
@@ -84,8 +102,8 @@ TEST(DeltaSession, OpensWithOneWildcardRequestPerKindAndItsNode) {
 
 TEST(DeltaSession, AcknowledgesAndPublishesOneStatePerResponse) {
   Session test;
-  const auto outcome =
-      test.Handle(Pushed(ResourceKind::kAddress).AddPod({}).AddPod({.name = "web-2", .ips = {"10.0.0.2"}}));
+  const auto outcome = test.Handle(
+      Pushed(ResourceKind::kAddress).AddPod({}).AddPod({.name = "web-2", .ips = {"10.0.0.2"}}));
   EXPECT_EQ(outcome.reply.type_url(), TypeUrl(ResourceKind::kAddress));
   EXPECT_EQ(outcome.reply.response_nonce(), "n1");
   EXPECT_FALSE(outcome.reply.has_error_detail());
@@ -101,7 +119,8 @@ TEST(DeltaSession, NacksOneBadResourceAndKeepsTheRest) {
       Pushed(ResourceKind::kAddress).Add("bad", "v1", "garbage").AddPod({}).Add("other", "v1", ""));
   EXPECT_EQ(outcome.reply.response_nonce(), "n1");
   EXPECT_EQ(outcome.reply.error_detail().message(),
-            "bad: its bytes are no istio.workload.Address; other: it is neither a workload nor a service");
+            "bad: its bytes are no istio.workload.Address; other: it is neither a workload nor a "
+            "service");
   EXPECT_EQ(outcome.state->workloads().size(), 1u);
 }
 
@@ -109,7 +128,8 @@ TEST(DeltaSession, RefusesAResourceOfAnotherType) {
   Session test;
   Pushed pushed(ResourceKind::kAuthorization);
   pushed.AddPolicy(kGoodPolicy);
-  pushed.message.mutable_resources(0)->mutable_resource()->set_type_url(std::string(TypeUrl(ResourceKind::kAddress)));
+  pushed.message.mutable_resources(0)->mutable_resource()->set_type_url(
+      std::string(TypeUrl(ResourceKind::kAddress)));
   const auto outcome = test.Handle(pushed);
   EXPECT_THAT(outcome.reply.error_detail().message(),
               HasSubstr("default/p: it is a type.googleapis.com/istio.workload"));
@@ -119,9 +139,11 @@ TEST(DeltaSession, RefusesAResourceOfAnotherType) {
 
 TEST(DeltaSession, RefusesAResourceThatContainsAnother) {
   Session test;
-  const auto outcome = test.Handle(
-      Pushed(ResourceKind::kAddress).Add("somebody", "v1", testing::MakeWorkload({}).SerializeAsString()));
-  EXPECT_EQ(outcome.reply.error_detail().message(), "somebody: it contains the workload Kubernetes//Pod/default/web-1");
+  const auto outcome =
+      test.Handle(Pushed(ResourceKind::kAddress)
+                      .Add("somebody", "v1", testing::MakeWorkload({}).SerializeAsString()));
+  EXPECT_EQ(outcome.reply.error_detail().message(),
+            "somebody: it contains the workload Kubernetes//Pod/default/web-1");
 }
 
 TEST(DeltaSession, BoundsTheTextOfANack) {
@@ -137,7 +159,8 @@ TEST(DeltaSession, BoundsTheTextOfANack) {
 TEST(DeltaSession, ListsTheLastGoodVersionOfARefusedResource) {
   Session test;
   test.Handle(Pushed(ResourceKind::kAuthorization).AddPolicy(kGoodPolicy, "v1"));
-  const auto outcome = test.Handle(Pushed(ResourceKind::kAuthorization).AddPolicy(kBadPolicy, "v2"));
+  const auto outcome =
+      test.Handle(Pushed(ResourceKind::kAuthorization).AddPolicy(kBadPolicy, "v2"));
   EXPECT_TRUE(outcome.reply.has_error_detail());
   EXPECT_THAT(test.Versions(ResourceKind::kAuthorization), ElementsAre(Pair("default/p", "v1")));
 }
@@ -154,9 +177,12 @@ TEST(DeltaSession, AsksAgainForWhatNeverWasGoodAndDropsItsStandInWhenItIsRemoved
 
 TEST(DeltaSession, ListsWhatItHoldsOnTheNextStream) {
   Session test;
-  test.Handle(Pushed(ResourceKind::kAddress).AddPod({}, "a").AddPod({.name = "web-2", .ips = {"10.0.0.2"}}, "b"));
+  test.Handle(Pushed(ResourceKind::kAddress)
+                  .AddPod({}, "a")
+                  .AddPod({.name = "web-2", .ips = {"10.0.0.2"}}, "b"));
   test.Handle(Pushed(ResourceKind::kAddress).Remove("Kubernetes//Pod/default/web-2"));
-  EXPECT_THAT(test.Versions(ResourceKind::kAddress), UnorderedElementsAre(Pair("Kubernetes//Pod/default/web-1", "a")));
+  EXPECT_THAT(test.Versions(ResourceKind::kAddress),
+              UnorderedElementsAre(Pair("Kubernetes//Pod/default/web-1", "a")));
 }
 
 TEST(DeltaSession, IsReadyAfterTheFirstResponseOfEachKindEvenAnEmptyOne) {
@@ -180,7 +206,8 @@ TEST(DeltaSession, AcknowledgesTypesThatItDoesNotKnow) {
 TEST(DeltaSession, ShowsNothingOfAResponseUntilItIsFinished) {
   Session test;
   Pushed pushed(ResourceKind::kAddress);
-  for (int i = 1; i <= 10; ++i) pushed.AddPod({.name = absl::StrCat("web-", i), .ips = {absl::StrCat("10.0.0.", i)}});
+  for (int i = 1; i <= 10; ++i)
+    pushed.AddPod({.name = absl::StrCat("web-", i), .ips = {absl::StrCat("10.0.0.", i)}});
   const StateRef before = test.builder.Publish();
   test.session.Begin(pushed.message);
   int steps = 1;
