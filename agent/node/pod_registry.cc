@@ -149,11 +149,9 @@ Task<cni::Reply> PodRegistry::CaptureFor(const cni::Request& request, UniqueFd n
   const auto inode = IdentifyNetns(netns.get());
   if (!inode.ok())
     co_return Failure(cni::ErrorCode::kBadEnvironment, std::string(inode.status().message()));
-  if (Entry* entry = Find(request.pod.uid)) {
+  if (const Entry* entry = Find(request.pod.uid)) {
     const bool same = entry->pod->record.netns == *inode;
     if (same && (co_await parts_.capture.Verify(*entry->pod)).ok()) co_return Success();
-    // A new sandbox of the same pod, or a capture that broke.
-    co_await Release(request.pod.uid, "captured again");
   }
   auto record = MakeRecord(request, *pod, *inode);
   if (!record.ok())
@@ -163,6 +161,8 @@ Task<cni::Reply> PodRegistry::CaptureFor(const cni::Request& request, UniqueFd n
   const absl::Status addresses = CheckAddresses(request.ips, inside->addresses);
   if (!addresses.ok())
     co_return Failure(cni::ErrorCode::kVerificationFailed, std::string(addresses.message()));
+  // A new sandbox of the same pod, or a capture that broke. What is refused above releases nothing.
+  co_await Release(request.pod.uid, "captured again");
   record->netns_cookie = inside->cookie;
   record->addresses = inside->addresses;
   auto live = co_await parts_.capture.Capture(*record, std::move(netns), pod);
