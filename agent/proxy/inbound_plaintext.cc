@@ -39,6 +39,7 @@ Task<void> ServeInboundPlaintext(Worker& worker, PodContext& pod, Incoming incom
   connection.source = client;
   connection.original_destination = connection.actual_destination = local.ToString();
   const auto stream = incoming.accepted->Attach(worker.loop());
+  stream->ResetUnlessEnded();
   auto application = co_await Establish(worker, pod, connection, record);
   if (!application) {
     stream->Reset();

@@ -104,6 +104,7 @@ Task<TunnelResult<std::unique_ptr<io::Connection>>> DialLocal(Worker& worker, Po
     co_return std::unexpected(TunnelFailure{StopFailure(connection), {}});
   }
   if (!application) co_return std::unexpected(DialFailure(application.error(), to));
+  (*application)->ResetUnlessEnded();
   co_return *std::move(application);
 }
 

@@ -52,6 +52,7 @@ Task<Upstream> DialPlain(Outbound& outbound, PlainHop hop) {
   Deadline dial(worker.loop(), outbound.connection.stop(), worker.limits().connect_timeout);
   auto connected = co_await outbound.pod.network->DialOut(worker.loop(), hop.dial, dial.token());
   if (!connected) co_return std::unexpected(DialFailure(connected.error(), hop.dial));
+  (*connected)->ResetUnlessEnded();
   co_return Upstream(*std::move(connected));
 }
 
@@ -121,6 +122,7 @@ Task<void> ServeOutbound(Worker& worker, PodContext& pod, Incoming incoming) {
   connection.source = peer;
   connection.original_destination = destination->ToString();
   const auto application = incoming.accepted->Attach(worker.loop());
+  application->ResetUnlessEnded();
   Outbound outbound{worker, pod, connection, record, *destination};
   auto upstream = co_await Establish(outbound);
   if (!upstream) {

@@ -31,10 +31,12 @@ class SocketConnection final : public Connection {
   Task<Result<void>> Write(std::span<const uint8_t> data, StopToken stop) override;
   Task<Result<void>> ShutdownWrite(StopToken stop) override;
   void Reset() override;
+  void ResetUnlessEnded() override;
   SocketAddress local() const override { return local_; }
   SocketAddress peer() const override { return peer_; }
 
  private:
+  void SetCloseResets(bool on);
   // Ends the operation that is under way, on a later step.
   void Cancel(Operation* operation) {
     if (operation != nullptr && operation->in_flight()) loop_.reactor().Cancel(*operation);
@@ -46,6 +48,9 @@ class SocketConnection final : public Connection {
   SocketAddress peer_;
   ReceiveOperation* reading_ = nullptr;
   SendOperation* writing_ = nullptr;
+  bool read_ended_ = false;
+  bool write_ended_ = false;
+  bool close_resets_ = false;
   bool reset_ = false;
 };
 
@@ -71,6 +76,10 @@ Task<Result<Buffer>> SocketConnection::Read(size_t size_hint, StopToken stop) {
   reading_ = nullptr;
   if (reset_) co_return std::unexpected(Error::Io(IoCode::kClosed, Op::kRead));
   if (result < 0) co_return std::unexpected(FailureOf(result, Op::kRead, stop));
+  if (result == 0) {
+    read_ended_ = true;
+    if (write_ended_) SetCloseResets(false);
+  }
   co_return std::move(receive.buffer);
 }
 
@@ -94,8 +103,23 @@ Task<Result<void>> SocketConnection::Write(std::span<const uint8_t> data, StopTo
 Task<Result<void>> SocketConnection::ShutdownWrite(StopToken) {
   CHECK(writing_ == nullptr);
   if (reset_) co_return std::unexpected(Error::Io(IoCode::kClosed, Op::kShutdown));
+  // First: once both directions have ended, closing must not throw away what the kernel still has to send.
+  if (read_ended_) SetCloseResets(false);
   if (::shutdown(fd_.get(), SHUT_WR) != 0) co_return std::unexpected(Error::Errno(errno, Op::kShutdown));
+  write_ended_ = true;
   co_return Result<void>();
+}
+
+void SocketConnection::ResetUnlessEnded() {
+  if (!read_ended_ || !write_ended_) SetCloseResets(true);
+}
+
+// With a linger time of zero, close() is a reset, whoever closes; shutdown() stays a plain FIN.
+void SocketConnection::SetCloseResets(bool on) {
+  if (close_resets_ == on) return;
+  close_resets_ = on;
+  const linger at_once{.l_onoff = on ? 1 : 0, .l_linger = 0};
+  ::setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
 }
 
 void SocketConnection::Reset() {
@@ -105,8 +129,7 @@ void SocketConnection::Reset() {
   // operation has ended. Unix sockets know neither: there the peer sees the end, or ECONNRESET when bytes were unread.
   sockaddr nowhere{};
   nowhere.sa_family = AF_UNSPEC;
-  const linger at_once{.l_onoff = 1, .l_linger = 0};
-  ::setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+  SetCloseResets(true);
   if (::connect(fd_.get(), &nowhere, sizeof(nowhere)) != 0) ::shutdown(fd_.get(), SHUT_RDWR);
   Cancel(reading_);
   Cancel(writing_);

@@ -134,6 +134,50 @@ CO_TEST_P(SocketTest, ResetsAnAcceptedConnectionThatNobodyTook) {
   EXPECT_TRUE(got.error().is_errno(ECONNRESET)) << got.error().ToString();
 }
 
+CO_TEST_P(SocketTest, ResetsThePeerWhenItGoesBeforeBothDirectionsHaveEnded) {
+  for (const bool peer_has_ended : {false, true}) {
+    auto ends = co_await test.ConnectEnds();
+    ends.server->ResetUnlessEnded();
+    EXPECT_TRUE(co_await ends.server->Write(BytesOf("half"), {}));
+    EXPECT_EQ(co_await ReadExactly(*ends.client, 4), "half");
+    if (peer_has_ended) {
+      EXPECT_TRUE(co_await ends.client->ShutdownWrite({}));
+      EXPECT_EQ(co_await ReadAll(*ends.server), "");
+    }
+    ends.server.reset();  // The kernel does the same when the process is killed.
+    const auto got = co_await ends.client->Read(BufferPool::kSmall, {});
+    CO_ASSERT_TRUE(!got);
+    EXPECT_TRUE(got.error().is_errno(ECONNRESET)) << got.error().ToString();
+  }
+}
+
+Task<void> WriteAndEnd(Connection& connection, const std::string& text) {
+  EXPECT_TRUE(co_await connection.Write(BytesOf(text), {}));
+  EXPECT_TRUE(co_await connection.ShutdownWrite({}));
+}
+
+CO_TEST_P(SocketTest, DeliversEverythingAfterAnOrderlyEndOfBothDirections) {
+  // More than the peer's kernel takes before somebody reads, and less than ours takes at once.
+  const std::string text(512u << 10, 'x');
+  for (const bool peer_first : {false, true}) {
+    auto ends = co_await test.ConnectEnds();
+    ends.server->ResetUnlessEnded();
+    if (peer_first) {
+      EXPECT_TRUE(co_await ends.client->ShutdownWrite({}));
+      EXPECT_EQ(co_await ReadAll(*ends.server), "");
+    }
+    co_await WriteAndEnd(*ends.server, text);
+    if (!peer_first) {
+      EXPECT_TRUE(co_await ends.client->ShutdownWrite({}));
+      EXPECT_EQ(co_await ReadAll(*ends.server), "");
+    }
+    ends.server.reset();
+    const auto got = co_await ReadAll(*ends.client);
+    CO_ASSERT_TRUE(got.has_value());
+    EXPECT_EQ(got->size(), text.size());
+  }
+}
+
 Task<void> ExpectClosedRead(Connection& connection) {
   const auto got = co_await connection.Read(BufferPool::kSmall, {});
   EXPECT_TRUE(!got && got.error().is(IoCode::kClosed));

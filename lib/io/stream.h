@@ -46,6 +46,11 @@ class Connection : public Stream {
  public:
   virtual SocketAddress local() const = 0;
   virtual SocketAddress peer() const = 0;
+
+  // For a connection whose peer may take an end for "that was all": from now on until both directions have ended in
+  // order, the peer sees a reset when the connection goes, be it destroyed here or closed by the kernel because the
+  // process was killed. What was written before an orderly end is still delivered. TCP only; elsewhere without effect.
+  virtual void ResetUnlessEnded() = 0;
 };
 
 }  // namespace heddle::io

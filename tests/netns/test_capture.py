@@ -5,7 +5,7 @@ import signal
 import time
 
 import pytest
-from mesh import PORT, SERVICE_IP, call, running, serve, start, wait_said, whoami
+from mesh import PORT, SERVICE_IP, call, report, running, serve, start, wait_said, whoami
 from mesh.witness import Witness, sockets
 from topology import mesh_objects as objects
 from topology import wait_until
@@ -86,6 +86,26 @@ def test_while_the_agent_is_killed_and_comes_back(mesh, witness):
     seen = wait_said(hammer, "ok", 20)
     assert seen["ok"] > 0 and seen["failed"] > 0
     assert to_servers(mesh, witness) == []
+
+
+@pytest.mark.parametrize("killed", [0, 1])
+def test_a_killed_agent_is_a_reset_to_both_applications(mesh, killed):
+    """An orderly end would tell them that a stream which was cut off is complete."""
+    token = f"killed-{killed}"
+    keeper = start(mesh.client, "keep", mesh.address, PORT, 1, f"hold_{token}")
+    outsider = start(mesh.legacy, "keep", mesh.address, PORT, 1, f"hold_{token}-plain")
+    for each in (keeper, outsider):
+        wait_said(each, "open")
+    mesh.nodes[killed].agent.kill()
+    assert wait_said(keeper, "ended", 20)["ended"] == "ECONNRESET"
+    if killed == 1:
+        assert wait_said(outsider, "ended", 20)["ended"] == "ECONNRESET"
+    outsider.stop()
+    mesh.nodes[killed].start_agent()
+    wait_until(lambda: "address" in whoami(mesh.client, mesh.address), "traffic flows again", 20)
+    assert report(mesh.client, mesh.address, token) == "ECONNRESET"
+    if killed == 1:
+        assert report(mesh.client, mesh.address, f"{token}-plain") == "ECONNRESET"
 
 
 def test_while_the_agent_hangs(mesh, witness):

@@ -24,6 +24,7 @@ class FakeEnd final : public Connection {
   Task<Result<void>> Write(std::span<const uint8_t> data, StopToken stop) override;
   Task<Result<void>> ShutdownWrite(StopToken stop) override;
   void Reset() override;
+  void ResetUnlessEnded() override { close_resets_ = true; }
   SocketAddress local() const override { return client_ ? link_->client : link_->server; }
   SocketAddress peer() const override { return client_ ? link_->server : link_->client; }
 
@@ -41,6 +42,8 @@ class FakeEnd final : public Connection {
   FakeWire& out_;
   bool reading_ = false;
   bool writing_ = false;
+  bool read_ended_ = false;
+  bool close_resets_ = false;
   bool reset_ = false;
 };
 
@@ -56,6 +59,7 @@ FakeEnd::FakeEnd(Loop& loop, std::shared_ptr<FakeLink> link, bool client)
 
 FakeEnd::~FakeEnd() {
   CHECK(!reading_ && !writing_);
+  if (close_resets_ && !(read_ended_ && out_.end_sent)) Reset();
   in_.reader_gone = true;
   in_.reader.reset();
   out_.writer.reset();
@@ -80,7 +84,10 @@ void FakeEnd::MaybeBreak() {
 Result<Buffer> FakeEnd::Take(size_t size_hint) {
   if (reset_) return std::unexpected(Error::Io(IoCode::kClosed, Op::kRead));
   if (in_.arrived.empty() && in_.reset_arrived) return std::unexpected(Error::Errno(ECONNRESET, Op::kRead));
-  if (in_.arrived.empty()) return Buffer();
+  if (in_.arrived.empty()) {
+    read_ended_ = true;
+    return Buffer();
+  }
   Buffer buffer = loop_.buffers().Allocate(std::min(size_hint, BufferPool::kBulkMax));
   if (buffer.capacity() == 0) return std::unexpected(Error::Io(IoCode::kLimit, Op::kBuffer));
   auto room = buffer.writable();

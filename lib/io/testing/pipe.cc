@@ -31,6 +31,7 @@ class PipeEnd final : public Connection {
   Task<Result<void>> Write(std::span<const uint8_t> data, StopToken stop) override;
   Task<Result<void>> ShutdownWrite(StopToken stop) override;
   void Reset() override;
+  void ResetUnlessEnded() override { close_resets_ = true; }
   SocketAddress local() const override { return local_address; }
   SocketAddress peer() const override { return peer_address; }
 
@@ -50,11 +51,14 @@ class PipeEnd final : public Connection {
   size_t read_max_;
   bool reading_ = false;
   bool writing_ = false;
+  bool read_ended_ = false;
+  bool close_resets_ = false;
   bool reset_ = false;  // By our own side.
 };
 
 PipeEnd::~PipeEnd() {
   CHECK(!reading_ && !writing_);
+  if (close_resets_ && !(read_ended_ && out_->ended)) Reset();
   in_->unread = true;
   out_->ended = true;
   in_->changed.NotifyAll();
@@ -64,7 +68,10 @@ PipeEnd::~PipeEnd() {
 Result<Buffer> PipeEnd::Take(size_t size_hint) {
   if (reset_) return std::unexpected(Error::Io(IoCode::kClosed, Op::kRead));
   if (in_->bytes.empty() && in_->reset) return std::unexpected(Error::Errno(ECONNRESET, Op::kRead));
-  if (in_->bytes.empty()) return Buffer();
+  if (in_->bytes.empty()) {
+    read_ended_ = true;
+    return Buffer();
+  }
   Buffer buffer = loop_.buffers().Allocate(std::min(size_hint, BufferPool::kBulkMax));
   if (buffer.capacity() == 0) return std::unexpected(Error::Io(IoCode::kLimit, Op::kBuffer));
   const auto room = buffer.writable();
