@@ -2,8 +2,6 @@
 
 #include <absl/strings/str_cat.h>
 
-#include <algorithm>
-
 namespace heddle::controlplane::translate {
 namespace {
 
@@ -31,28 +29,12 @@ wire::Authorization DenyPolicy(std::string name_space, std::string name) {
 
 PeerAuthentications::PeerAuthentications(const api::ObjectStore& objects,
                                          const MeshOptions& options)
-    : objects_(objects), options_(options) {
-  for (const auto& [name, policy] : objects.All<PeerAuthentication>()) {
-    if (!policy->selector.empty()) {
-      if (name.name_space != options.root_namespace)
-        workload_level_[name.name_space].push_back(policy.get());
-      continue;
-    }
-    const PeerAuthentication*& oldest = namespace_level_[name.name_space];
-    if (oldest == nullptr || api::OlderThan(policy->meta, oldest->meta)) oldest = policy.get();
-  }
-  for (auto& [name_space, policies] : workload_level_) {
-    std::sort(policies.begin(), policies.end(),
-              [](const auto* a, const auto* b) { return api::OlderThan(a->meta, b->meta); });
-  }
-}
+    : objects_(objects), options_(options), levels_(objects, options.root_namespace) {}
 
 bool PeerAuthentications::InheritedStrict(const std::string& name_space) const {
-  for (const std::string& level : {name_space, options_.root_namespace}) {
-    const auto found = namespace_level_.find(level);
-    if (found != namespace_level_.end() && found->second->mode != MtlsMode::kUnset) {
-      return found->second->mode == MtlsMode::kStrict;
-    }
+  for (const PeerAuthentication* policy : {levels_.OfNamespace(name_space), levels_.OfMesh()}) {
+    if (policy != nullptr && policy->mode != MtlsMode::kUnset)
+      return policy->mode == MtlsMode::kStrict;
   }
   return false;
 }
@@ -71,16 +53,12 @@ PeerAuthentications::Effective PeerAuthentications::EffectiveOf(
 
 void PeerAuthentications::AppendFor(const api::Pod& pod, std::vector<std::string>& policies) const {
   Effective effective{.strict = InheritedStrict(pod.meta.name_space)};
-  if (const auto found = workload_level_.find(pod.meta.name_space);
-      found != workload_level_.end()) {
-    for (const PeerAuthentication* policy : found->second) {
-      if (!api::Selects(policy->selector, pod.meta.labels)) continue;
-      effective = EffectiveOf(*policy);
-      if (!effective.exceptions.empty()) {
-        policies.push_back(absl::StrCat(policy->meta.name_space, "/", ConvertedName(*policy)));
-        return;
-      }
-      break;
+  if (const auto selecting = levels_.Selecting(pod); !selecting.empty()) {
+    const PeerAuthentication& policy = *selecting.front();
+    effective = EffectiveOf(policy);
+    if (!effective.exceptions.empty()) {
+      policies.push_back(absl::StrCat(policy.meta.name_space, "/", ConvertedName(policy)));
+      return;
     }
   }
   if (effective.strict)
@@ -91,7 +69,7 @@ std::vector<wire::Authorization> PeerAuthentications::Policies() const {
   std::vector<wire::Authorization> messages;
   if (objects_.All<PeerAuthentication>().empty()) return messages;
   messages.push_back(DenyPolicy(options_.root_namespace, std::string(kStaticStrict)));
-  for (const auto& [name_space, policies] : workload_level_) {
+  for (const auto& [name_space, policies] : levels_.workload_level()) {
     for (const PeerAuthentication* policy : policies) {
       const Effective effective = EffectiveOf(*policy);
       if (effective.exceptions.empty()) continue;
@@ -114,15 +92,9 @@ std::vector<api::ObjectStatus> PeerAuthentications::Statuses() const {
   std::vector<api::ObjectStatus> statuses;
   for (const auto& [name, policy] : objects_.All<PeerAuthentication>()) {
     api::ObjectStatus status{.object = {api::Kind::kPeerAuthentication, name}};
-    const bool in_root = name.name_space == options_.root_namespace;
-    if (!policy->selector.empty() && in_root) {
-      status.effective = false;
-      status.note = "a selector in the root namespace has no effect";
-    } else if (policy->selector.empty() && namespace_level_.at(name.name_space) != policy.get()) {
-      status.effective = false;
-      status.note =
-          absl::StrCat("an older one counts: ", namespace_level_.at(name.name_space)->meta.name);
-    } else if (policy->mode == MtlsMode::kDisable) {
+    status.note = levels_.WithoutEffect(*policy);
+    status.effective = status.note.empty();
+    if (status.effective && policy->mode == MtlsMode::kDisable) {
       status.note = "DISABLE is treated like PERMISSIVE";
     }
     statuses.push_back(std::move(status));

@@ -1,20 +1,18 @@
 #pragma once
 
-#include <map>
 #include <string>
 #include <vector>
 
 #include "controlplane/api/object_store.h"
 #include "controlplane/api/problem.h"
 #include "controlplane/translate/mesh_options.h"
+#include "controlplane/translate/policy_levels.h"
 #include "proto/authorization.pb.h"
 
 namespace heddle::controlplane::translate {
 
-// PeerAuthentications become DENY policies on connections without an identity. Workload level (a
-// selector, not in the root namespace) wins over namespace level, that over mesh level (root
-// namespace); UNSET inherits; the default is PERMISSIVE. At each level only the oldest counts.
-// DISABLE is treated like PERMISSIVE. A selector in the root namespace has no effect.
+// PeerAuthentications become DENY policies on connections without an identity. PolicyLevels says
+// which one counts; UNSET inherits; the default is PERMISSIVE. DISABLE is treated like PERMISSIVE.
 //
 // On the wire STRICT is one static policy that the workload lists; port level modes are one policy
 // for each object. Points into `objects`.
@@ -40,10 +38,7 @@ class PeerAuthentications {
 
   const api::ObjectStore& objects_;
   const MeshOptions& options_;
-  std::map<std::string, const api::PeerAuthentication*>
-      namespace_level_;  // The mesh's under the root namespace.
-  std::map<std::string, std::vector<const api::PeerAuthentication*>>
-      workload_level_;  // Oldest first.
+  const PolicyLevels<api::PeerAuthentication> levels_;
 };
 
 }  // namespace heddle::controlplane::translate
