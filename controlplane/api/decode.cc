@@ -14,10 +14,11 @@ namespace heddle::controlplane::api {
 namespace {
 
 constexpr std::string_view kSecurityGroup = "security.istio.io";
+constexpr std::string_view kOwnGroup = "heddle.io";
 // Groups whose objects steer or guard traffic.
-constexpr std::array<std::string_view, 5> kTrafficGroups = {
-    kSecurityGroup, "networking.istio.io", "telemetry.istio.io", "gateway.networking.k8s.io",
-    "heddle.io"};
+constexpr std::array<std::string_view, 5> kTrafficGroups = {kSecurityGroup, "networking.istio.io",
+                                                            "telemetry.istio.io",
+                                                            "gateway.networking.k8s.io", kOwnGroup};
 // Longest kind or API version that is repeated in a message.
 constexpr size_t kMaxNameBytes = 128;
 
@@ -25,7 +26,7 @@ struct KindRow {
   std::string_view group;
   std::string_view name;
   Kind kind;
-  std::array<std::string_view, 2> versions;
+  std::array<std::string_view, 2> versions;  // The same twice if there is one.
 };
 
 constexpr KindRow kKinds[] = {
@@ -37,10 +38,12 @@ constexpr KindRow kKinds[] = {
     {"discovery.k8s.io", "EndpointSlice", Kind::kEndpointSlice, {"v1", "v1beta1"}},
     {kSecurityGroup, "PeerAuthentication", Kind::kPeerAuthentication, {"v1", "v1beta1"}},
     {kSecurityGroup, "AuthorizationPolicy", Kind::kAuthorizationPolicy, {"v1", "v1beta1"}},
+    {kOwnGroup, "InterceptionPolicy", Kind::kInterceptionPolicy, {"v1alpha1", "v1alpha1"}},
 };
 
 bool IsPolicy(Kind kind) {
-  return kind == Kind::kPeerAuthentication || kind == Kind::kAuthorizationPolicy;
+  return kind == Kind::kPeerAuthentication || kind == Kind::kAuthorizationPolicy ||
+         kind == Kind::kInterceptionPolicy;
 }
 bool IsNamespaced(Kind kind) { return kind != Kind::kNamespace && kind != Kind::kNode; }
 
@@ -59,6 +62,7 @@ Object DecodeAs(Kind kind, TreeReader& object) {
     case Kind::kEndpointSlice: return Share(DecodeEndpointSlice(object));
     case Kind::kPeerAuthentication: return Share(DecodePeerAuthentication(object));
     case Kind::kAuthorizationPolicy: return Share(DecodeAuthorizationPolicy(object));
+    case Kind::kInterceptionPolicy: return Share(DecodeInterceptionPolicy(object));
   }
   return Object();
 }
@@ -89,6 +93,10 @@ void StandInFor(Kind kind, const Tree& tree, std::string_view origin, Decoded& d
   if (kind == Kind::kPeerAuthentication) {
     decoded.stand_in =
         Share(PeerAuthentication{.meta = meta, .selector = selector, .mode = MtlsMode::kStrict});
+    return;
+  }
+  if (kind == Kind::kInterceptionPolicy) {
+    decoded.stand_in = Share(InterceptionPolicy{.meta = meta, .selector = selector});
     return;
   }
   const bool for_waypoint = spec.Find("targetRef") != nullptr || spec.Find("targetRefs") != nullptr;

@@ -14,6 +14,7 @@ namespace heddle::controlplane::api {
 // object: more than an API server takes, few enough that one object cannot fill a node.
 inline constexpr size_t kMaxPolicyEntries = 10'000;
 inline constexpr size_t kMaxPolicyRules = 512;
+inline constexpr size_t kMaxExclusions = 1024;  // Of each list; a node takes no more.
 inline constexpr size_t kMaxAddressesPerObject = 16;
 inline constexpr size_t kMaxEndpointsPerSlice = 1000;
 
@@ -28,8 +29,8 @@ struct Decoded {
   std::string reason;
   // Of a refused policy: what is in effect unless an earlier version was good. A refused
   // AuthorizationPolicy denies everything to what it selects (to its namespace if the selector
-  // cannot be read), a refused PeerAuthentication is STRICT. A refused dry-run policy stays a dry
-  // run.
+  // cannot be read), a refused PeerAuthentication is STRICT, a refused InterceptionPolicy excludes
+  // nothing. A refused dry-run policy stays a dry run.
   std::optional<Object> stand_in;
 };
 

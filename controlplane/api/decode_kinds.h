@@ -22,6 +22,7 @@ EndpointSlice DecodeEndpointSlice(TreeReader& object);
 Labels DecodeSelector(TreeReader& spec);
 PeerAuthentication DecodePeerAuthentication(TreeReader& object);
 AuthorizationPolicy DecodeAuthorizationPolicy(TreeReader& object);
+InterceptionPolicy DecodeInterceptionPolicy(TreeReader& object);
 // One element of `from`, of `to`, or of `when`; `name_space` completes service accounts.
 PolicyMatch DecodeSource(TreeReader source, std::string_view name_space);
 PolicyMatch DecodeOperation(TreeReader operation);

@@ -240,5 +240,59 @@ TEST(DecodePeerAuthentication, RefusesWhatItCannotMeanAndStandsInStrict) {
   }
 }
 
+InterceptionPolicy Interception(std::string_view spec) {
+  const Decoded decoded =
+      DecodeOne(absl::StrCat("apiVersion: heddle.io/v1alpha1\nkind: InterceptionPolicy\nmetadata: "
+                             "{name: p, namespace: shop}\nspec: ",
+                             std::string(spec), "\n"));
+  EXPECT_EQ(decoded.reason, "") << spec;
+  return decoded.object.has_value()
+             ? *std::get<std::shared_ptr<const InterceptionPolicy>>(*decoded.object)
+             : InterceptionPolicy();
+}
+
+TEST(DecodeInterceptionPolicy, ReadsEveryField) {
+  const InterceptionPolicy policy = Interception(R"({selector: {matchLabels: {app: web}},
+    excludedInboundPorts: [9100], excludedOutboundPorts: [3306, 65535],
+    excludedOutboundCidrs: [169.254.169.254, "fd00::/8"], failMode: Open})");
+  EXPECT_EQ(policy.selector, (Labels{{"app", "web"}}));
+  EXPECT_THAT(policy.exclusions.inbound_ports, ElementsAre(9100));
+  EXPECT_THAT(policy.exclusions.outbound_ports, ElementsAre(3306, 65535));
+  EXPECT_THAT(
+      policy.exclusions.outbound_cidrs,
+      ElementsAre(*io::IpPrefix::Parse("169.254.169.254/32"), *io::IpPrefix::Parse("fd00::/8")));
+  EXPECT_TRUE(policy.fail_open);
+  EXPECT_FALSE(Interception("{}").fail_open);
+}
+
+TEST(DecodeInterceptionPolicy, RefusesWhatItCannotMean) {
+  const struct {
+    std::string_view spec;
+    std::string_view want;
+  } cases[] = {
+      {"{excludedInboundPorts: [0]}", "not a port"},
+      {"{excludedInboundPorts: [65536]}", "not a port"},
+      {"{excludedInboundPorts: [\"80\"]}", "not a port"},
+      {"{excludedInboundPorts: 80}", "must be a list of ports"},
+      {"{excludedOutboundPorts: [-1]}", "not a port"},
+      {"{excludedOutboundCidrs: [10.0.0.0/33]}", "not an address or a CIDR"},
+      {"{excludedOutboundCidrs: [example.org]}", "not an address or a CIDR"},
+      {"{failMode: open}", "must be Closed or Open"},
+      {"{excludedPorts: [80]}", "excludedPorts"},
+      {"{selector: {app: web}}", "selector"},
+  };
+  for (const auto& c : cases) {
+    const Decoded decoded =
+        DecodeOne(absl::StrCat("apiVersion: heddle.io/v1alpha1\nkind: "
+                               "InterceptionPolicy\nmetadata: {name: p, namespace: shop}\nspec: ",
+                               std::string(c.spec), "\n"));
+    EXPECT_THAT(decoded.reason, HasSubstr(c.want)) << c.spec;
+    ASSERT_TRUE(decoded.stand_in.has_value()) << c.spec;
+    const auto& stand_in = *std::get<std::shared_ptr<const InterceptionPolicy>>(*decoded.stand_in);
+    EXPECT_EQ(stand_in.exclusions, Exclusions()) << c.spec;
+    EXPECT_FALSE(stand_in.fail_open) << c.spec;
+  }
+}
+
 }  // namespace
 }  // namespace heddle::controlplane::api

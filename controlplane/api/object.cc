@@ -67,6 +67,7 @@ std::string_view ToString(Kind kind) {
     case Kind::kEndpointSlice: return "EndpointSlice";
     case Kind::kPeerAuthentication: return "PeerAuthentication";
     case Kind::kAuthorizationPolicy: return "AuthorizationPolicy";
+    case Kind::kInterceptionPolicy: return "InterceptionPolicy";
   }
   return "";
 }

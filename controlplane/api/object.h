@@ -21,6 +21,7 @@ enum class Kind : uint8_t {
   kEndpointSlice,
   kPeerAuthentication,
   kAuthorizationPolicy,
+  kInterceptionPolicy,
 };
 
 std::string_view ToString(Kind kind);
@@ -38,7 +39,8 @@ using Object = std::variant<std::shared_ptr<const Namespace>, std::shared_ptr<co
                             std::shared_ptr<const ServiceAccount>, std::shared_ptr<const Pod>,
                             std::shared_ptr<const Service>, std::shared_ptr<const EndpointSlice>,
                             std::shared_ptr<const PeerAuthentication>,
-                            std::shared_ptr<const AuthorizationPolicy>>;
+                            std::shared_ptr<const AuthorizationPolicy>,
+                            std::shared_ptr<const InterceptionPolicy>>;
 
 const ObjectMeta& MetaOf(const Object& object);
 ObjectKey KeyOf(const Object& object);

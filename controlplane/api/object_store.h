@@ -43,7 +43,8 @@ class ObjectStore {
 
  private:
   std::tuple<Table<Namespace>, Table<Node>, Table<ServiceAccount>, Table<Pod>, Table<Service>,
-             Table<EndpointSlice>, Table<PeerAuthentication>, Table<AuthorizationPolicy>>
+             Table<EndpointSlice>, Table<PeerAuthentication>, Table<AuthorizationPolicy>,
+             Table<InterceptionPolicy>>
       tables_;
 };
 

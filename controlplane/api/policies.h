@@ -9,10 +9,18 @@
 #include "controlplane/api/object_meta.h"
 #include "lib/io/address.h"
 
-// Istio's security.istio.io kinds, checked: what is here can be enforced as it stands.
+// The kinds that guard and steer traffic, checked: what is here can be enforced as it stands.
 namespace heddle::controlplane::api {
 
 enum class MtlsMode : uint8_t { kUnset, kDisable, kPermissive, kStrict };
+
+// What passes by the mesh: plain TCP, without identity and without policy.
+struct Exclusions {
+  std::vector<uint16_t> inbound_ports;
+  std::vector<uint16_t> outbound_ports;
+  std::vector<io::IpPrefix> outbound_cidrs;
+  bool operator==(const Exclusions&) const = default;
+};
 
 struct PeerAuthentication {
   ObjectMeta meta;
@@ -20,6 +28,16 @@ struct PeerAuthentication {
   MtlsMode mode = MtlsMode::kUnset;
   std::map<uint16_t, MtlsMode> port_modes;  // By the workload's port.
   bool operator==(const PeerAuthentication&) const = default;
+};
+
+// heddle.io: what of its pods' traffic is left alone, and what happens to it while their node's agent
+// is away. What refuses or replaces a good one excludes nothing and fails closed.
+struct InterceptionPolicy {
+  ObjectMeta meta;
+  Labels selector;  // Empty: the whole namespace, or the mesh in the root namespace.
+  Exclusions exclusions;
+  bool fail_open = false;
+  bool operator==(const InterceptionPolicy&) const = default;
 };
 
 // A value of a policy's list: "a" exact, "a*" prefix, "*a" suffix, "*" present. No other wildcards.

@@ -11,6 +11,7 @@ std::string_view Describe(Problem::Effect effect) {
     case Problem::Effect::kNothing: return "it has no effect";
     case Problem::Effect::kLastGoodKept: return "the last good version stays in effect";
     case Problem::Effect::kDenyAll: return "everything it selects is denied";
+    case Problem::Effect::kExcludesNothing: return "what it selects is captured without exclusions";
     case Problem::Effect::kStrict: return "what it selects takes mutual TLS only";
   }
   return "";

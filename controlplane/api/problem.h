@@ -17,6 +17,8 @@ struct Problem {
     kLastGoodKept,  // The version before it.
     kDenyAll,       // A refused AuthorizationPolicy that was never good: everything it selects is
                     // denied.
+    kExcludesNothing,  // A refused InterceptionPolicy that was never good: what it selects is
+                       // captured whole, and fails closed.
     kStrict,  // A refused PeerAuthentication that was never good: what it selects takes mutual TLS
               // only.
   };

@@ -81,6 +81,10 @@ void AddStandIns(const Document& document, const YamlError& error, std::string_v
         PeerAuthentication{.meta = meta, .mode = MtlsMode::kStrict});
     out.push_back(StandIn(std::move(policy), document, error));
   }
+  if (document.text.find("InterceptionPolicy") != std::string_view::npos) {
+    auto policy = std::make_shared<const InterceptionPolicy>(InterceptionPolicy{.meta = meta});
+    out.push_back(StandIn(std::move(policy), document, error));
+  }
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "controlplane/translate/addresses.h"
 #include "controlplane/translate/authorization.h"
 #include "controlplane/translate/enrollment.h"
+#include "controlplane/translate/interception.h"
 #include "controlplane/translate/peer_authentication.h"
 #include "controlplane/translate/service_endpoints.h"
 #include "proto/node.pb.h"
@@ -23,7 +24,8 @@ class Translator {
         options_(options),
         endpoints_(FindEndpoints(objects, options)),
         selectors_(objects, options),
-        peers_(objects, options) {}
+        peers_(objects, options),
+        interceptions_(objects, options) {}
 
   Translation Run() && {
     CountUids();
@@ -52,9 +54,9 @@ class Translator {
     }
   }
 
-  void Note(const api::Pod& pod, std::string note) {
+  void Note(const api::Pod& pod, bool effective, std::string note) {
     out_.statuses.push_back({.object = {api::Kind::kPod, api::NameOf(pod.meta)},
-                             .effective = false,
+                             .effective = effective,
                              .note = std::move(note)});
   }
 
@@ -86,9 +88,10 @@ class Translator {
 
   void AddNodePod(const api::Pod& pod, bool enrolled) {
     if (!HasUsableUid(pod)) {
-      return Note(pod, pod.meta.uid.empty()
-                           ? "has no metadata.uid: it cannot be captured"
-                           : "shares its metadata.uid with another pod: neither can be captured");
+      return Note(pod, false,
+                  pod.meta.uid.empty()
+                      ? "has no metadata.uid: it cannot be captured"
+                      : "shares its metadata.uid with another pod: neither can be captured");
     }
     heddle::node::v1::NodePod message;
     message.set_uid(pod.meta.uid);
@@ -102,6 +105,13 @@ class Translator {
     for (const io::IpAddress& address : pod.ips) {
       const std::span<const uint8_t> bytes = address.native_bytes();
       message.add_pod_ips(std::string(bytes.begin(), bytes.end()));
+    }
+    if (enrolled) {
+      std::vector<std::string> notes;
+      auto interception = interceptions_.Of(pod, notes);
+      if (interception.ByteSizeLong() > 0)
+        *message.mutable_interception() = std::move(interception);
+      for (std::string& note : notes) Note(pod, true, std::move(note));
     }
     out_.node_pods[pod.node_name].push_back(MakeResource(pod.meta.uid, message));
     out_.identities[pod.node_name].insert(IdentityOf(pod, options_));
@@ -127,6 +137,8 @@ class Translator {
           MakeResource(message.namespace_() + "/" + message.name(), message));
     }
     for (api::ObjectStatus& status : peers_.Statuses()) out_.statuses.push_back(std::move(status));
+    for (api::ObjectStatus& status : interceptions_.Statuses())
+      out_.statuses.push_back(std::move(status));
   }
 
   const api::ObjectStore& objects_;
@@ -135,6 +147,7 @@ class Translator {
   const Endpoints endpoints_;
   const PolicySelectors selectors_;
   const PeerAuthentications peers_;
+  Interceptions interceptions_;
   std::set<std::string_view> uids_;
   std::set<std::string_view> shared_uids_;
   Translation out_;

@@ -51,3 +51,8 @@ def authorization_policy(name, in_namespace, action, selector, principals):
     return _object("security.istio.io/v1", "AuthorizationPolicy", name, in_namespace,
                    spec={"action": action, "selector": {"matchLabels": selector},
                          "rules": [{"from": [{"source": {"principals": principals}}]}]})
+
+
+def interception_policy(name, in_namespace, selector, **spec):
+    return _object("heddle.io/v1alpha1", "InterceptionPolicy", name, in_namespace,
+                   spec={"selector": {"matchLabels": selector}, **spec})

@@ -1,0 +1,124 @@
+#include "controlplane/translate/interception.h"
+
+#include <absl/strings/numbers.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_split.h>
+#include <absl/strings/strip.h>
+
+#include <optional>
+
+#include "controlplane/api/decode.h"
+#include "lib/base/strings.h"
+
+namespace heddle::controlplane::translate {
+namespace {
+
+namespace wire = heddle::node::v1;
+using api::InterceptionPolicy;
+
+constexpr char kInboundPorts[] = "traffic.sidecar.istio.io/excludeInboundPorts";
+constexpr char kOutboundPorts[] = "traffic.sidecar.istio.io/excludeOutboundPorts";
+constexpr char kOutboundCidrs[] = "traffic.sidecar.istio.io/excludeOutboundIPRanges";
+// They would exclude all else.
+constexpr std::string_view kIncluding[] = {"traffic.sidecar.istio.io/includeInboundPorts",
+                                           "traffic.sidecar.istio.io/includeOutboundPorts",
+                                           "traffic.sidecar.istio.io/includeOutboundIPRanges",
+                                           "traffic.sidecar.istio.io/excludeInterfaces"};
+
+std::optional<uint16_t> ParsePort(std::string_view text) {
+  uint32_t port = 0;
+  if (!absl::SimpleAtoi(ToAbsl(text), &port) || port < 1 || port > 65535) return std::nullopt;
+  return static_cast<uint16_t>(port);
+}
+
+// A list with commas; the whole of it is refused when one entry is.
+template <typename T, typename Parse>
+std::optional<std::vector<T>> ParseList(std::string_view text, Parse parse) {
+  std::vector<T> values;
+  for (absl::string_view part : absl::StrSplit(ToAbsl(text), ',', absl::SkipWhitespace())) {
+    const auto value = parse(ToStd(absl::StripAsciiWhitespace(part)));
+    if (!value.has_value() || values.size() == api::kMaxExclusions) return std::nullopt;
+    values.push_back(*value);
+  }
+  return values;
+}
+
+// The annotation's list in place of `list`, if the pod has it.
+template <typename T, typename Parse>
+void Replace(const api::Pod& pod, const char* annotation, Parse parse, std::vector<T>& list,
+             std::vector<std::string>& notes) {
+  const auto found = pod.meta.annotations.find(annotation);
+  if (found == pod.meta.annotations.end()) return;
+  if (auto values = ParseList<T>(found->second, parse)) {
+    list = *std::move(values);
+  } else {
+    notes.push_back(absl::StrCat("annotation ", annotation, " cannot be read and has no effect"));
+  }
+}
+
+wire::Interception Message(const api::Exclusions& exclusions, bool fail_open) {
+  wire::Interception message;
+  for (const uint16_t port : exclusions.inbound_ports) message.add_excluded_inbound_ports(port);
+  for (const uint16_t port : exclusions.outbound_ports) message.add_excluded_outbound_ports(port);
+  for (const io::IpPrefix& cidr : exclusions.outbound_cidrs) {
+    const std::span<const uint8_t> bytes = cidr.address().native_bytes();
+    wire::Cidr* added = message.add_excluded_outbound_cidrs();
+    added->set_address(std::string(bytes.begin(), bytes.end()));
+    added->set_length(cidr.length());
+  }
+  message.set_fail_mode(fail_open ? wire::OPEN : wire::CLOSED);
+  return message;
+}
+
+}  // namespace
+
+Interceptions::Interceptions(const api::ObjectStore& objects, const MeshOptions& options)
+    : objects_(objects), levels_(objects, options.root_namespace) {}
+
+const InterceptionPolicy* Interceptions::Choose(const api::Pod& pod) {
+  const std::vector<const InterceptionPolicy*> selecting = levels_.Selecting(pod);
+  const InterceptionPolicy* chosen =
+      !selecting.empty() ? selecting.front() : levels_.OfNamespace(pod.meta.name_space);
+  if (chosen == nullptr) chosen = levels_.OfMesh();
+  if (chosen != nullptr) ++uses_[chosen].pods;
+  for (const InterceptionPolicy* other : selecting) {
+    if (other == chosen) continue;
+    Use& use = uses_[other];
+    if (use.lost++ == 0) use.winner = chosen;
+  }
+  return chosen;
+}
+
+wire::Interception Interceptions::Of(const api::Pod& pod, std::vector<std::string>& notes) {
+  const InterceptionPolicy* policy = Choose(pod);
+  api::Exclusions exclusions = policy == nullptr ? api::Exclusions() : policy->exclusions;
+  Replace(pod, kInboundPorts, ParsePort, exclusions.inbound_ports, notes);
+  Replace(pod, kOutboundPorts, ParsePort, exclusions.outbound_ports, notes);
+  Replace(pod, kOutboundCidrs, io::IpPrefix::Parse, exclusions.outbound_cidrs, notes);
+  for (const std::string_view annotation : kIncluding) {
+    if (!pod.meta.Annotation(annotation).empty())
+      notes.push_back(
+          absl::StrCat("annotation ", ToAbsl(annotation), " is not supported and has no effect"));
+  }
+  return Message(exclusions, policy != nullptr && policy->fail_open);
+}
+
+std::vector<api::ObjectStatus> Interceptions::Statuses() const {
+  std::vector<api::ObjectStatus> statuses;
+  for (const auto& [name, policy] : objects_.All<InterceptionPolicy>()) {
+    api::ObjectStatus status{.object = {api::Kind::kInterceptionPolicy, name},
+                             .note = levels_.WithoutEffect(*policy)};
+    status.effective = status.note.empty();
+    const auto used = uses_.find(policy.get());
+    const Use use = used == uses_.end() ? Use() : used->second;
+    if (status.effective) status.note = absl::StrCat("pods: ", use.pods);
+    if (use.lost > 0) {
+      absl::StrAppend(&status.note, "; left to ", use.winner->meta.name,
+                      ", which is older: ", use.lost);
+    }
+    statuses.push_back(std::move(status));
+  }
+  return statuses;
+}
+
+}  // namespace heddle::controlplane::translate
