@@ -18,7 +18,6 @@
 #include "agent/node/cni_server.h"
 #include "agent/node/pod_registry.h"
 #include "agent/node_setup.h"
-#include "agent/policy/authorizer.h"
 #include "agent/proxy/proxy.h"
 #include "agent/state_file.h"
 #include "agent/telemetry/access_log.h"
@@ -252,10 +251,7 @@ void App::Parts::Publish(StateRef state) {
   });
   certificates.Want(identities);
   ApplySnapshot();
-  pods.StateChanged([&state](const CaptureRecord& record) {
-    const WorkloadRef workload = state->FindWorkload(WorkloadUid(record.workload_uid));
-    return workload != nullptr && state->ready() && DeniesAllPlaintext(*state, workload.get());
-  });
+  pods.StateChanged();
   if (!state->has(ResourceKind::kNodePod)) return;
   if (const absl::Status written = enrollment.Update(*state); !written.ok()) {
     LOG_WARN("enrollment.save.failed", KV("error", written));

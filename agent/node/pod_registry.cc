@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "agent/policy/authorizer.h"
 #include "lib/base/log.h"
 #include "lib/base/status.h"
 #include "lib/cni/error.h"
@@ -46,6 +47,12 @@ bool NetnsIsGone(const CaptureRecord& record) {
   if (!fd.ok()) return absl::IsNotFound(fd.status());
   const auto inode = IdentifyNetns(fd->get());
   return !inode.ok() || *inode != record.netns;
+}
+
+// Whether the kernel may refuse all plaintext to the pod. While that is not known, the proxy decides.
+bool PlaintextIsDenied(const State& state, const std::string& workload_uid) {
+  const WorkloadRef workload = state.FindWorkload(WorkloadUid(workload_uid));
+  return workload != nullptr && state.ready() && DeniesAllPlaintext(state, workload.get());
 }
 
 }  // namespace
@@ -183,7 +190,7 @@ Task<cni::Reply> PodRegistry::CaptureFor(const cni::Request& request, UniqueFd n
     unadopted_.erase(before);
   }
   ++stats_.captured_total;
-  Insert(*std::move(live), pod);
+  Insert(*std::move(live));
   co_return Success();
 }
 
@@ -261,15 +268,10 @@ void PodRegistry::ForgetGone(const CaptureRecord& record) {
   if (!removed.ok()) LOG_WARN("pod.record.remove", KV("uid", record.uid), KV("error", removed));
 }
 
-// The settings may have changed while the pod was being captured with `settings`.
-void PodRegistry::Insert(std::unique_ptr<LivePod> pod, const NodePodRef& settings) {
-  const NodePodRef now = parts_.node_pods.Find(PodUid(pod->record.uid));
-  if (now != nullptr && now != settings) {
-    const absl::Status updated =
-        parts_.capture.Update(*pod, now->interception, pod->kernel.refuse_plaintext);
-    if (!updated.ok())
-      LOG_WARN("pod.settings.failed", KV("pod", NameOf(pod->record)), KV("error", updated));
-  }
+// The state may have changed while the pod was being captured, or, when it is adopted, be another
+// one than that by which the agent before us wrote the kernel's record.
+void PodRegistry::Insert(std::unique_ptr<LivePod> pod) {
+  ApplyState(*pod);
   const std::string uid = pod->record.uid;
   pods_[uid] = Entry{std::move(pod), "", {}};
   Changed();
@@ -295,7 +297,7 @@ Task<void> PodRegistry::Adopt(CaptureRecord record) {
     co_return;
   }
   LOG_INFO("pod.adopted", KV("pod", NameOf(record)), KV("uid", uid));
-  Insert(*std::move(live), settings);
+  Insert(*std::move(live));
 }
 
 // The kernel holds their traffic, and nobody serves it: tried again until it works or they go.
@@ -366,15 +368,18 @@ Task<void> PodRegistry::Reconcile() {
       pods_.begin(), pods_.end(), [](const auto& item) { return !item.second.problem.empty(); }));
 }
 
-void PodRegistry::StateChanged(absl::FunctionRef<bool(const CaptureRecord&)> plaintext_denied) {
-  for (auto& [uid, entry] : pods_) {
-    const NodePodRef settings = parts_.node_pods.Find(PodUid(uid));
-    if (settings == nullptr) continue;
-    const absl::Status updated = parts_.capture.Update(*entry.pod, settings->interception,
-                                                       plaintext_denied(entry.pod->record));
-    if (!updated.ok())
-      LOG_WARN("pod.settings.failed", KV("pod", NameOf(entry.pod->record)), KV("error", updated));
-  }
+void PodRegistry::ApplyState(LivePod& pod) {
+  const NodePodRef settings = parts_.node_pods.Find(PodUid(pod.record.uid));
+  if (settings == nullptr) return;
+  const absl::Status updated =
+      parts_.capture.Update(pod, settings->interception,
+                            PlaintextIsDenied(*parts_.node_pods.state(), pod.record.workload_uid));
+  if (!updated.ok())
+    LOG_WARN("pod.settings.failed", KV("pod", NameOf(pod.record)), KV("error", updated));
+}
+
+void PodRegistry::StateChanged() {
+  for (auto& [uid, entry] : pods_) ApplyState(*entry.pod);
 }
 
 Task<void> PodRegistry::Abandon(PodObserver& proxy) {

@@ -58,9 +58,8 @@ class PodRegistry final : public CniHandler {
   Task<void> AdoptAll();
   // Compares and repairs, once; called every 10 s and on events.
   Task<void> Reconcile();
-  // Applies what a new state says about settings and plaintext; `plaintext_denied` asks the
-  // authorizer.
-  void StateChanged(absl::FunctionRef<bool(const CaptureRecord&)> plaintext_denied);
+  // There is a new state in NodePods: applies what it says about settings and plaintext.
+  void StateChanged();
   // The agent goes, the capture stays: forgets the pods without touching the kernel.
   Task<void> Abandon(PodObserver& proxy);
 
@@ -87,7 +86,8 @@ class PodRegistry final : public CniHandler {
   Task<void> Adopt(CaptureRecord record);
   Task<void> AdoptTheRest();
   void ForgetGone(const CaptureRecord& record);
-  void Insert(std::unique_ptr<LivePod> pod, const NodePodRef& settings);
+  void Insert(std::unique_ptr<LivePod> pod);
+  void ApplyState(LivePod& pod);
   Task<void> Release(std::string uid, std::string_view why);
   Task<void> ReconcilePod(std::string uid);
   Task<void> LookForStrays();
