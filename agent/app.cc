@@ -12,8 +12,8 @@
 #include "agent/enrollment_file.h"
 #include "agent/identity/ca_client.h"
 #include "agent/identity/certificate_store.h"
+#include "agent/kernel_events.h"
 #include "agent/kernel_metrics.h"
-#include "agent/node/bpf_events.h"
 #include "agent/node/capture_reporter.h"
 #include "agent/node/cni_server.h"
 #include "agent/node/pod_registry.h"
@@ -35,7 +35,6 @@ namespace {
 
 constexpr absl::Duration kHeartbeatInterval = absl::Milliseconds(500);
 constexpr absl::Duration kReconcileInterval = absl::Seconds(10);
-constexpr size_t kEventsPerTurn = 256;
 
 size_t WorkerCount(size_t configured) {
   return configured != 0 ? configured
@@ -57,17 +56,6 @@ NodeDescription DescribeNode(const Config& config) {
                          ".heddle-system~heddle-system.svc.cluster.local");
   node.metadata = {{"NODE_NAME", config.node.node_name}, {"CLUSTER_ID", config.proxy.cluster_id}};
   return node;
-}
-
-io::SocketAddress AddressOf(const __u8 (&ip)[16], uint16_t port) {
-  return {*io::IpAddress::FromBytes({ip, sizeof(ip)}), port};
-}
-
-void LogEvent(const hd_event& event) {
-  LOG_DEBUG("kernel.event", KV("reason", StatName(event.reason)),
-            KV("netns_cookie", event.netns_cookie),
-            KV("source", AddressOf(event.src_ip, event.src_port)),
-            KV("destination", AddressOf(event.dst_ip, event.dst_port)));
 }
 
 ConnectionDump DumpOf(const ConnectionInfo& info) {
@@ -98,8 +86,8 @@ struct App::Parts {
                       std::unique_ptr<io::Listener>& out);
   Task<void> Beat(StopToken stop);
   Task<void> Reconcile(StopToken stop);
-  Task<void> ReadEvents(StopToken stop);
-  Task<void> Serve();
+  // OK after a stop signal.
+  Task<void> Serve(absl::Status& outcome);
   Task<void> ShutDown();
 
   Config config;
@@ -109,6 +97,7 @@ struct App::Parts {
   NodeSetup node;
   io::Loop loop;
   io::LoopPool pool;
+  io::LoopPool disk;
   std::vector<io::Loop*> workers;
   io::Watchdog watchdog;
   metrics::Registry registry;
@@ -122,7 +111,7 @@ struct App::Parts {
   PodRegistry pods;
   CniServer cni;
   BpfCounters counters;
-  BpfEvents events;
+  KernelEvents events;
   KernelMetrics kernel_metrics;
   EnrollmentFile enrollment;
 
@@ -189,6 +178,7 @@ App::Parts::Parts(Config config_in, UniqueFd signals_in, NodeSetup node_in,
       loop(clock, io::LoopOptions{.backend = io::BackendChoice::kEpoll}),
       pool(clock, WorkerCount(config.proxy.workers), "hd-worker",
            io::LoopOptions{.backend = config.proxy.backend}),
+      disk(clock, 1, "hd-disk", io::LoopOptions{.backend = io::BackendChoice::kEpoll}),
       workers(LoopsOf(pool)),
       watchdog(clock, WatchedLoops(loop, workers)),
       proxy(MakeProxy(loop, workers, registry, access_log)),
@@ -200,7 +190,7 @@ App::Parts::Parts(Config config_in, UniqueFd signals_in, NodeSetup node_in,
             config.node.cgroup}),
       cni(loop, pods),
       counters(node.bpf->maps()),
-      events(std::move(events_in)),
+      events(loop, std::move(events_in), registry),
       kernel_metrics(registry, counters, pods),
       enrollment(absl::StrCat(config.node.run_dir, "/", std::string(cni::kEnrollmentFile)),
                  config.node.exempt_namespaces),
@@ -209,11 +199,12 @@ App::Parts::Parts(Config config_in, UniqueFd signals_in, NodeSetup node_in,
                                    .message_bytes_max = 200u << 20}),
       session(builder, DescribeNode(config),
               {ResourceKind::kAddress, ResourceKind::kAuthorization, ResourceKind::kNodePod}),
-      state_file(loop, absl::StrCat(config.node.state_dir, "/state")),
+      state_file(loop, disk.loop(0), absl::StrCat(config.node.state_dir, "/state"), registry),
       xds({loop, random, channel, session,
            [this] { return AuthorizationMetadata(config.controller, config.proxy.cluster_id); },
            [this](StateRef state) {
-             state_file.Notify();
+             // With less than that a restarted agent could serve nobody.
+             if (state->ready()) state_file.Notify();
              Publish(std::move(state));
            }}),
       reporter(
@@ -352,15 +343,7 @@ Task<void> App::Parts::Reconcile(StopToken stop) {
   }
 }
 
-Task<void> App::Parts::ReadEvents(StopToken stop) {
-  while (true) {
-    const auto ready = co_await io::WaitReady(loop, events.fd(), POLLIN, stop);
-    if (!ready) co_return;
-    events.Read(kEventsPerTurn, LogEvent);
-  }
-}
-
-Task<void> App::Parts::Serve() {
+Task<void> App::Parts::Serve(absl::Status& outcome) {
   const StopToken stop = scope.stop();
   scope.Spawn(Beat(stop));
   co_await proxy->Start();
@@ -370,7 +353,7 @@ Task<void> App::Parts::Serve() {
   scope.Spawn(reporter.Run(stop));
   scope.Spawn(state_file.Run(session, stop));
   scope.Spawn(Reconcile(stop));
-  scope.Spawn(ReadEvents(stop));
+  scope.Spawn(events.Run(stop));
   scope.Spawn(admin.Run(std::move(admin_listener), stop));
   scope.Spawn(admin.Run(std::move(admin_socket), stop));
   scope.Spawn(metrics_server.Run(std::move(metrics_listener), stop));
@@ -386,7 +369,9 @@ Task<void> App::Parts::Serve() {
     const auto signalled = co_await io::WaitReady(loop, signals.get(), POLLIN, stop);
     LOG_INFO("agent.stopping", KV("signalled", signalled.has_value()));
   } else {
-    LOG_ERROR("cni.listen.failed", KV("path", path), KV("error", listener.error()));
+    outcome = absl::UnavailableError(
+        absl::StrCat("cannot listen on ", path, " for the CNI plugin: ",
+                     listener.error().ToString(), "; is another agent running here?"));
   }
   co_await ShutDown();
 }
@@ -399,6 +384,7 @@ Task<void> App::Parts::ShutDown() {
   node.bpf->settings().StopBeating();
   co_await proxy->Drain();
   co_await scope.Join();
+  co_await state_file.Flush(session);
   co_await pods.Abandon(*proxy);
   co_await certificates.Stop();
   co_await channel.Shutdown();
@@ -423,8 +409,11 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(Config config, UniqueFd signals
 }
 
 int App::Run() {
-  parts_->loop.RunUntilDone(parts_->Serve());
-  return 0;
+  absl::Status outcome;
+  parts_->loop.RunUntilDone(parts_->Serve(outcome));
+  if (outcome.ok()) return 0;
+  LOG_ERROR("agent.failed", KV("error", outcome));
+  return 1;
 }
 
 }  // namespace heddle::agent

@@ -28,7 +28,7 @@ class App {
   static absl::StatusOr<std::unique_ptr<App>> Create(Config config, UniqueFd signals);
   ~App();
 
-  // Serves until SIGTERM or SIGINT, then drains. The exit code.
+  // Serves until SIGTERM or SIGINT, then drains. The exit code: not 0 when it could not serve.
   int Run();
 
  private:

@@ -1,90 +1,76 @@
 #include "agent/state_file.h"
 
-#include <absl/strings/str_cat.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
+#include <algorithm>
 
 #include "agent/xds/state_store.h"
+#include "lib/base/file.h"
 #include "lib/base/log.h"
 #include "lib/base/status.h"
-#include "lib/base/unique_fd.h"
+#include "lib/io/loop_pool.h"
 
 namespace heddle::agent {
 namespace {
 
-// Changes that come in a burst are written once.
-constexpr absl::Duration kSaveInterval = absl::Milliseconds(500);
+// The kinds of a first state come one after the other: one file for all.
+constexpr absl::Duration kGather = absl::Milliseconds(20);
+// Between two writes of a state that changes all the time.
+constexpr absl::Duration kPauseMin = absl::Milliseconds(500);
+// A full disk is looked at so often.
+constexpr absl::Duration kPauseMax = absl::Minutes(1);
 
-absl::Status ErrnoStatus(std::string_view what, const std::string& path) {
-  return absl::InternalError(
-      absl::StrCat(std::string(what), " ", path, ": ", std::strerror(errno)));
-}
-
-absl::Status WriteFile(const std::string& path, std::string_view bytes) {
-  const std::string temporary = absl::StrCat(path, ".new");
-  const UniqueFd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-  if (!fd.valid()) return ErrnoStatus("create", temporary);
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(fd.get(), bytes.data(), bytes.size());
-    if (written < 0) return ErrnoStatus("write", temporary);
-    bytes.remove_prefix(static_cast<size_t>(written));
-  }
-  if (::fdatasync(fd.get()) != 0) return ErrnoStatus("sync", temporary);
-  if (::rename(temporary.c_str(), path.c_str()) != 0) return ErrnoStatus("rename to", path);
-  return absl::OkStatus();
-}
-
-// Runs on the disk thread.
+// Runs on the disk's thread.
 Task<void> EncodeAndWrite(const HeldResources& held, const std::string& path,
                           absl::Status& status) {
   const auto bytes = EncodeState(held);
-  status = bytes.ok() ? WriteFile(path, *bytes) : bytes.status();
+  status = bytes.ok() ? ReplaceFile(path, *bytes, Durability::kPowerLoss) : bytes.status();
   co_return;
 }
 
 }  // namespace
 
-StateFile::StateFile(io::Loop& loop, std::string path)
+StateFile::StateFile(io::Loop& loop, io::Loop& disk, std::string path, metrics::Registry& registry)
     : loop_(loop),
+      disk_(disk),
       path_(std::move(path)),
-      disk_(loop.clock(), 1, "hd-disk", io::LoopOptions{.backend = io::BackendChoice::kEpoll}),
-      changed_(loop) {}
+      changed_(loop),
+      failures_(registry, {"heddle_state_save_failures",
+                           "Attempts to save the controller's state on disk that failed"}) {}
 
 absl::StatusOr<HeldResources> StateFile::Load() const {
-  const UniqueFd fd(::open(path_.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd.valid()) return absl::NotFoundError(absl::StrCat(path_, ": ", std::strerror(errno)));
-  struct stat info{};
-  if (::fstat(fd.get(), &info) != 0) return ErrnoStatus("stat", path_);
-  if (static_cast<uint64_t>(info.st_size) > kMaxStateFileBytes)
-    return absl::DataLossError(absl::StrCat(path_, " is too large"));
-  std::string bytes(static_cast<size_t>(info.st_size), '\0');
-  const ssize_t got = ::read(fd.get(), bytes.data(), bytes.size());
-  if (got != static_cast<ssize_t>(bytes.size())) return ErrnoStatus("read", path_);
-  return DecodeState(bytes);
+  const auto bytes = ReadFile(path_, kMaxStateFileBytes);
+  if (absl::IsOutOfRange(bytes.status())) return absl::DataLossError(bytes.status().message());
+  if (!bytes.ok()) return bytes.status();
+  return DecodeState(*bytes);
 }
 
-Task<void> StateFile::Save(HeldResources held) {
+Task<bool> StateFile::Save(const DeltaSession& session) {
+  dirty_ = false;
+  const HeldResources held = session.held();
   absl::Status status = absl::OkStatus();
   absl::AnyInvocable<Task<void>()> write = [&] { return EncodeAndWrite(held, path_, status); };
-  co_await io::RunOn(loop_, disk_.loop(0), std::move(write));
-  if (status.ok()) co_return;
-  ++failures_total_;
+  co_await io::RunOn(loop_, disk_, std::move(write));
+  if (status.ok()) co_return true;
+  dirty_ = true;
+  failures_.Add();
   LOG_WARN("state.save.failed", KV("error", status));
+  co_return false;
 }
 
 Task<void> StateFile::Run(const DeltaSession& session, StopToken stop) {
-  while (!stop.requested()) {
-    while (!dirty_) {
-      if (!co_await changed_.Wait(stop)) break;
-    }
-    co_await loop_.Sleep(kSaveInterval, stop);
-    if (!std::exchange(dirty_, false)) continue;
-    co_await Save(session.held());
+  absl::Duration pause = kPauseMin;
+  while (true) {
+    while (!dirty_ && !stop.requested()) co_await changed_.Wait(stop);
+    if (!dirty_) co_return;
+    co_await loop_.Sleep(kGather, stop);
+    const bool saved = co_await Save(session);
+    if (stop.requested()) co_return;
+    pause = saved ? kPauseMin : std::min(2 * pause, kPauseMax);
+    co_await loop_.Sleep(pause, stop);
   }
+}
+
+Task<void> StateFile::Flush(const DeltaSession& session) {
+  if (dirty_) co_await Save(session);
 }
 
 }  // namespace heddle::agent

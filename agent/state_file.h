@@ -4,38 +4,44 @@
 
 #include "agent/xds/delta_session.h"
 #include "lib/base/wait_queue.h"
-#include "lib/io/loop_pool.h"
+#include "lib/io/loop.h"
+#include "lib/metrics/registry.h"
 
 namespace heddle::agent {
 
 // Keeps what the controller said on disk, so that a node that restarts while the controller is away
-// serves as before. Encoding, writing and syncing happen on a thread of their own; the file is
-// replaced whole. Control loop only.
+// serves as before. The file is replaced whole. A change is on its way to the disk within
+// milliseconds, the next ones wait for a pause; what could not be saved is tried again with
+// back-off, and counted. Control loop only.
 class StateFile {
  public:
-  StateFile(io::Loop& loop, std::string path);
+  // Encoding, writing and syncing happen on `disk`, which runs as long as Run() and Flush().
+  StateFile(io::Loop& loop, io::Loop& disk, std::string path, metrics::Registry& registry);
 
   // What was saved, or why there is nothing: a missing file is NOT_FOUND, a damaged one DATA_LOSS.
+  // Blocks.
   absl::StatusOr<HeldResources> Load() const;
 
-  // There is something new to save; `session` outlives Run().
+  // There is something new to save.
   void Notify() {
     dirty_ = true;
     changed_.NotifyAll();
   }
-  // Saves what changes until stopped, and then once more.
+  // Saves what changes until stopped, and what is unsaved then, once. `session` outlives it.
   Task<void> Run(const DeltaSession& session, StopToken stop);
-  uint64_t failures_total() const { return failures_total_; }
+  // After Run() and whoever notifies have ended: saves what came too late for Run(), tried once.
+  Task<void> Flush(const DeltaSession& session);
 
  private:
-  Task<void> Save(HeldResources held);
+  // True when the file is as new as the session was.
+  Task<bool> Save(const DeltaSession& session);
 
   io::Loop& loop_;
+  io::Loop& disk_;
   const std::string path_;
-  io::LoopPool disk_;
   WaitQueue changed_;
   bool dirty_ = false;
-  uint64_t failures_total_ = 0;
+  metrics::Counter failures_;
 };
 
 }  // namespace heddle::agent

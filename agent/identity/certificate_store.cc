@@ -1,17 +1,16 @@
 #include "agent/identity/certificate_store.h"
 
 #include <absl/strings/str_cat.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
 #include <sstream>
 
+#include "lib/base/file.h"
 #include "lib/base/log.h"
 #include "lib/base/status.h"
 #include "lib/base/strings.h"
-#include "lib/base/unique_fd.h"
 #include "lib/tls/private_key.h"
 #include "lib/tls/signing_request.h"
 
@@ -176,15 +175,9 @@ void CertificateStore::LoadSaved(Identity& identity) {
 
 void CertificateStore::Save(const tls::SpiffeId& identity, const IssuedCertificate& issued) {
   if (parts_.directory.empty()) return;
-  const std::string path = PathOf(identity);
-  const std::string temporary = absl::StrCat(path, ".new");
-  const std::string text = EncodeIssuedCertificate(issued);
-  const UniqueFd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-  const bool written = fd.valid() && ::write(fd.get(), text.data(), text.size()) ==
-                                         static_cast<ssize_t>(text.size());
-  if (!written || ::rename(temporary.c_str(), path.c_str()) != 0) {
-    LOG_WARN("cert.save.failed", KV("identity", identity), KV("path", path));
-  }
+  const absl::Status saved =
+      ReplaceFile(PathOf(identity), EncodeIssuedCertificate(issued), Durability::kProcessCrash);
+  if (!saved.ok()) LOG_WARN("cert.save.failed", KV("identity", identity), KV("error", saved));
 }
 
 }  // namespace heddle::agent

@@ -1,7 +1,6 @@
 #include "agent/node/capture_record.h"
 
 #include <absl/strings/str_cat.h>
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,8 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "lib/base/status.h"
-#include "lib/base/unique_fd.h"
+#include "lib/base/file.h"
 #include "lib/cni/invocation.h"
 
 namespace heddle::agent {
@@ -49,17 +47,6 @@ CaptureRecord FromJson(const Json& json) {
   record.sysctls_before = json.at("sysctlsBefore").get<Sysctls>();
   record.captured_unix_ns = json.at("capturedUnixNs");
   return record;
-}
-
-absl::Status WriteAll(const std::string& path, std::string_view text) {
-  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-  if (!fd.valid()) return ErrnoStatus("create", path);
-  while (!text.empty()) {
-    const ssize_t written = ::write(fd.get(), text.data(), text.size());
-    if (written < 0) return ErrnoStatus("write", path);
-    text.remove_prefix(static_cast<size_t>(written));
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace
@@ -109,11 +96,7 @@ std::string CaptureRecordStore::PathOf(std::string_view uid) const {
 
 absl::Status CaptureRecordStore::Save(const CaptureRecord& record) {
   if (!cni::IsPodUid(record.uid)) return absl::InvalidArgumentError("uid is not a pod UID");
-  const std::string path = PathOf(record.uid);
-  const std::string temporary = absl::StrCat(path, ".new");
-  TRY_STATUS(WriteAll(temporary, EncodeCaptureRecord(record)));
-  if (::rename(temporary.c_str(), path.c_str()) != 0) return ErrnoStatus("rename to", path);
-  return absl::OkStatus();
+  return ReplaceFile(PathOf(record.uid), EncodeCaptureRecord(record), Durability::kProcessCrash);
 }
 
 absl::Status CaptureRecordStore::Remove(std::string_view uid) {

@@ -1,0 +1,69 @@
+#include "lib/base/file.h"
+
+#include <absl/strings/str_cat.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "lib/base/status.h"
+#include "lib/base/unique_fd.h"
+
+namespace heddle {
+namespace {
+
+// What is read at once beyond the size that the file had when it was opened, to see its end.
+constexpr size_t kReadAhead = 4096;
+
+absl::Status Failure(std::string_view what, const std::string& path) {
+  return absl::ErrnoToStatus(errno, absl::StrCat(std::string(what), " ", path));
+}
+
+absl::Status WriteNew(const std::string& path, std::string_view bytes, Durability durability) {
+  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  if (!fd.valid()) return Failure("create", path);
+  while (!bytes.empty()) {
+    const ssize_t written = TEMP_FAILURE_RETRY(::write(fd.get(), bytes.data(), bytes.size()));
+    if (written < 0) return Failure("write", path);
+    bytes.remove_prefix(static_cast<size_t>(written));
+  }
+  if (durability == Durability::kPowerLoss && TEMP_FAILURE_RETRY(::fdatasync(fd.get())) != 0)
+    return Failure("sync", path);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status ReplaceFile(const std::string& path, std::string_view bytes, Durability durability) {
+  const std::string temporary = absl::StrCat(path, ".new");
+  absl::Status status = WriteNew(temporary, bytes, durability);
+  if (status.ok() && ::rename(temporary.c_str(), path.c_str()) != 0)
+    status = Failure("replace", path);
+  if (!status.ok()) ::unlink(temporary.c_str());
+  return status;
+}
+
+absl::StatusOr<std::string> ReadFile(const std::string& path, uint64_t size_max) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd.valid()) return Failure("open", path);
+  struct stat info{};
+  if (::fstat(fd.get(), &info) != 0) return Failure("look at", path);
+  std::string bytes;
+  size_t length = 0;
+  auto room = static_cast<uint64_t>(info.st_size);
+  while (true) {
+    if (std::max<uint64_t>(length, room) > size_max)
+      return absl::OutOfRangeError(absl::StrCat(path, " is longer than ", size_max, " bytes"));
+    bytes.resize(std::max<size_t>(room, length) + kReadAhead);
+    const ssize_t got =
+        TEMP_FAILURE_RETRY(::read(fd.get(), bytes.data() + length, bytes.size() - length));
+    if (got < 0) return Failure("read", path);
+    if (got == 0) break;
+    length += static_cast<size_t>(got);
+  }
+  bytes.resize(length);
+  return bytes;
+}
+
+}  // namespace heddle
