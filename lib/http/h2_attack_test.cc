@@ -131,6 +131,15 @@ TEST(H2Attack, MadeYouResetEndsTheConnectionWhateverThePrimitive) {
   }
 }
 
+// nghttp2 sends some of its verdicts without a word.
+TEST(H2Attack, GarbageInAHeaderBlockEndsTheConnectionWithAReason) {
+  Victim victim;
+  victim.Feed(RawFrame(FrameType::kHeaders, kEndHeadersFlag, 1, "\xff\xff\xff\xff\xff\xff\xff"));
+  ASSERT_TRUE(victim.end());
+  EXPECT_EQ(victim.end()->code, ErrorCode::kCompressionError);
+  EXPECT_NE(victim.end()->reason.find("COMPRESSION_ERROR"), std::string::npos);
+}
+
 TEST(H2Attack, StreamsOverTheLimitEndTheConnection) {
   Victim victim({.max_concurrent_streams = 10});
   victim.Repeat(10'000, [](uint32_t id) { return RawHeaders(id, kConnect, false); });

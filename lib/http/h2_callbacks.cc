@@ -158,10 +158,12 @@ int H2Callbacks::OnFrameSent(nghttp2_session*, const nghttp2_frame* frame, void*
     OnResetSent(state, *frame);
   } else if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR &&
              !state.end) {
-    // nghttp2's own verdict on a peer that broke the protocol.
+    // nghttp2's own verdict on a peer that broke the protocol, sometimes without a word.
+    const auto code = static_cast<ErrorCode>(frame->goaway.error_code);
     const auto* text = reinterpret_cast<const char*>(frame->goaway.opaque_data);
-    state.end = H2End{static_cast<ErrorCode>(frame->goaway.error_code), false,
-                      std::string(text, frame->goaway.opaque_data_len)};
+    std::string reason(text, frame->goaway.opaque_data_len);
+    if (reason.empty()) reason = "the peer broke HTTP/2: " + std::string(ToString(code));
+    state.end = H2End{code, false, std::move(reason)};
   }
   return 0;
 }
