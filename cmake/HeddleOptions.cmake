@@ -8,6 +8,7 @@ set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
 
 set(HEDDLE_SANITIZE "" CACHE STRING "Sanitizers to build with: '', 'address,undefined' or 'thread'")
 option(HEDDLE_FUZZ "Build the libFuzzer targets instead of replaying their corpora" OFF)
+option(HEDDLE_COVERAGE "Count which lines run, for scripts/fuzz_coverage.py" OFF)
 
 if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release)
@@ -30,6 +31,10 @@ if(HEDDLE_SANITIZE)
 endif()
 if(HEDDLE_FUZZ)
   add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+if(HEDDLE_COVERAGE)
+  add_compile_options(-fprofile-instr-generate -fcoverage-mapping)
+  add_link_options(-fprofile-instr-generate)
 endif()
 
 find_program(HEDDLE_CCACHE ccache)

@@ -65,10 +65,14 @@ function(heddle_test name)
   set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 300)
 endfunction()
 
-# heddle_fuzz(NAME SOURCES a_fuzz.cc CORPUS corpus DEPS ...): defines LLVMFuzzerTestOneInput. Outside the fuzz preset it
-# is linked with a replaying main and its corpus (a folder beside the source) is a test with the label "fuzz".
+# heddle_fuzz(NAME SOURCES a_fuzz.cc CORPUS corpus COVERS a.cc DEPS ...): defines LLVMFuzzerTestOneInput. Outside the
+# fuzz preset it is linked with a replaying main and its corpus (a folder beside the source) is a test with the label
+# "fuzz". COVERS names the files that it is there for: scripts/fuzz_coverage.py measures what of each the corpus runs.
 function(heddle_fuzz name)
-  cmake_parse_arguments(arg "NO_PCH" "CORPUS" "SOURCES;DEPS" ${ARGN})
+  cmake_parse_arguments(arg "NO_PCH" "CORPUS" "SOURCES;COVERS;DEPS" ${ARGN})
+  if(NOT arg_CORPUS OR NOT arg_COVERS)
+    message(FATAL_ERROR "${name}: a fuzz target names its corpus and the files that it covers")
+  endif()
   set(main "${CMAKE_SOURCE_DIR}/tests/support/fuzz_replay_main.cc")
   if(HEDDLE_FUZZ)
     set(main)
@@ -77,7 +81,9 @@ function(heddle_fuzz name)
   target_link_libraries(${name} PRIVATE ${arg_DEPS})
   heddle_common(${name} "${arg_NO_PCH}")
   set_property(GLOBAL APPEND PROPERTY HEDDLE_FUZZ_TARGETS ${name})
-  set_property(GLOBAL APPEND PROPERTY HEDDLE_FUZZ_CORPORA "${name} ${CMAKE_CURRENT_SOURCE_DIR}/${arg_CORPUS}")
+  list(TRANSFORM arg_COVERS PREPEND "${CMAKE_CURRENT_SOURCE_DIR}/")
+  list(JOIN arg_COVERS " " covers)
+  set_property(GLOBAL APPEND PROPERTY HEDDLE_FUZZ_CORPORA "${name} ${CMAKE_CURRENT_SOURCE_DIR}/${arg_CORPUS} ${covers}")
   if(HEDDLE_FUZZ)
     target_link_options(${name} PRIVATE -fsanitize=fuzzer)
   else()

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What a careful author runs before a change lands: scripts/test.sh, then clang-format and clang-tidy on the files that
-# differ from main, then a minute of fuzzing per target. Usage: scripts/check.sh [BASE]; FUZZ_SECONDS=60 by default.
+# differ from main, then what share of their code the fuzz corpora run, then a minute of fuzzing per target.
+# Usage: scripts/check.sh [BASE]; FUZZ_SECONDS=60 by default.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -24,6 +25,10 @@ if [ "${#changed[@]}" -gt 0 ]; then
   for source in "${sources[@]}"; do clang-tidy-19 --quiet -p build/debug "$source" || failed=1; done
 fi
 
+say "lines that the fuzz corpora run"
+cmake --preset coverage >/dev/null
+scripts/fuzz_coverage.py build/coverage || failed=1
+
 say "fuzzing, $fuzz_seconds s per target"
 cmake --preset fuzz >/dev/null
 cmake --build build/fuzz --target canary_fuzz $(cut -d" " -f1 build/fuzz/fuzz_corpora.txt)
@@ -31,7 +36,7 @@ if build/fuzz/bin/canary_fuzz -runs=10000000 -max_total_time=60 >/dev/null 2>&1;
   echo "canary_fuzz found nothing: the fuzzer is blind"
   failed=1
 fi
-while read -r target corpus; do
+while read -r target corpus _; do
   work=build/fuzz/work/$target
   mkdir -p "$work"
   echo "-- $target"

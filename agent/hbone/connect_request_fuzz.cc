@@ -33,6 +33,10 @@ void CheckRoundTrip(const ConnectRequest& request) {
   CHECK(again.has_value());
   CHECK(again->authority == request.authority);
   CHECK(again->claims.traceparent == request.claims.traceparent);
+  // Quotes around a host are taken off once more with each reading.
+  const std::string& host = request.claims.service_host;
+  const bool fits = EncodeForwarded(source, host).size() <= kMaxClaimBytes;
+  if (fits && !host.starts_with('"')) CHECK(again->claims.service_host == host);
   // Several lines can add up to more than fits in the one that we write.
   if (EncodeBaggage(request.claims.source).size() > kMaxClaimBytes) return;
   CHECK(again->claims.source == request.claims.source);

@@ -18,12 +18,21 @@ namespace {
 using Type = H2Event::Type;
 
 constexpr uint32_t kMaxStreams = 8;
-constexpr size_t kBudgetBytes = 1024 * 1024;
+// Limits that a short input can reach.
+constexpr H2Options kOptions = {.max_concurrent_streams = kMaxStreams,
+                                .header_list_bytes_max = 4096,
+                                .stream_window_initial = 4096,
+                                .stream_window_max = 64 * 1024,
+                                .open_streams_max = kMaxStreams,
+                                .resets_received = {.burst = 12, .per_second = 10},
+                                .resets_provoked = {.burst = 6, .per_second = 10},
+                                .control_frames = {.burst = 30, .per_second = 100},
+                                .outbound_queue_frames_max = 8};
+constexpr size_t kBudgetBytes = 24 * 1024;
 
 class Owner {
  public:
-  explicit Owner(Role role)
-      : role_(role), session_(role, {.max_concurrent_streams = kMaxStreams}, clock_, &budget_) {}
+  explicit Owner(Role role) : role_(role), session_(role, kOptions, clock_, &budget_) {}
 
   void Feed(std::span<const uint8_t> bytes) {
     session_.Receive(bytes);
@@ -52,7 +61,9 @@ class Owner {
     // More by those whose headers have not come to their end.
     CHECK(session_.active_streams() >= streams_.size());
     CHECK(role_ == Role::kClient || session_.active_streams() <= kMaxStreams);
+    CheckLimits();
   }
+  void CheckLimits() const;
   void Check(const H2Event& event);
   void Release(StreamId id) {
     session_.Release(id);
@@ -74,10 +85,12 @@ void Owner::Check(const H2Event& event) {
   const auto found = streams_.find(event.stream);
   CHECK(found != streams_.end() && !found->second.reset);
   Stream& stream = found->second;
+  CHECK(event.headers.list_bytes() <= kOptions.header_list_bytes_max);
   switch (event.type) {
     case Type::kRequest:
     case Type::kResponse:
-      CHECK(!stream.open);
+      CHECK(!stream.open &&
+            event.headers.Count(role_ == Role::kServer ? ":method" : ":status") == 1);
       stream.open = true;
       break;
     case Type::kTrailers:
@@ -97,6 +110,21 @@ void Owner::Check(const H2Event& event) {
     case Type::kReset: stream.reset = true; break;
     default: break;
   }
+}
+
+// A limit that the peer breaks ends the connection, so that no second one can be broken, and an end of our making has a
+// reason. A connection that is finished has nothing left to say.
+void Owner::CheckLimits() const {
+  const auto& violations = session_.stats().limit_violations;
+  uint64_t total = 0;
+  for (size_t i = 0; i < violations.size(); ++i) {
+    total += violations[i];
+    if (violations[i] > 0) CHECK(ToString(static_cast<H2Limit>(i)) != "unknown");
+  }
+  CHECK(total <= 1);
+  const auto& end = session_.end();
+  CHECK(end.has_value() ? end->by_peer || !end->reason.empty() : total == 0);
+  if (session_.finished()) CHECK(!session_.wants_output() && !session_.CanOpen());
 }
 
 void Owner::Act(uint8_t action, uint8_t argument) {
