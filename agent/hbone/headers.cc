@@ -51,6 +51,17 @@ std::string Hex(uint64_t value) { return absl::StrCat(absl::Hex(value, absl::kZe
 
 }  // namespace
 
+Baggage BaggageOf(const Workload& workload) {
+  return {.cluster = workload.cluster_id,
+          .namespace_name = workload.name_space,
+          .workload_type = std::string(ToString(workload.type)),
+          .workload_name = workload.workload_name,
+          .service_name = workload.canonical_name,
+          .service_version = workload.canonical_revision,
+          .region = workload.locality.region,
+          .zone = workload.locality.zone};
+}
+
 std::string EncodeBaggage(const Baggage& baggage) {
   std::string out;
   Append(out, "k8s.cluster.name", baggage.cluster);

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/model/workload.h"
 #include "lib/base/random.h"
 #include "lib/io/address.h"
 
@@ -38,6 +39,8 @@ struct Baggage {
   bool operator==(const Baggage&) const = default;
 };
 
+// What the control plane says of a workload.
+Baggage BaggageOf(const Workload& workload);
 std::string EncodeBaggage(const Baggage& baggage);
 // Adds what one header line says; unknown members are skipped, a line that is not printable ASCII
 // is ignored.

@@ -12,7 +12,8 @@ enum class FailureReason : uint8_t {
   kNoOriginalDestination,  // Nobody recorded where the application wanted to go.
   kMeshPort,               // The destination is one of our own ports.
   kConnectionLimit,        // The process serves as many connections as it may.
-  kHandshakeLimit,         // As many TLS handshakes as may be under way.
+  kHandshakeLimit,         // As many TLS handshakes as may be under way; the oldest makes room.
+  kSourceHandshakeLimit,   // As many of one source address.
   kWaiterLimit,            // Too many connections wait for state already.
   kStateTimeout,           // No workload record for the pod within the time to wait.
   kCertificateTimeout,     // No valid certificate for the pod's identity within that time.

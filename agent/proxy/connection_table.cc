@@ -1,5 +1,7 @@
 #include "agent/proxy/connection_table.h"
 
+#include "agent/proxy/pod_context.h"
+
 namespace heddle::agent {
 
 std::string_view ToString(ConnectionKind kind) {
@@ -12,8 +14,13 @@ std::string_view ToString(ConnectionKind kind) {
 }
 
 TrackedConnection::TrackedConnection(ConnectionTable& table, ConnectionKind kind,
-                                     const CapturedPod& pod, StopToken parent)
-    : kind(kind), pod(pod), table_(table), id_(table.next_id_++), stop_(parent) {
+                                     PodContext& pod_context)
+    : kind(kind),
+      pod(pod_context.pod()),
+      table_(table),
+      pod_context_(pod_context),
+      id_(table.next_id_++),
+      stop_(pod_context.connections.stop()) {
   table_.connections_.emplace(id_, this);
 }
 
@@ -22,6 +29,10 @@ TrackedConnection::~TrackedConnection() { table_.connections_.erase(id_); }
 void TrackedConnection::EndByPolicy() {
   ended_by_policy_ = true;
   stop_.RequestStop();
+}
+
+FailureReason TrackedConnection::stop_reason() const {
+  return ended_by_policy_ ? FailureReason::kPolicyChanged : pod_context_.end_reason;
 }
 
 }  // namespace heddle::agent

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "agent/model/failure.h"
 #include "agent/policy/authorizer.h"
 #include "agent/seams/pod_network.h"
 #include "lib/base/stop.h"
@@ -15,6 +16,7 @@
 namespace heddle::agent {
 
 class ConnectionTable;
+struct PodContext;
 
 // How a connection reached us, or leaves us.
 enum class ConnectionKind : uint8_t { kOutbound, kInboundHbone, kInboundPlaintext };
@@ -25,8 +27,7 @@ std::string_view ToString(ConnectionKind kind);
 // construction to destruction.
 class TrackedConnection {
  public:
-  TrackedConnection(ConnectionTable& table, ConnectionKind kind, const CapturedPod& pod,
-                    StopToken parent);
+  TrackedConnection(ConnectionTable& table, ConnectionKind kind, PodContext& pod_context);
   ~TrackedConnection();
   TrackedConnection(const TrackedConnection&) = delete;
   TrackedConnection& operator=(const TrackedConnection&) = delete;
@@ -43,11 +44,13 @@ class TrackedConnection {
   // Ends when the pod or the worker does, or policy no longer allows the connection.
   StopToken stop() { return stop_.token(); }
   void EndByPolicy();
-  bool ended_by_policy() const { return ended_by_policy_; }
+  // Which of them it was, once stop() was requested.
+  FailureReason stop_reason() const;
 
  private:
   friend class ConnectionTable;
   ConnectionTable& table_;
+  const PodContext& pod_context_;
   uint64_t id_ = 0;
   StopSource stop_;
   bool ended_by_policy_ = false;

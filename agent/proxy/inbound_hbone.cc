@@ -17,46 +17,48 @@ http::H2ConnectionOptions ServerOptions(Worker& worker) {
   return options;
 }
 
-// Keeps one of the worker's handshakes until it goes.
-class HandshakeShare {
- public:
-  explicit HandshakeShare(Worker& worker) : worker_(worker) {}
-  ~HandshakeShare() { worker_.EndHandshake(); }
-  HandshakeShare(const HandshakeShare&) = delete;
-  HandshakeShare& operator=(const HandshakeShare&) = delete;
-
- private:
-  Worker& worker_;
-};
+std::unexpected<TunnelFailure> Fail(FailureReason reason) {
+  return std::unexpected(TunnelFailure{{reason, FailureSide::kNone}, {}});
+}
 
 // Shakes hands; the failure is a story for the log, and the connection was reset.
 Task<TunnelResult<std::unique_ptr<tls::TlsStream>>> Secure(
     Worker& worker, PodContext& pod, std::unique_ptr<io::Connection> transport) {
-  const auto have_certificate = [&worker, &pod] { return worker.FindContext(pod) != nullptr; };
-  if (const auto failed = co_await worker.AwaitState(
-          have_certificate, FailureReason::kCertificateTimeout, pod.connections.stop())) {
+  auto context = co_await worker.AwaitContext(pod, pod.connections.stop());
+  if (!context) {
     transport->Reset();
-    co_return std::unexpected(TunnelFailure{{*failed, FailureSide::kNone}, {}});
+    const bool ended = context.error() == FailureReason::kPodReleased;
+    co_return Fail(ended ? pod.end_reason : context.error());
   }
   // Only now: connections to a pod without a certificate must not take the others' handshakes.
-  if (!worker.TryBeginHandshake()) {
+  HandshakePlace place(worker.handshakes(), transport->peer().ip, pod.connections.stop());
+  if (!place.granted()) {
     transport->Reset();
-    co_return std::unexpected(
-        TunnelFailure{{FailureReason::kHandshakeLimit, FailureSide::kNone}, {}});
+    co_return Fail(FailureReason::kSourceHandshakeLimit);
   }
-  const HandshakeShare share(worker);
   auto secure = std::make_unique<tls::TlsStream>(worker.loop(), std::move(transport),
-                                                 worker.FindContext(pod), tls::Role::kServer,
+                                                 *std::move(context), tls::Role::kServer,
                                                  tls::AnyInTrustDomain{pod.pod().trust_domain});
-  Deadline handshake(worker.loop(), pod.connections.stop(), worker.limits().handshake_timeout);
+  Deadline handshake(worker.loop(), place.stop(), worker.limits().handshake_timeout);
   auto agreed = co_await secure->Handshake(handshake.token());
   if (agreed) co_return std::move(secure);
   secure->Reset();
+  if (place.displaced()) co_return Fail(FailureReason::kHandshakeLimit);
+  if (pod.connections.stop().requested()) co_return Fail(pod.end_reason);
   const io::Error& error = agreed.error();
   const bool timeout = error.is(io::IoCode::kDeadline);
   co_return std::unexpected(TunnelFailure{
       {timeout ? FailureReason::kTlsTimeout : FailureReason::kTlsFailed, FailureSide::kDownstream},
       error.domain == io::ErrorDomain::kTls ? secure->failure() : error.ToString()});
+}
+
+// Streams that were on their way when the peer was told to open no more: it sends them again on
+// another tunnel.
+Task<void> RefuseLateStreams(Worker& worker, PodContext& pod, http::H2ServerConnection& session) {
+  while (const auto stream = co_await session.Accept({})) {
+    worker.telemetry().CountFailure(pod.end_reason);
+    stream->Reset(http::ErrorCode::kRefusedStream);
+  }
 }
 
 // Ends the session when its pod or the process stops taking connections: at once, or with a drain.
@@ -80,7 +82,10 @@ Task<void> ServeSession(Worker& worker, PodContext& pod, std::unique_ptr<tls::Tl
     }
     scope.Spawn(ServeInboundStream(worker, pod, peer, std::move(stream), *std::move(place)));
   }
-  if (pod.accepting.requested()) co_await EndSession(pod, session);
+  if (pod.accepting.requested()) {
+    scope.Spawn(RefuseLateStreams(worker, pod, session));
+    co_await EndSession(pod, session);
+  }
   co_await scope.Join();
 }
 
@@ -93,8 +98,9 @@ Task<void> ServeInboundHbone(Worker& worker, PodContext& pod, Incoming incoming)
   incoming.accepted.reset();
   if (!secure) {
     // A flood is counted, not logged.
-    if (secure.error().failure.reason == FailureReason::kHandshakeLimit)
-      co_return worker.telemetry().CountFailure(FailureReason::kHandshakeLimit);
+    const FailureReason reason = secure.error().failure.reason;
+    if (reason == FailureReason::kHandshakeLimit || reason == FailureReason::kSourceHandshakeLimit)
+      co_return worker.telemetry().CountFailure(reason);
     ConnectionRecord record(worker.telemetry(), Direction::kInbound, peer.address);
     record.destination.address = peer.local;
     co_return record.Fail(secure.error().failure, std::move(secure.error().detail));

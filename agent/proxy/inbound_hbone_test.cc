@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "agent/hbone/headers.h"
 #include "agent/proxy/testing/mesh.h"
 #include "lib/http/h2_connection.h"
 #include "lib/io/testing/co_test.h"
@@ -92,6 +93,73 @@ Task<void> AnswersEachRequestByTheTable(Peer& t) {
 TEST(InboundHbone, AnswersEachRequestByTheTable) {
   Peer t;
   t.mesh.Run(AnswersEachRequestByTheTable(t));
+}
+
+// A 200 says who the destination is, a refusal does not.
+Task<void> NamesTheDestinationInItsAnswer(Peer& t) {
+  co_await t.mesh.Start();
+  const auto listener = t.mesh.Listen(t.b);
+  {
+    auto secure = co_await t.Secure(t.mesh.ContextOf(t.a));
+    CO_ASSERT_TRUE(secure);
+    http::H2ClientConnection session(t.mesh.loop(), std::move(secure));
+    Scope scope(t.mesh.loop());
+    scope.Spawn(session.Run({}));
+    {
+      auto served = co_await session.Request(Connect("10.0.0.2:8080"), false, {});
+      auto refused = co_await session.Request(Connect("10.0.0.2:9"), false, {});
+      CO_ASSERT_TRUE(served && refused);
+      const WorkloadRef own = t.mesh.world().Build()->FindWorkload(WorkloadUid(t.b.workload.uid()));
+      EXPECT_EQ((*served)->headers().Get("baggage"), EncodeBaggage(BaggageOf(*own)));
+      EXPECT_THAT(std::string((*served)->headers().Get("baggage")),
+                  ::testing::HasSubstr("k8s.namespace.name=default"));
+      EXPECT_EQ((*refused)->headers().Find("baggage"), nullptr);
+    }
+    session.Close(http::ErrorCode::kNoError, "");
+    co_await scope.Join();
+  }
+  co_await t.mesh.Stop();
+}
+
+TEST(InboundHbone, NamesTheDestinationInItsAnswer) {
+  Peer t;
+  t.mesh.Run(NamesTheDestinationInItsAnswer(t));
+}
+
+Task<void> DrainServer(Peer& t) {
+  auto drain = [proxy = t.mesh.node(1).proxy.get()] { return proxy->Drain(); };
+  co_await io::RunOn(t.mesh.loop(), t.mesh.node(1).control, std::move(drain));
+}
+
+Task<void> RefusesStreamsThatCrossTheDrainNotice(Peer& t) {
+  co_await t.mesh.Start();
+  const auto listener = t.mesh.Listen(t.b);
+  {
+    auto secure = co_await t.Secure(t.mesh.ContextOf(t.a));
+    CO_ASSERT_TRUE(secure);
+    http::H2ClientConnection session(t.mesh.loop(), std::move(secure));
+    Scope scope(t.mesh.loop());
+    scope.Spawn(session.Run({}));
+    {
+      auto kept = co_await session.Request(Connect("10.0.0.2:8080"), false, {});
+      CO_ASSERT_TRUE(kept && (*kept)->headers().status() == 200);
+      scope.Spawn(DrainServer(t));
+      auto late = session.Open(Connect("10.0.0.2:8080"));  // Before the notice has arrived.
+      CO_ASSERT_TRUE(late);
+      Deadline soon(t.mesh.loop(), {}, absl::Seconds(1));
+      const auto answer = co_await (*late)->Response(soon.token());
+      CO_ASSERT_TRUE(!answer);
+      EXPECT_TRUE(http::IsRetryable(answer.error())) << answer.error().ToString();
+      EXPECT_TRUE(co_await (*kept)->Write(ToBytes("still served"), {}));
+    }
+    co_await scope.Join();
+  }
+  co_await t.mesh.Stop();
+}
+
+TEST(InboundHbone, RefusesStreamsThatCrossTheDrainNotice) {
+  Peer t;
+  t.mesh.Run(RefusesStreamsThatCrossTheDrainNotice(t));
 }
 
 Task<void> DeniesWith401(Peer& t) {
@@ -215,6 +283,38 @@ Task<void> ServeOneWhileAnotherWaitsForItsCertificate(Mesh& mesh) {
     EXPECT_TRUE(co_await listener->Accept(patience.token()));
   }
   co_await mesh.Stop();
+}
+
+Task<void> ServeOneBesideASilentPeer(Mesh& mesh) {
+  Mesh::Pod& silent = mesh.AddPod("silent", 0, "silent");
+  Mesh::Pod& client = mesh.AddPod("client", 0, "client");
+  Mesh::Pod& served = mesh.AddPod("served", 1, "served");
+  co_await mesh.Start();
+  {
+    std::vector<std::unique_ptr<io::Connection>> connections;
+    for (int i = 0; i < 8; ++i) {
+      io::ConnectOptions options{
+          .to = {served.address.ip, kInboundHbonePort}, .bind = std::nullopt, .socket = {}};
+      auto connected = co_await silent.host->Connect(mesh.loop(), std::move(options), {});
+      CO_ASSERT_TRUE(connected);
+      connections.push_back(*std::move(connected));
+    }
+    // Of those above its share none displaces another.
+    EXPECT_EQ(co_await ReadEnd(*connections.back()), StreamEnd::kReset);
+    const auto listener = mesh.Listen(served);
+    const auto connected = co_await mesh.Connect(client, served.address);
+    Deadline patience(mesh.loop(), {}, absl::Seconds(2));
+    EXPECT_TRUE(co_await listener->Accept(patience.token()));
+    EXPECT_THAT(mesh.node(1).registry.Expose(),
+                ::testing::HasSubstr("{reason=\"source_handshake_limit\"} 6"));
+  }
+  co_await mesh.Stop();
+}
+
+TEST(InboundHbone, ASilentPeerKeepsNobodyElseOut) {
+  Mesh mesh({.limits = {.handshakes_max = 4, .handshakes_per_source_max = 2},
+             .workers_per_node = 1});
+  mesh.Run(ServeOneBesideASilentPeer(mesh));
 }
 
 TEST(InboundHbone, AWaitForACertificateTakesNoHandshakeFromOthers) {

@@ -34,8 +34,7 @@ Task<void> ServeInboundPlaintext(Worker& worker, PodContext& pod, Incoming incom
   record.destination.address = local;
   if (IsMeshPort(local.port)) co_return record.Fail({FailureReason::kMeshPort});
 
-  TrackedConnection connection(worker.connections(), ConnectionKind::kInboundPlaintext, pod.pod(),
-                               pod.connections.stop());
+  TrackedConnection connection(worker.connections(), ConnectionKind::kInboundPlaintext, pod);
   connection.source = client;
   connection.original_destination = connection.actual_destination = local.ToString();
   const auto stream = incoming.accepted->Attach(worker.loop());
@@ -43,7 +42,8 @@ Task<void> ServeInboundPlaintext(Worker& worker, PodContext& pod, Incoming incom
   auto application = co_await Establish(worker, pod, connection, record);
   if (!application) {
     stream->Reset();
-    co_return record.Fail(application.error().failure, std::move(application.error().detail));
+    co_return record.Fail(Explain(application.error().failure, connection),
+                          std::move(application.error().detail));
   }
   co_await RelayAndRecord(worker.loop(), *stream, **application, connection, record);
 }

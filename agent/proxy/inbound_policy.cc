@@ -101,7 +101,7 @@ Task<TunnelResult<std::unique_ptr<io::Connection>>> DialLocal(Worker& worker, Po
       co_await pod.network->DialApplication(worker.loop(), to, facts.source, dial.token());
   if (connection.stop().requested()) {
     if (application) (*application)->Reset();
-    co_return std::unexpected(TunnelFailure{StopFailure(connection), {}});
+    co_return std::unexpected(TunnelFailure{{connection.stop_reason()}, {}});
   }
   if (!application) co_return std::unexpected(DialFailure(application.error(), to));
   (*application)->ResetUnlessEnded();

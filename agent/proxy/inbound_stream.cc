@@ -68,6 +68,14 @@ Task<Application> Establish(InboundStream& in) {
   co_return co_await DialLocal(in.worker, in.pod, in.connection, in.stream.aborted());
 }
 
+// With the destination's baggage, as Istio's node proxy answers; a refusal has none.
+http::Headers AcceptingAnswer(const WorkloadRef& destination) {
+  http::Headers answer{{":status", "200"}};
+  const std::string baggage = destination ? EncodeBaggage(BaggageOf(*destination)) : std::string();
+  if (!baggage.empty()) answer.Add("baggage", baggage);
+  return answer;
+}
+
 }  // namespace
 
 void RefuseInboundStream(http::H2Stream& stream, FailureReason reason) {
@@ -81,17 +89,16 @@ Task<void> ServeInboundStream(Worker& worker, PodContext& pod, const InboundPeer
   record.destination.address = peer.local;
   record.source.identity = peer.identity;
   record.mutual_tls = true;
-  TrackedConnection connection(worker.connections(), ConnectionKind::kInboundHbone, pod.pod(),
-                               pod.connections.stop());
+  TrackedConnection connection(worker.connections(), ConnectionKind::kInboundHbone, pod);
   connection.source = peer.address;
   InboundStream in{worker, pod, peer, *stream, connection, record};
   auto application = co_await Establish(in);
   if (!application) {
-    RefuseInboundStream(*stream, application.error().failure.reason);
-    co_return record.Fail(application.error().failure, std::move(application.error().detail));
+    const Failure failure = Explain(application.error().failure, connection);
+    RefuseInboundStream(*stream, failure.reason);
+    co_return record.Fail(failure, std::move(application.error().detail));
   }
-  const http::Headers response{{":status", "200"}};
-  if (!stream->Respond(response, false)) {
+  if (!stream->Respond(AcceptingAnswer(worker.FindWorkload(pod)), false)) {
     (*application)->Reset();
     co_return record.Fail({FailureReason::kTunnelLost, FailureSide::kDownstream});
   }

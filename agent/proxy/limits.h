@@ -20,6 +20,9 @@ struct ProxyLimits {
   // A handshake costs about 0.3 ms of CPU and some 30 KiB: a flood of half-open ones must not hold
   // more than a few MiB.
   size_t handshakes_max = 256;
+  // Of one source address: one silent peer must not hold the places of all. A gateway that starts
+  // opens a tunnel from each of its threads.
+  size_t handshakes_per_source_max = 64;
 
   // As long as a TCP dial is worth waiting for; Istio's proxy waits as long.
   absl::Duration connect_timeout = absl::Seconds(10);

@@ -32,17 +32,6 @@ bool IsOwnMeshPort(const CapturedPod& pod, const io::SocketAddress& to) {
          std::find(pod.addresses.begin(), pod.addresses.end(), to.ip) != pod.addresses.end();
 }
 
-Baggage BaggageOf(const Workload& workload) {
-  return {.cluster = workload.cluster_id,
-          .namespace_name = workload.name_space,
-          .workload_type = std::string(ToString(workload.type)),
-          .workload_name = workload.workload_name,
-          .service_name = workload.canonical_name,
-          .service_version = workload.canonical_revision,
-          .region = workload.locality.region,
-          .zone = workload.locality.zone};
-}
-
 Task<Upstream> DialPlain(Outbound& outbound, PlainHop hop) {
   outbound.record.destination = {.address = hop.dial, .workload = hop.workload};
   outbound.record.service = hop.service;
@@ -69,11 +58,8 @@ Task<Upstream> JoinTunnel(Outbound& outbound, HboneHop hop) {
   record.Open();
   outbound.connection.actual_destination = hop.dial.ToString();
 
-  const auto have_certificate = [&worker, &pod] { return worker.FindContext(pod) != nullptr; };
-  if (const auto failed = co_await worker.AwaitState(
-          have_certificate, FailureReason::kCertificateTimeout, outbound.connection.stop())) {
-    co_return Fail(*failed);
-  }
+  auto context = co_await worker.AwaitContext(pod, outbound.connection.stop());
+  if (!context) co_return Fail(context.error());
   const WorkloadRef source = worker.FindWorkload(pod);
   ConnectClaims claims{.source = source ? BaggageOf(*source) : Baggage(),
                        .service_host = hop.service ? hop.service->hostname : std::string(),
@@ -81,7 +67,7 @@ Task<Upstream> JoinTunnel(Outbound& outbound, HboneHop hop) {
   http::Headers request = MakeConnectRequest(hop.target, claims, outbound.connection.source);
   TunnelTarget target{.next_hop = hop.dial,
                       .identities = hop.AcceptedIdentities(),
-                      .context = worker.FindContext(pod)};
+                      .context = *std::move(context)};
   CO_TRY(auto stream, co_await pod.tunnels.Connect(std::move(target), std::move(request),
                                                    outbound.connection.stop()));
   co_return Upstream(std::move(stream));
@@ -117,8 +103,7 @@ Task<void> ServeOutbound(Worker& worker, PodContext& pod, Incoming incoming) {
   record.destination.address = *destination;
   if (IsOwnMeshPort(pod.pod(), *destination)) co_return record.Fail({FailureReason::kMeshPort});
 
-  TrackedConnection connection(worker.connections(), ConnectionKind::kOutbound, pod.pod(),
-                               pod.connections.stop());
+  TrackedConnection connection(worker.connections(), ConnectionKind::kOutbound, pod);
   connection.source = peer;
   connection.original_destination = destination->ToString();
   const auto application = incoming.accepted->Attach(worker.loop());
@@ -127,7 +112,8 @@ Task<void> ServeOutbound(Worker& worker, PodContext& pod, Incoming incoming) {
   auto upstream = co_await Establish(outbound);
   if (!upstream) {
     application->Reset();
-    co_return record.Fail(upstream.error().failure, std::move(upstream.error().detail));
+    co_return record.Fail(Explain(upstream.error().failure, connection),
+                          std::move(upstream.error().detail));
   }
   co_await RelayAndRecord(worker.loop(), *application, **upstream, connection, record);
 }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "agent/hbone/tunnel_pool.h"
+#include "agent/model/failure.h"
 #include "agent/model/id.h"
 #include "agent/proxy/worker_loads.h"
 #include "agent/seams/pod_network.h"
@@ -41,6 +42,8 @@ struct PodContext {
   const std::shared_ptr<PodNetwork> network;
   const WorkloadUid workload;
   const std::optional<tls::SpiffeId> identity;
+  // What the end of `connections` means for those that it ends.
+  FailureReason end_reason = FailureReason::kPodReleased;
   StopSource accepting;  // Stopped: no new connections and no new streams; what there is may go on.
   TunnelPool tunnels;
   Scope listeners;

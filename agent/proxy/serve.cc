@@ -8,7 +8,7 @@ namespace {
 Failure RelayEnd(const RelayFailure& failure, const TrackedConnection& connection) {
   const FailureSide side =
       failure.side == RelaySide::kClient ? FailureSide::kDownstream : FailureSide::kUpstream;
-  if (failure.error.stopped()) return StopFailure(connection);
+  if (failure.error.stopped()) return {connection.stop_reason()};
   if (failure.error.is(io::IoCode::kLimit)) return {FailureReason::kOutOfMemory, side};
   const bool tunnel = failure.error.domain == io::ErrorDomain::kHttp2 ||
                       failure.error.domain == io::ErrorDomain::kTls;
@@ -16,6 +16,12 @@ Failure RelayEnd(const RelayFailure& failure, const TrackedConnection& connectio
 }
 
 }  // namespace
+
+Failure Explain(const Failure& failure, TrackedConnection& connection) {
+  if (failure.reason != FailureReason::kPodReleased) return failure;
+  if (connection.stop().requested()) return {connection.stop_reason()};
+  return {FailureReason::kTunnelLost, FailureSide::kDownstream};
+}
 
 TunnelFailure DialFailure(const io::Error& error, const io::SocketAddress& to) {
   FailureReason reason = FailureReason::kDialFailed;

@@ -7,11 +7,10 @@
 
 namespace heddle::agent {
 
-// What a stop of a connection that is being served means: policy, or the end of its pod.
-inline Failure StopFailure(const TrackedConnection& connection) {
-  return {connection.ended_by_policy() ? FailureReason::kPolicyChanged
-                                       : FailureReason::kPodReleased};
-}
+// A failure from before the relay as its record says it. Waits that were stopped say kPodReleased;
+// here is known who asked: policy, the end of the pod, a drain, or the client's own end of its
+// stream.
+Failure Explain(const Failure& failure, TrackedConnection& connection);
 
 // Dials are ended by a deadline, by a stop, or by the network.
 TunnelFailure DialFailure(const io::Error& error, const io::SocketAddress& to);

@@ -34,9 +34,10 @@ Worker::Worker(io::Loop& loop, size_t index, std::unique_ptr<Random> random, Wor
       telemetry_(telemetry),
       tunnel_options_(TunnelOptionsFor(group)),
       snapshot_changed_(loop),
+      handshakes_(group.limits.handshakes_max, group.limits.handshakes_per_source_max),
       scope_(loop) {}
 
-Worker::~Worker() { CHECK(pods_.empty() && waiters_ == 0 && handshakes_ == 0); }
+Worker::~Worker() { CHECK(pods_.empty() && waiters_ == 0); }
 
 Snapshot Worker::Apply(Snapshot next) {
   const bool state_changed = snapshot_.state != next.state;
@@ -69,6 +70,18 @@ std::shared_ptr<const tls::TlsContext> Worker::FindContext(const PodContext& pod
   return certificate == nullptr ? nullptr : certificate->context;
 }
 
+Task<Result<std::shared_ptr<const tls::TlsContext>, FailureReason>> Worker::AwaitContext(
+    PodContext& pod, StopToken stop) {
+  std::shared_ptr<const tls::TlsContext> context;
+  const auto found = [this, &pod, &context] {
+    context = FindContext(pod);
+    return context != nullptr;
+  };
+  const auto failed = co_await AwaitState(found, FailureReason::kCertificateTimeout, stop);
+  if (failed) co_return std::unexpected(*failed);
+  co_return std::move(context);
+}
+
 // In slices, from the start again when the next snapshot comes meanwhile. Connections that arrive
 // during the walk are judged by the current state anyway.
 Task<void> Worker::Reevaluate() {
@@ -89,12 +102,6 @@ void Worker::Reevaluate(TrackedConnection& connection) {
   if (state() == nullptr || !connection.facts || connection.stop().requested()) return;
   const WorkloadRef workload = state()->FindWorkload(WorkloadUid(connection.pod.workload_uid));
   if (!Decide(*state(), workload.get(), *connection.facts).allowed) connection.EndByPolicy();
-}
-
-bool Worker::TryBeginHandshake() {
-  if (handshakes_ >= limits().handshakes_max) return false;
-  ++handshakes_;
-  return true;
 }
 
 void Worker::AddPod(std::shared_ptr<PodNetwork> network) {
@@ -144,7 +151,7 @@ void Worker::Take(const std::string& pod_uid, ListenerRole role, Incoming incomi
 }
 
 void Worker::Start(PodContext& pod, ListenerRole role, Incoming incoming) {
-  if (pod.accepting.requested()) return telemetry_.CountFailure(FailureReason::kPodReleased);
+  if (pod.accepting.requested()) return telemetry_.CountFailure(pod.end_reason);
   switch (role) {
     case ListenerRole::kOutbound:
       return pod.connections.Spawn(ServeOutbound(*this, pod, std::move(incoming)));
@@ -169,6 +176,8 @@ Task<void> Worker::RemovePod(std::string pod_uid) {
   // Out of the map first: whoever looks for the pod while it ends must not find it.
   const std::shared_ptr<PodContext> pod = std::move(it->second);
   pods_.erase(it);
+  // What a drain has ended, it has ended.
+  if (!pod->connections.stop().requested()) pod->end_reason = FailureReason::kPodReleased;
   co_await EndPod(*pod);
 }
 
@@ -182,15 +191,20 @@ Task<void> Worker::EndPod(PodContext& pod) {
 
 Task<void> Worker::Drain(absl::Duration grace) {
   const MonotonicTime until = loop_.Now() + grace;
+  Scope drains(loop_);
   std::vector<std::shared_ptr<PodContext>> pods;
-  for (auto& [uid, pod] : pods_) {
-    pod->accepting.RequestStop();
-    pods.push_back(pod);
-  }
-  for (const auto& pod : pods) {
-    co_await pod->listeners.Join();
-    co_await pod->connections.Drain(std::max(until - loop_.Now(), absl::ZeroDuration()));
-  }
+  for (auto& [uid, pod] : pods_) pods.push_back(pod);
+  // Each on its own, which ends with the pod's last connection: one that is released meanwhile must
+  // not be held, with its netns, until the others have ended.
+  for (auto& pod : pods) drains.Spawn(DrainPod(std::move(pod), until));
+  co_await drains.Join();
+}
+
+Task<void> Worker::DrainPod(std::shared_ptr<PodContext> pod, MonotonicTime until) {
+  pod->end_reason = FailureReason::kDrained;
+  pod->accepting.RequestStop();
+  co_await pod->listeners.Join();
+  co_await pod->connections.Drain(std::max(until - loop_.Now(), absl::ZeroDuration()));
 }
 
 Task<void> Worker::Stop() {

@@ -10,6 +10,7 @@
 
 #include "agent/model/failure.h"
 #include "agent/proxy/connection_table.h"
+#include "agent/proxy/handshakes.h"
 #include "agent/proxy/limits.h"
 #include "agent/proxy/pod_context.h"
 #include "agent/proxy/snapshot.h"
@@ -91,25 +92,27 @@ class Worker {
   std::shared_ptr<const tls::TlsContext> FindContext(const PodContext& pod) const;
 
   // Waits until snapshots make `ready()` true, at most ProxyLimits::state_wait_timeout. Empty when
-  // it is true.
+  // its last call was true; kPodReleased when `stop` fired.
   template <typename Ready>
   Task<std::optional<FailureReason>> AwaitState(Ready ready, FailureReason on_timeout,
                                                 StopToken stop) {
-    if (ready()) co_return std::nullopt;
+    bool is_ready = ready();
+    if (is_ready) co_return std::nullopt;
     if (waiters_ >= limits().state_waiters_max) co_return FailureReason::kWaiterLimit;
     ++waiters_;
     Deadline patience(loop_, stop, limits().state_wait_timeout);
-    while (!ready()) {
-      if (!co_await snapshot_changed_.Wait(patience.token())) break;
-    }
+    while (!is_ready && co_await snapshot_changed_.Wait(patience.token())) is_ready = ready();
     --waiters_;
-    if (ready()) co_return std::nullopt;
+    if (is_ready) co_return std::nullopt;
     co_return patience.expired() ? on_timeout : FailureReason::kPodReleased;
   }
 
-  // One of ProxyLimits::handshakes_max; give it back with EndHandshake().
-  bool TryBeginHandshake();
-  void EndHandshake() { --handshakes_; }
+  // Waits for FindContext() in the same way. Never null: time goes on, so that a second look might
+  // find the certificate expired that the first has found.
+  Task<Result<std::shared_ptr<const tls::TlsContext>, FailureReason>> AwaitContext(PodContext& pod,
+                                                                                   StopToken stop);
+
+  Handshakes& handshakes() { return handshakes_; }
 
  private:
   Task<void> AcceptLoop(PodContext& pod, ListenerRole role, std::unique_ptr<io::Listener> listener);
@@ -120,6 +123,7 @@ class Worker {
   void Reevaluate(TrackedConnection& connection);
   void RetireOldTunnels();
   Task<void> EndPod(PodContext& pod);
+  Task<void> DrainPod(std::shared_ptr<PodContext> pod, MonotonicTime until);
 
   io::Loop& loop_;
   const size_t index_;
@@ -130,7 +134,7 @@ class Worker {
   Snapshot snapshot_;
   WaitQueue snapshot_changed_;
   size_t waiters_ = 0;
-  size_t handshakes_ = 0;
+  Handshakes handshakes_;
   ConnectionTable connections_;
   bool reevaluating_ = false;
   bool reevaluate_again_ = false;
