@@ -8,8 +8,8 @@
     inventory   what the mesh holds of a node's resources
 """
 
-from .scene import (PORT, SERVICE_IP, Mesh, answers, call, principal, python, report, running, said, serve, start,
-                    tunnels, wait_said, whoami)
+from .scene import (PORT, SERVICE_IP, Mesh, answers, authority, call, principal, python, report, running, said, serve,
+                    start, tunnels, wait_said, whoami)
 
-__all__ = ["PORT", "SERVICE_IP", "Mesh", "answers", "call", "principal", "python", "report", "running", "said", "serve",
-           "start", "tunnels", "wait_said", "whoami"]
+__all__ = ["PORT", "SERVICE_IP", "Mesh", "answers", "authority", "call", "principal", "python", "report", "running",
+           "said", "serve", "start", "tunnels", "wait_said", "whoami"]

@@ -9,6 +9,7 @@ import json
 import resource
 import select
 import socket
+import struct
 import sys
 import threading
 import time
@@ -210,9 +211,10 @@ def same_port(host, port, source_port, count):
 
 
 def special(host, port, kind):
-    """A connect by some way: plain, tfo-connect, tfo-sendto, mptcp, device, reuseport, nonblocking, again."""
-    protocol = IPPROTO_MPTCP if kind == "mptcp" else 0
-    with socket.socket(family_of(host), socket.SOCK_STREAM, protocol) as connection:
+    """A connect by some way: plain, tfo-connect, tfo-sendto, mptcp, device, reuseport, mapped, nonblocking, again."""
+    if kind == "mapped" and ":" not in host:
+        host = f"::ffff:{host}"
+    with socket.socket(family_of(host), socket.SOCK_STREAM, IPPROTO_MPTCP if kind == "mptcp" else 0) as connection:
         connection.settimeout(5)
         address = (host, int(port))
         if kind == "device":
@@ -220,18 +222,41 @@ def special(host, port, kind):
         if kind == "reuseport":
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             connection.bind(("::" if ":" in host else "0.0.0.0", 0))
-        if kind == "again":
-            _connect_twice(connection, address)
-        elif kind == "tfo-sendto":
+        if kind == "tfo-connect":
+            connection.setsockopt(socket.IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1)
+        if kind == "tfo-sendto":
             connection.settimeout(None)
             connection.sendto(b"whoami\n", socket.MSG_FASTOPEN, address)
         else:
-            if kind == "tfo-connect":
-                connection.setsockopt(socket.IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1)
-            connection.connect(address)
-        if kind != "tfo-sendto":
+            ways = {"again": _connect_twice, "nonblocking": _connect_nonblocking}
+            ways.get(kind, socket.socket.connect)(connection, address)
             connection.sendall(b"whoami\n")
         _say(**json.loads(read_line(connection)))
+
+
+def _connect_nonblocking(connection, address):
+    """By a poll for the result, as event loops do."""
+    connection.setblocking(False)
+    connection.connect_ex(address)
+    select.select([], [connection], [], 5)
+    error = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if error:
+        raise OSError(error, "connect")
+    connection.settimeout(5)
+
+
+def raw_syn(host, port, count):
+    """A SYN without connect(), as a tool would send it that builds its own segments."""
+    segment = struct.pack("!HHIIBBHHH", 44444, int(port), 1, 0, 5 << 4, 2, 1024, 0, 0)
+    with socket.socket(family_of(host), socket.SOCK_RAW, socket.IPPROTO_TCP) as connection:
+        results = []
+        for _ in range(int(count)):
+            try:
+                connection.sendto(segment, (host, 0))
+                results.append("sent")
+            except OSError as error:
+                results.append(name_of(error))
+    _say(results=sorted(set(results)))
 
 
 def _connect_twice(connection, address):
@@ -289,7 +314,8 @@ def send_raw(host, port, kind):
 
 
 COMMANDS = {each.__name__: each for each in (ask, both, finish_first, single_bytes, many, churn, keep, stalled,
-                                             read_to_end, reset, same_port, special, hammer, peer_name, bind, send_raw)}
+                                             read_to_end, reset, same_port, special, raw_syn, hammer, peer_name, bind,
+                                             send_raw)}
 
 if __name__ == "__main__":
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)

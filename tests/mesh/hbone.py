@@ -3,18 +3,20 @@
 
     hbone.py connect HOST PORT CERT KEY AUTHORITY [METHOD]   prints what came of it, as JSON
     hbone.py truncate HOST PORT CERT KEY BYTES               ends the connection after that much of the handshake
+    hbone.py flood HOST PORT CERT KEY KIND AUTHORITY         breaks HTTP/2's rules after the handshake; see FLOODS
     hbone.py impostor HOST PORT CERT KEY                     a server; prints a line for each connection
 
 CERT holds a chain; the peer's own certificate is printed, not judged.
 """
 
 import json
+import os
 import socket
 import ssl
 import sys
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
+DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 6, 7, 8, 9
 END_STREAM, END_HEADERS, ACK = 1, 4, 1
 # HPACK (RFC 7541): the indexed fields of appendix A that are a status, and the digits of appendix B.
 STATUSES = {8: 200, 9: 204, 10: 206, 11: 304, 12: 400, 13: 404, 14: 500}
@@ -92,12 +94,12 @@ def secure(host, port, certificate, key):
     return context(ssl.PROTOCOL_TLS_CLIENT, certificate, key).wrap_socket(plain)
 
 
-def request(authority, method):
+def request(authority, method, stream=1):
     fields = [(":method", method), (":authority", authority)]
     if method != "CONNECT":
         fields += [(":scheme", "https"), (":path", "/")]
     block = b"".join(literal(*field) for field in fields)
-    return frame(HEADERS, END_HEADERS, 1, block)
+    return frame(HEADERS, END_HEADERS, stream, block)
 
 
 def connect(host, port, certificate, key, authority, method="CONNECT"):
@@ -141,6 +143,65 @@ def truncate(host, port, certificate, key, length):
     _say(end="EOF", length=len(seen))
 
 
+def _opened(*frames):
+    return PREFACE + frame(SETTINGS, 0, 0) + b"".join(frames)
+
+
+def _rapid_reset(authority):
+    yield _opened()
+    for stream in range(1, 40_000, 2):
+        yield request(authority, "CONNECT", stream) + frame(RST_STREAM, 0, stream, bytes(4))
+
+
+def _repeated(count, *frames):
+    yield _opened()
+    for _ in range(count):
+        yield b"".join(frames)
+
+
+# What a peer with a good certificate may send; each is an iterable of bytes for the authority that it asks for.
+FLOODS = {
+    "http1": lambda authority: [f"GET / HTTP/1.1\r\nHost: {authority}\r\n\r\n".encode()],
+    "random": lambda authority: [os.urandom(20_000)],
+    "random frames": lambda authority: [_opened(os.urandom(20_000))],
+    "huge frame": lambda authority: [_opened(b"\xff\xff\xff" + frame(DATA, 0, 1)[3:], bytes(100_000))],
+    "data on no stream": lambda authority: [_opened(frame(DATA, 0, 7, b"x"))],
+    "endless header block": lambda authority: _repeated(
+        5000, frame(HEADERS, 0, 1, literal("x", "y")), *[frame(CONTINUATION, 0, 1, literal("x", "y"))] * 10),
+    "large header list": lambda authority: [_opened(
+        frame(HEADERS, 0, 1, b""), *[frame(CONTINUATION, 0, 1, literal("x", "y" * 100) * 150)] * 40)],
+    "rapid reset": _rapid_reset,
+    "pings": lambda authority: _repeated(50_000, frame(PING, 0, 0, bytes(8))),
+    "settings": lambda authority: _repeated(50_000, frame(SETTINGS, 0, 0)),
+    "empty data": lambda authority: _repeated(1, request(authority, "CONNECT"), frame(DATA, 0, 1) * 50_000),
+    "window overflow": lambda authority: [_opened(*[frame(WINDOW_UPDATE, 0, 0, b"\x7f\xff\xff\xff")] * 2)],
+}
+
+
+def flood(host, port, certificate, key, kind, authority):
+    """Sends until the other side ends it; says how, and with which code of HTTP/2."""
+    goaway = None
+    with secure(host, port, certificate, key) as connection:
+        try:
+            for part in FLOODS[kind](authority):
+                connection.sendall(part)
+            sent = True
+        except OSError:
+            sent = False
+        try:
+            frames = Frames(connection)
+            while True:
+                seen, _, _, payload = frames.next()
+                if seen == GOAWAY:
+                    goaway = int.from_bytes(payload[4:8], "big")
+        except EOFError:
+            _say(end="EOF", goaway=goaway, took_all=sent)
+        except TimeoutError:
+            _say(end="timeout", goaway=goaway, took_all=sent)
+        except OSError as error:
+            _say(end=type(error).__name__, goaway=goaway, took_all=sent)
+
+
 def impostor(host, port, certificate, key):
     """Takes connections as the workload at this address would; tells what it was sent after the handshake."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -163,7 +224,7 @@ def impostor(host, port, certificate, key):
 
 if __name__ == "__main__":
     try:
-        {"connect": connect, "truncate": truncate, "impostor": impostor}[sys.argv[1]](*sys.argv[2:])
+        {"connect": connect, "truncate": truncate, "flood": flood, "impostor": impostor}[sys.argv[1]](*sys.argv[2:])
     except ssl.SSLError as error:
         _say(tls=error.reason or str(error))
     except EOFError:

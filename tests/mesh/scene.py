@@ -1,10 +1,14 @@
 """A controller, nodes with agents, an enrolled namespace `shop`, and `outside`, which is not.
 
 Nothing in `shop` is STRICT unless a test says so: clients inside and outside the mesh reach the same server.
+
+HEDDLE_VARIANT=BACKEND:FAMILIES (epoll:ipv6, io_uring:ipv4+ipv6) runs any suite with these, where a test does not say
+which it means.
 """
 
 import contextlib
 import json
+import os
 import pathlib
 
 from topology import PodSpec, Topology, wait_until
@@ -18,6 +22,11 @@ TRUST_DOMAIN = "cluster.local"
 
 def principal(service_account, namespace="shop"):
     return f"{TRUST_DOMAIN}/ns/{namespace}/sa/{service_account}"
+
+
+def authority(address, port):
+    """As in a URL, an HTTP request, and the output of ss."""
+    return f"[{address}]:{port}" if ":" in str(address) else f"{address}:{port}"
 
 
 def python(name):
@@ -83,8 +92,16 @@ class Mesh:
         return json.loads(node.run(["curl", "-sS", "-m", "5", f"http://127.0.0.1:15000{path}"]).stdout)
 
 
+def variant():
+    """(families, flags of the agent) that the environment asks for."""
+    backend, _, families = os.environ.get("HEDDLE_VARIANT", "").partition(":")
+    return tuple((families or "ipv4").split("+")), ("--backend", backend) if backend else ()
+
+
 @contextlib.contextmanager
-def running(nodes=2, families=("ipv4",), agent_flags=()):
+def running(nodes=2, families=None, agent_flags=None):
+    families = variant()[0] if families is None else families
+    agent_flags = variant()[1] if agent_flags is None else agent_flags
     with Topology(nodes=nodes, families=families, mesh=True, agent_flags=agent_flags) as topology:
         mesh = Mesh(topology)
         mesh.start()

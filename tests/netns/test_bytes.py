@@ -1,11 +1,12 @@
 """The bytes of an application arrive as they were sent, and ends are told apart."""
 
+import dataclasses
 import pathlib
 import re
 import time
 
 import pytest
-from mesh import PORT, call, principal, report, running, said, start, tunnels, wait_said, whoami
+from mesh import PORT, call, principal, report, running, said, serve, start, tunnels, wait_said, whoami
 from topology import wait_until
 
 GIB = 1 << 30
@@ -19,14 +20,25 @@ def mesh():
     with running() as mesh:
         mesh.client, mesh.server = mesh.client_and_server()
         mesh.legacy = mesh.pod("legacy", 0, "outside")
+        serve(mesh.legacy)
         mesh.address = str(mesh.server.address())
         yield mesh
 
 
-@pytest.fixture(params=["hbone", "plaintext"])
-def client(request, mesh):
-    """Each of them, to the same server: one through a tunnel, one that only the server's side of the mesh sees."""
-    return mesh.client if request.param == "hbone" else mesh.legacy
+@dataclasses.dataclass
+class Way:
+    """From a client to a server's address."""
+    name: str
+    client: object
+    address: str
+
+
+@pytest.fixture(params=["hbone", "from outside", "to outside"])
+def way(request, mesh):
+    """Through a tunnel; of which only the server's side of the mesh knows; of which only the client's side does."""
+    client = mesh.legacy if request.param == "from outside" else mesh.client
+    server = mesh.legacy if request.param == "to outside" else mesh.server
+    return Way(request.param.replace(" ", "-"), client, str(server.address()))
 
 
 def resident(process):
@@ -46,40 +58,40 @@ def test_bulk_of_plaintext_clients_arrives_unchanged(mesh):
     assert seen["same_up"] and seen["same_down"] and seen["end"]
 
 
-def test_the_client_may_end_its_direction_first(client, mesh):
-    seen = call(client, "both", mesh.address, PORT, 5, 100_000)
+def test_the_client_may_end_its_direction_first(way):
+    seen = call(way.client, "both", way.address, PORT, 5, 100_000)
     assert seen["same_up"] and seen["same_down"] and seen["end"]
 
 
-def test_the_server_may_end_its_direction_first(client, mesh):
-    token = f"finish-{client.name}"
-    assert call(client, "finish_first", mesh.address, PORT, token, 300_000) == {"length": 300_000}
-    assert report(client, mesh.address, token) == "EOF after 300000"
+def test_the_server_may_end_its_direction_first(way):
+    token = f"finish-{way.name}"
+    assert call(way.client, "finish_first", way.address, PORT, token, 300_000) == {"length": 300_000}
+    assert report(way.client, way.address, token) == "EOF after 300000"
 
 
-def test_single_bytes_arrive_in_order(client, mesh):
-    assert call(client, "single_bytes", mesh.address, PORT, 5000) == {"same": True, "length": 5000}
+def test_single_bytes_arrive_in_order(way):
+    assert call(way.client, "single_bytes", way.address, PORT, 5000) == {"same": True, "length": 5000}
 
 
-def test_a_thousand_connections_at_once(client, mesh):
-    seen = call(client, "many", mesh.address, PORT, 1000, 3, seconds=90)
+def test_a_thousand_connections_at_once(way):
+    seen = call(way.client, "many", way.address, PORT, 1000, 3, seconds=90)
     assert seen.get("exchanges") == 3000, seen
 
 
 @pytest.mark.parametrize("size", [0, 1000, 5_000_000])
-def test_a_reset_of_the_server_is_a_reset_to_the_client(client, mesh, size):
-    assert call(client, "read_to_end", mesh.address, PORT, "reset_after", size) == {"end": "ECONNRESET"}
+def test_a_reset_of_the_server_is_a_reset_to_the_client(way, size):
+    assert call(way.client, "read_to_end", way.address, PORT, "reset_after", size) == {"end": "ECONNRESET"}
 
 
-def test_a_reset_of_the_client_is_a_reset_to_the_server(client, mesh):
-    token = f"reset-{client.name}"
-    assert call(client, "reset", mesh.address, PORT, token) == {"done": True}
-    assert report(client, mesh.address, token) == "ECONNRESET"
+def test_a_reset_of_the_client_is_a_reset_to_the_server(way):
+    token = f"reset-{way.name}"
+    assert call(way.client, "reset", way.address, PORT, token) == {"done": True}
+    assert report(way.client, way.address, token) == "ECONNRESET"
 
 
-def test_a_dial_that_fails_is_a_reset(client, mesh):
+def test_a_dial_that_fails_is_a_reset(way):
     closed_port, started = 9, time.monotonic()
-    seen = call(client, "read_to_end", mesh.address, closed_port, "whoami")
+    seen = call(way.client, "read_to_end", way.address, closed_port, "whoami")
     # The kernel may already have refused it, or the proxy has accepted before it knew; never an orderly end.
     assert (seen.get("end") or seen.get("error")) in ("ECONNRESET", "ECONNREFUSED", "EPIPE"), seen
     assert time.monotonic() - started < 3  # And at once: the port's refusal finds its way back to the proxy.

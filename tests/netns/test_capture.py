@@ -5,7 +5,7 @@ import signal
 import time
 
 import pytest
-from mesh import PORT, SERVICE_IP, call, report, running, serve, start, wait_said, whoami
+from mesh import PORT, SERVICE_IP, authority, call, report, running, serve, start, wait_said, whoami
 from mesh.witness import Witness, sockets
 from topology import mesh_objects as objects
 from topology import wait_until
@@ -16,12 +16,13 @@ from topology.process import Process
 def mesh():
     with running() as mesh:
         mesh.client, mesh.server = mesh.client_and_server()
-        mesh.config.put("service", objects.service("server", "shop", SERVICE_IP[4], {"app": "server"}))
+        mesh.service = SERVICE_IP[mesh.version]
+        mesh.config.put("service", objects.service("server", "shop", mesh.service, {"app": "server"}))
         mesh.config.put("endpoints", objects.endpoint_slice("server", "shop", [mesh.server]))
         mesh.legacy = mesh.pod("legacy", 0, "outside")
         serve(mesh.legacy)
         mesh.address = str(mesh.server.address())
-        wait_until(lambda: "address" in whoami(mesh.client, SERVICE_IP[4], 80), "the service answers")
+        wait_until(lambda: "address" in whoami(mesh.client, mesh.service, 80), "the service answers")
         yield mesh
 
 
@@ -35,7 +36,7 @@ def witness(mesh):
 def to_servers(mesh, witness):
     """Connections of the client to the mesh's server in clear."""
     witness.stop()
-    return [leak for leak in witness.leaks() if leak[1] in (mesh.address, SERVICE_IP[4])]
+    return [leak for leak in witness.leaks() if leak[1] in (mesh.address, mesh.service)]
 
 
 def test_the_witness_sees_what_leaks(mesh):
@@ -47,7 +48,7 @@ def test_the_witness_sees_what_leaks(mesh):
 
 
 def test_ordinary_traffic(mesh, witness):
-    for host, port in ((mesh.address, PORT), (SERVICE_IP[4], 80)):
+    for host, port in ((mesh.address, PORT), (mesh.service, 80)):
         assert call(mesh.client, "many", host, port, 50, 2)["exchanges"] == 100
         assert call(mesh.client, "both", host, port, 1, 1 << 20)["same_up"]
     assert to_servers(mesh, witness) == []
@@ -59,9 +60,9 @@ def test_established_sockets_of_the_pod(mesh):
     wait_said(keeper, "open")
     peers = [peer for _, peer in sockets(mesh.client)]
     keeper.stop()
-    own = str(mesh.client.address())
-    assert len([peer for peer in peers if peer == f"{own}:15001"]) >= 20
-    assert {peer.rsplit(":", 1)[1] for peer in peers if not peer.startswith(own)} == {"15008"}
+    assert peers.count(authority(mesh.client.address(), 15001)) >= 20
+    elsewhere = [peer for peer in peers if str(mesh.client.address()) not in peer]
+    assert {peer.rsplit(":", 1)[1] for peer in elsewhere} == {"15008"}
 
 
 def test_connections_during_start_of_a_pod(mesh):
@@ -126,6 +127,9 @@ def test_while_the_agent_hangs(mesh, witness):
 def test_while_the_peer_leaves_and_returns(mesh, witness):
     mesh.nodes[1].agent.kill()
     assert "error" in whoami(mesh.client, mesh.address)
+    # Its ports stay its own meanwhile.
+    assert {call(mesh.server, "bind", "0.0.0.0", port).get("error") for port in (15001, 15006, 15008)} == {
+        "EADDRINUSE"}
     mesh.nodes[1].start_agent()
     wait_until(lambda: "address" in whoami(mesh.client, mesh.address), "traffic flows again", 20)
     assert to_servers(mesh, witness) == []
