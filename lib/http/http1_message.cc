@@ -80,8 +80,8 @@ std::string_view ReasonPhrase(int status) {
     case 500: return "Internal Server Error";
     case 501: return "Not Implemented";
     case 503: return "Service Unavailable";
+    default: return "Status";
   }
-  return "Status";
 }
 
 }  // namespace
@@ -138,7 +138,7 @@ Result<Http1Response, Http1Error> ParseHttp1Response(std::string_view message) {
   const auto status = line.size() >= 12 && line.starts_with("HTTP/1.")
                           ? ParseLength(line.substr(9, 3))
                           : std::nullopt;
-  if (!status) return Bad(502, "malformed status line");
+  if (!status || *status < 100) return Bad(502, "malformed status line");
   TRY(const auto length, ParseFields(rest));
   const std::string_view body = message.substr(*head_size);
   if (length && *length != body.size()) return Bad(502, "the answer was cut short");

@@ -53,6 +53,12 @@ TEST(Http1Response, GoesThroughItsOwnParser) {
   EXPECT_EQ(parsed->body, response.body);
 }
 
+TEST(Http1Response, RefusesAStatusThatIsNone) {
+  for (const char* line : {"HTTP/1.1 099 No", "HTTP/1.1 20 OK", "HTTP/1.1 2x0 OK", "HTTP/2 200"}) {
+    EXPECT_FALSE(ParseHttp1Response(std::string(line) + "\r\n\r\n")) << line;
+  }
+}
+
 TEST(Http1Response, NoticesThatItWasCutShort) {
   Http1Response response;
   response.body = "0123456789";
