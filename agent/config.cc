@@ -6,8 +6,8 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "lib/base/result.h"
 #include "lib/base/status.h"
+#include "lib/daemon/option_values.h"
 
 namespace heddle::agent {
 namespace {
@@ -20,12 +20,12 @@ const std::map<std::string, io::BackendChoice> kBackends = {
     {"auto", io::BackendChoice::kAuto},
     {"epoll", io::BackendChoice::kEpoll},
     {"io_uring", io::BackendChoice::kIoUring}};
-const std::map<std::string, log::Level> kLevels = {{"debug", log::Level::kDebug},
-                                                   {"info", log::Level::kInfo},
-                                                   {"warn", log::Level::kWarning},
-                                                   {"error", log::Level::kError}};
-const std::map<std::string, log::Format> kFormats = {{"text", log::Format::kText},
-                                                     {"json", log::Format::kJson}};
+const daemon::Program kProgram = {
+    .name = "heddle-agent",
+    .purpose =
+        "Heddle's node agent: captures the pods of this node and carries their traffic through "
+        "mutual TLS.",
+    .run = "Serve until SIGTERM; captured pods stay captured"};
 
 // Addresses as they are written, before they are checked.
 struct Listens {
@@ -33,14 +33,6 @@ struct Listens {
   std::string metrics = "[::]:15020";
   std::string ready = "[::]:15021";
 };
-
-template <typename T>
-std::string NameOf(const std::map<std::string, T>& names, T value) {
-  for (const auto& [name, candidate] : names) {
-    if (candidate == value) return name;
-  }
-  return "";
-}
 
 void AddNodeOptions(CLI::App& app, NodeConfig& node) {
   app.add_option("--node-name", node.node_name, "Name of this node, as in a pod's spec.nodeName")
@@ -94,70 +86,36 @@ void AddProxyOptions(CLI::App& app, ProxyConfig& proxy) {
       ->transform(CLI::CheckedTransformer(kBackends));
 }
 
-void AddAdminOptions(CLI::App& app, Listens& listens, log::Options& log) {
+void AddAdminOptions(CLI::App& app, Listens& listens) {
   app.add_option("--admin-listen", listens.admin, "Read-only admin port: /config_dump, /debug/*")
       ->capture_default_str();
   app.add_option("--metrics-listen", listens.metrics, "Prometheus /metrics")->capture_default_str();
   app.add_option("--ready-listen", listens.ready, "/healthz/ready")->capture_default_str();
-  app.add_option("--log-level", log.level, "debug, info, warn or error")
-      ->transform(CLI::CheckedTransformer(kLevels));
-  app.add_option("--log-format", log.format, "text or json")
-      ->transform(CLI::CheckedTransformer(kFormats));
-}
-
-absl::Status ParseListen(const char* flag, const std::string& text, io::SocketAddress& out) {
-  const auto address = io::SocketAddress::Parse(text);
-  if (!address) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        flag, ": '", text, "' is not an address such as 127.0.0.1:15000 or [::]:15020"));
-  }
-  out = *address;
-  return absl::OkStatus();
 }
 
 absl::Status ParseListens(const Listens& listens, AdminConfig& admin) {
-  TRY_STATUS(ParseListen("--admin-listen", listens.admin, admin.admin_listen));
-  TRY_STATUS(ParseListen("--metrics-listen", listens.metrics, admin.metrics_listen));
-  return ParseListen("--ready-listen", listens.ready, admin.ready_listen);
-}
-
-Exit FromParseError(const CLI::App& app, const CLI::ParseError& error) {
-  std::ostringstream out;
-  std::ostringstream err;
-  const int code = app.exit(error, out, err);
-  return {code == 0 ? 0 : 2, out.str() + err.str()};
+  TRY_STATUS(daemon::ParseListen("--admin-listen", listens.admin, admin.admin_listen));
+  TRY_STATUS(daemon::ParseListen("--metrics-listen", listens.metrics, admin.metrics_listen));
+  return daemon::ParseListen("--ready-listen", listens.ready, admin.ready_listen);
 }
 
 }  // namespace
 
-Result<Invocation, Exit> ParseCommandLine(int argc, const char* const* argv) {
-  CLI::App app(
-      "Heddle's node agent: captures the pods of this node and carries their traffic through "
-      "mutual TLS.",
-      "heddle-agent");
-  app.set_config("--config", "", "File with the same options (TOML or INI); flags win over it");
-  app.require_subcommand(1);
+Result<Invocation, daemon::Exit> ParseCommandLine(int argc, const char* const* argv) {
   Invocation invocation;
+  Config& config = invocation.config;
   Listens listens;
-  CLI::App* run = app.add_subcommand("run", "Serve until SIGTERM; captured pods stay captured");
-  CLI::App* version = app.add_subcommand("version", "Print the version");
-  CLI::App* check = app.add_subcommand("check-config", "Check the options and print what holds");
-  for (CLI::App* command : {run, check}) {
-    AddNodeOptions(*command, invocation.config.node);
-    AddControllerOptions(*command, invocation.config.controller);
-    AddProxyOptions(*command, invocation.config.proxy);
-    AddAdminOptions(*command, listens, invocation.config.log);
-  }
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return std::unexpected(FromParseError(app, error));
-  }
-  if (version->parsed()) invocation.command = Command::kVersion;
-  if (check->parsed()) invocation.command = Command::kCheckConfig;
-  const absl::Status listening = ParseListens(listens, invocation.config.admin);
+  const auto add_options = [&config, &listens](CLI::App& app) {
+    AddNodeOptions(app, config.node);
+    AddControllerOptions(app, config.controller);
+    AddProxyOptions(app, config.proxy);
+    AddAdminOptions(app, listens);
+    daemon::AddLogOptions(app, config.log);
+  };
+  TRY(invocation.command, daemon::ParseCommandLine(kProgram, add_options, argc, argv));
+  const absl::Status listening = ParseListens(listens, config.admin);
   if (!listening.ok())
-    return std::unexpected(Exit{2, absl::StrCat(std::string(listening.message()), "\n")});
+    return std::unexpected(daemon::Exit{2, absl::StrCat(std::string(listening.message()), "\n")});
   return invocation;
 }
 
@@ -168,7 +126,7 @@ std::string ConfigJson(const Config& config) {
   json["pinDir"] = config.node.pin_dir;
   json["runDir"] = config.node.run_dir;
   json["stateDir"] = config.node.state_dir;
-  json["probeMode"] = NameOf(kProbeModes, config.node.probe_mode);
+  json["probeMode"] = daemon::NameOf(kProbeModes, config.node.probe_mode);
   json["probeCgroup"] = config.node.probe_cgroup;
   json["exemptNamespaces"] = config.node.exempt_namespaces;
   json["controller"] = config.controller.address;
@@ -178,11 +136,11 @@ std::string ConfigJson(const Config& config) {
   json["network"] = config.proxy.network;
   json["clusterId"] = config.proxy.cluster_id;
   json["workers"] = config.proxy.workers;
-  json["backend"] = NameOf(kBackends, config.proxy.backend);
+  json["backend"] = daemon::NameOf(kBackends, config.proxy.backend);
   json["adminListen"] = config.admin.admin_listen.ToString();
   json["metricsListen"] = config.admin.metrics_listen.ToString();
   json["readyListen"] = config.admin.ready_listen.ToString();
-  json["logLevel"] = NameOf(kLevels, config.log.level);
+  json["logLevel"] = daemon::NameOf(config.log.level);
   return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 

@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "lib/base/log.h"
+#include "lib/base/result.h"
+#include "lib/daemon/command_line.h"
 #include "lib/io/address.h"
 #include "lib/io/loop.h"
 
@@ -59,20 +61,13 @@ struct Config {
   log::Options log;
 };
 
-enum class Command : uint8_t { kRun, kVersion, kCheckConfig };
-
 struct Invocation {
-  Command command = Command::kRun;
+  daemon::Command command = daemon::Command::kRun;
   Config config;
 };
 
-// What the command line says, or the text to print instead (help, or what is wrong) and the exit
-// code.
-struct Exit {
-  int code = 0;
-  std::string text;
-};
-Result<Invocation, Exit> ParseCommandLine(int argc, const char* const* argv);
+// What the command line says.
+Result<Invocation, daemon::Exit> ParseCommandLine(int argc, const char* const* argv);
 
 // The effective configuration as JSON, for /config_dump and check-config. Holds no secrets: only
 // the paths of files that do.

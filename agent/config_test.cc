@@ -6,7 +6,7 @@
 namespace heddle::agent {
 namespace {
 
-Result<Invocation, Exit> Parse(std::vector<const char*> arguments) {
+Result<Invocation, daemon::Exit> Parse(std::vector<const char*> arguments) {
   arguments.insert(arguments.begin(), "heddle-agent");
   return ParseCommandLine(static_cast<int>(arguments.size()), arguments.data());
 }

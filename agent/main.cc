@@ -11,13 +11,10 @@ namespace {
 
 int Main(int argc, char** argv) {
   auto invocation = ParseCommandLine(argc, argv);
-  if (!invocation) {
-    std::fputs(invocation.error().text.c_str(), invocation.error().code == 0 ? stdout : stderr);
-    return invocation.error().code;
-  }
-  if (invocation->command == Command::kVersion)
+  if (!invocation) return daemon::Print(invocation.error());
+  if (invocation->command == daemon::Command::kVersion)
     return std::printf("heddle-agent %s\n", kVersion) < 0;
-  if (invocation->command == Command::kCheckConfig)
+  if (invocation->command == daemon::Command::kCheckConfig)
     return std::printf("%s\n", ConfigJson(invocation->config).c_str()) < 0;
   UniqueFd signals = io::BlockStopSignals();
   const log::Writer writer(invocation->config.log);

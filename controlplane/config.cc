@@ -4,35 +4,27 @@
 #include <absl/strings/str_cat.h>
 
 #include <CLI/CLI.hpp>
-#include <map>
 #include <nlohmann/json.hpp>
 
 #include "lib/base/status.h"
+#include "lib/daemon/option_values.h"
 #include "lib/tls/spiffe_id.h"
 
 namespace heddle::controlplane {
 namespace {
 
-const std::map<std::string, log::Level> kLevels = {{"debug", log::Level::kDebug},
-                                                   {"info", log::Level::kInfo},
-                                                   {"warn", log::Level::kWarning},
-                                                   {"error", log::Level::kError}};
-const std::map<std::string, log::Format> kFormats = {{"text", log::Format::kText},
-                                                     {"json", log::Format::kJson}};
+const daemon::Program kProgram = {
+    .name = "heddle-controller",
+    .purpose =
+        "Heddle's controller: turns Kubernetes objects into the state that each node needs, and "
+        "signs the certificates of pods.",
+    .run = "Serve until SIGTERM"};
 
 // Addresses as they are written, before they are checked.
 struct Listens {
   std::string grpc = "[::]:15012";
   std::string debug = "[::]:15014";
 };
-
-template <typename T>
-std::string NameOf(const std::map<std::string, T>& names, T value) {
-  for (const auto& [name, candidate] : names) {
-    if (candidate == value) return name;
-  }
-  return "";
-}
 
 void AddServeOptions(CLI::App& app, Config& config, Listens& listens) {
   app.add_option("--config-dir", config.config_dir,
@@ -62,26 +54,9 @@ void AddMeshOptions(CLI::App& app, translate::MeshOptions& mesh) {
       ->capture_default_str();
 }
 
-void AddLogOptions(CLI::App& app, log::Options& log) {
-  app.add_option("--log-level", log.level, "debug, info, warn or error")
-      ->transform(CLI::CheckedTransformer(kLevels));
-  app.add_option("--log-format", log.format, "text or json")
-      ->transform(CLI::CheckedTransformer(kFormats));
-}
-
-absl::Status ParseListen(const char* flag, const std::string& text, io::SocketAddress& out) {
-  const auto address = io::SocketAddress::Parse(text);
-  if (!address) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        flag, ": '", text, "' is not an address such as 127.0.0.1:15012 or [::]:15012"));
-  }
-  out = *address;
-  return absl::OkStatus();
-}
-
 absl::Status Check(const Listens& listens, Config& config) {
-  TRY_STATUS(ParseListen("--listen", listens.grpc, config.serve.listen));
-  TRY_STATUS(ParseListen("--debug-listen", listens.debug, config.serve.debug_listen));
+  TRY_STATUS(daemon::ParseListen("--listen", listens.grpc, config.serve.listen));
+  TRY_STATUS(daemon::ParseListen("--debug-listen", listens.debug, config.serve.debug_listen));
   if (!tls::IsTrustDomain(config.mesh.trust_domain)) {
     return absl::InvalidArgumentError(
         absl::StrCat("--trust-domain: '", config.mesh.trust_domain,
@@ -91,42 +66,21 @@ absl::Status Check(const Listens& listens, Config& config) {
   return absl::OkStatus();
 }
 
-Exit FromParseError(const CLI::App& app, const CLI::ParseError& error) {
-  std::ostringstream out;
-  std::ostringstream err;
-  const int code = app.exit(error, out, err);
-  return {code == 0 ? 0 : 2, out.str() + err.str()};
-}
-
 }  // namespace
 
-Result<Invocation, Exit> ParseCommandLine(int argc, const char* const* argv) {
-  CLI::App app(
-      "Heddle's controller: turns Kubernetes objects into the state that each node needs, and "
-      "signs the certificates of pods.",
-      "heddle-controller");
-  app.set_config("--config", "", "File with the same options (TOML or INI); flags win over it");
-  app.require_subcommand(1);
+Result<Invocation, daemon::Exit> ParseCommandLine(int argc, const char* const* argv) {
   Invocation invocation;
+  Config& config = invocation.config;
   Listens listens;
-  CLI::App* run = app.add_subcommand("run", "Serve until SIGTERM");
-  CLI::App* version = app.add_subcommand("version", "Print the version");
-  CLI::App* check = app.add_subcommand("check-config", "Check the options and print what holds");
-  for (CLI::App* command : {run, check}) {
-    AddServeOptions(*command, invocation.config, listens);
-    AddMeshOptions(*command, invocation.config.mesh);
-    AddLogOptions(*command, invocation.config.log);
-  }
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return std::unexpected(FromParseError(app, error));
-  }
-  if (version->parsed()) invocation.command = Command::kVersion;
-  if (check->parsed()) invocation.command = Command::kCheckConfig;
-  const absl::Status checked = Check(listens, invocation.config);
+  const auto add_options = [&config, &listens](CLI::App& app) {
+    AddServeOptions(app, config, listens);
+    AddMeshOptions(app, config.mesh);
+    daemon::AddLogOptions(app, config.log);
+  };
+  TRY(invocation.command, daemon::ParseCommandLine(kProgram, add_options, argc, argv));
+  const absl::Status checked = Check(listens, config);
   if (!checked.ok())
-    return std::unexpected(Exit{2, absl::StrCat(std::string(checked.message()), "\n")});
+    return std::unexpected(daemon::Exit{2, absl::StrCat(std::string(checked.message()), "\n")});
   return invocation;
 }
 
@@ -142,7 +96,7 @@ std::string ConfigJson(const Config& config) {
   json["clusterId"] = config.mesh.cluster_id;
   json["clusterDomain"] = config.mesh.cluster_domain;
   json["excludedNamespaces"] = config.mesh.excluded_namespaces;
-  json["logLevel"] = NameOf(kLevels, config.log.level);
+  json["logLevel"] = daemon::NameOf(config.log.level);
   return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 

@@ -8,7 +8,7 @@ namespace {
 
 using testing::HasSubstr;
 
-Result<Invocation, Exit> Parse(std::vector<const char*> arguments) {
+Result<Invocation, daemon::Exit> Parse(std::vector<const char*> arguments) {
   arguments.insert(arguments.begin(), "heddle-controller");
   return ParseCommandLine(static_cast<int>(arguments.size()), arguments.data());
 }
@@ -63,7 +63,7 @@ TEST(ControllerConfig, RefusesValuesThatMeanNothing) {
 TEST(ControllerConfig, VersionNeedsNoOptionsAndHelpIsNoError) {
   const auto version = Parse({"version"});
   ASSERT_TRUE(version) << version.error().text;
-  EXPECT_EQ(version->command, Command::kVersion);
+  EXPECT_EQ(version->command, daemon::Command::kVersion);
   const auto help = Parse({"run", "--help"});
   ASSERT_FALSE(help);
   EXPECT_EQ(help.error().code, 0);

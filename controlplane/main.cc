@@ -1,32 +1,18 @@
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
-#include <sys/signalfd.h>
 
 #include <cstdio>
 
 #include "controlplane/app.h"
 #include "controlplane/config.h"
-#include "lib/base/check.h"
 #include "lib/base/log.h"
 #include "lib/base/scope.h"
 #include "lib/base/unique_fd.h"
 #include "lib/base/version.h"
 #include "lib/io/socket.h"
+#include "lib/io/stop_signals.h"
 
 namespace heddle::controlplane {
 namespace {
-
-// SIGTERM and SIGINT as a descriptor; blocked for the whole process, so before any thread starts.
-UniqueFd BlockSignals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  CHECK(::pthread_sigmask(SIG_BLOCK, &signals, nullptr) == 0);
-  ::signal(SIGPIPE, SIG_IGN);
-  return UniqueFd(::signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));
-}
 
 Task<void> ServeUntilSignal(io::Loop& loop, App& app, int signals) {
   Scope scope(loop);
@@ -36,7 +22,7 @@ Task<void> ServeUntilSignal(io::Loop& loop, App& app, int signals) {
 }
 
 int Run(const Config& config) {
-  const UniqueFd signals = BlockSignals();
+  const UniqueFd signals = io::BlockStopSignals();
   const log::Writer writer(config.log);
   SystemClock clock;
   // Some hundred connections and a directory: nothing that io_uring would speed up, and it may be
@@ -53,15 +39,12 @@ int Run(const Config& config) {
 
 int Main(int argc, char** argv) {
   const auto invocation = ParseCommandLine(argc, argv);
-  if (!invocation) {
-    std::fputs(invocation.error().text.c_str(), invocation.error().code == 0 ? stdout : stderr);
-    return invocation.error().code;
-  }
+  if (!invocation) return daemon::Print(invocation.error());
   switch (invocation->command) {
-    case Command::kVersion: return std::printf("heddle-controller %s\n", kVersion) < 0;
-    case Command::kCheckConfig:
+    case daemon::Command::kVersion: return std::printf("heddle-controller %s\n", kVersion) < 0;
+    case daemon::Command::kCheckConfig:
       return std::printf("%s\n", ConfigJson(invocation->config).c_str()) < 0;
-    case Command::kRun: return Run(invocation->config);
+    case daemon::Command::kRun: return Run(invocation->config);
   }
   return 1;
 }

@@ -11,7 +11,8 @@ import sys
 
 import cpp_source
 
-LIB = ("lib/base", "lib/io", "lib/tls", "lib/http", "lib/grpc", "lib/kube", "lib/netlink", "lib/metrics", "lib/cni")
+LIB = ("lib/base", "lib/io", "lib/tls", "lib/http", "lib/grpc", "lib/kube", "lib/netlink", "lib/metrics", "lib/cni",
+       "lib/daemon")
 ABI = ("bpf",)
 PROTO = ("proto",)
 AGENT_1 = ("agent/model", "agent/seams", "agent/policy")
@@ -34,6 +35,7 @@ MAY_INCLUDE = {
     "lib/netlink": ("lib/base",),
     "lib/metrics": ("lib/base",),
     "lib/cni": ("lib/base",),
+    "lib/daemon": ("lib/base", "lib/io"),
     "agent/model": LIB + PROTO,
     "agent/seams": LIB + PROTO + ("agent/model",),
     "agent/policy": LIB + PROTO + ("agent/model",),
