@@ -20,8 +20,9 @@ if [ "${#changed[@]}" -gt 0 ]; then
   say "clang-tidy on ${#changed[@]} changed files"
   cmake --preset debug >/dev/null
   mapfile -t sources < <(printf '%s\n' "${changed[@]}" | grep '\.cc$' || true)
-  # Precompiled headers are clang's own format: clang-tidy of the same version reads them once they are built.
-  cmake --build build/debug --target heddle_pch >/dev/null
+  # Precompiled headers are clang's own format: clang-tidy of the same version reads them once they are built. What is
+  # generated must be there too.
+  cmake --build build/debug --target heddle_pch heddle_proto heddle_bpf_skeleton >/dev/null
   for source in "${sources[@]}"; do clang-tidy-19 --quiet -p build/debug "$source" || failed=1; done
 fi
 
