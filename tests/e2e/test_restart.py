@@ -8,7 +8,7 @@ import socket
 import time
 
 import pytest
-from mesh import PORT, call, principal, running, said, serve, start, wait_said, whoami
+from mesh import PORT, call, principal, report, running, said, serve, start, wait_said, whoami
 from topology import CniError, PodSpec, wait_until
 from topology import flags
 from topology.applications import Prober
@@ -81,12 +81,17 @@ def test_a_killed_agent_means_refused_connects_and_a_restarted_one_serves(mesh):
     assert (again - started) / 1e9 < 3
 
 
-def test_connections_of_a_killed_agent_end_with_a_reset(mesh):
-    keeper = start(mesh.client, "keep", mesh.address, PORT, 5, "hold_crash-#")
+@pytest.mark.parametrize("side", ["client", "server"])
+def test_connections_of_a_killed_agent_end_with_a_reset(mesh, side):
+    """At both applications, whoever's agent it was: a stream that was cut must not look complete."""
+    node = getattr(mesh, side).node
+    keeper = start(mesh.client, "keep", mesh.address, PORT, 5, f"hold_crash-{side}-#")
     wait_said(keeper, "open")
-    mesh.client.node.agent.kill()
+    node.agent.kill()
     wait_until(lambda: sum("ended" in each for each in said(keeper)) == 5, "the connections end", 15)
-    assert {each["ended"] for each in said(keeper) if "ended" in each} <= {"ECONNRESET", "EOF"}
+    assert {each["ended"] for each in said(keeper) if "ended" in each} == {"ECONNRESET"}
+    node.start_agent()
+    assert {report(mesh.client, mesh.address, f"crash-{side}-{number}") for number in range(5)} == {"ECONNRESET"}
 
 
 def test_certificates_survive_a_restart_of_the_agent(mesh):
