@@ -31,7 +31,7 @@ MAY_INCLUDE = {
     "lib/tls": ("lib/base", "lib/io"),
     "lib/http": ("lib/base", "lib/io"),
     "lib/grpc": ("lib/base", "lib/io", "lib/http"),
-    "lib/kube": ("lib/base", "lib/io", "lib/http"),
+    "lib/kube": ("lib/base", "lib/io", "lib/http", "lib/tls"),
     "lib/netlink": ("lib/base",),
     "lib/metrics": ("lib/base",),
     "lib/cni": ("lib/base",),

@@ -10,6 +10,7 @@ set(HEDDLE_FUZZ_REGISTRY
   delta_response_fuzz
   http1_message_fuzz
   http_session_fuzz
+  kube_watch_fuzz
 )
 
 # Run as a script (cmake -DBUILT="a b" -P tests/fuzz_registry.cmake) it does the comparison.
