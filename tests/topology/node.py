@@ -2,7 +2,7 @@
 
 from . import flags
 from .chain import Chain
-from .netns import Netns, veth
+from .netns import Netns
 from .pod import Pod
 from .process import Place
 
@@ -27,12 +27,12 @@ class Node(Place):
         self.pods = {}
         self.agent = None
         self._containers = 0
-        self._join_fabric()
+        topology.join_fabric(self.netns, index, self.name)
         self.chain = Chain(self._conflist(), self.netns, topology.plugin_dirs, self.dir / "cni-cache")
 
     # Addresses. Every instance has the same ones.
     def address(self, version):
-        return f"172.30.0.{10 + self.index}" if version == 4 else f"fd30::{10 + self.index}"
+        return self.topology.node_address(self.index, version)
 
     def pod_subnet(self, version):
         return f"10.77.{self.index}.0/24" if version == 4 else f"fd77:0:0:{self.index}::/64"
@@ -48,15 +48,6 @@ class Node(Place):
     @property
     def pin_dir(self):
         return self.topology.pin_root / self.name
-
-    def _join_fabric(self):
-        fabric = self.topology.fabric
-        veth(self.netns, "link0", fabric, self.name)
-        fabric.ip("link", "set", self.name, "master", "fabric0")
-        self.netns.sysctl("net/ipv4/ip_forward", 1)
-        self.netns.sysctl("net/ipv6/conf/all/forwarding", 1)
-        for version, length in ((4, 24), (6, 64)):
-            self.netns.ip(f"-{version}", "addr", "add", f"{self.address(version)}/{length}", "dev", "link0")
 
     def route_to(self, other):
         """Reaches the other node's pods by its address on the fabric."""

@@ -7,9 +7,9 @@ import subprocess
 
 from .waiting import Timeout, wait_until
 
-# Joins the cgroup first, then the namespace; every step is an exec, so the pid stays the same. `nsenter --net`, not
+# Joins the cgroups first, then the namespaces; every step is an exec, so the pid stays the same. `nsenter --net`, not
 # `ip netns exec`, which remounts /sys and hides bpffs and cgroups.
-_ENTER = 'echo $$ >"$1/cgroup.procs" || exit 125; net=$2; shift 2; exec nsenter --net="$net" -- "$@"'
+_ENTER = 'for cgroup in $1; do echo $$ >"$cgroup/cgroup.procs" || exit 125; done; shift; exec nsenter "$@"'
 
 
 class CommandFailed(Exception):
@@ -35,13 +35,21 @@ class Place:
         self.cgroup = cgroup
         self._log_dir = pathlib.Path(log_dir)
         self._processes = []
+        self._process = Process  # Or an heir.
+        self.environment = {}  # On top of this process's own, for all that runs here.
+
+    def namespaces(self):
+        """What nsenter(1) is told. Entering a pid namespace makes it fork and wait."""
+        return [f"--net={self.netns_path}"]
 
     def _argv(self, argv):
-        return ["sh", "-c", _ENTER, "sh", str(self.cgroup.path), str(self.netns_path), *map(str, argv)]
+        cgroups = " ".join(map(str, self.cgroup.paths))
+        return ["sh", "-c", _ENTER, "sh", cgroups, *self.namespaces(), "--", *map(str, argv)]
 
     def run(self, argv, check=True, timeout=30, input=None):
         """Runs a command to its end; raises CommandFailed unless check is false."""
-        done = subprocess.run(self._argv(argv), capture_output=True, text=True, timeout=timeout, input=input)
+        done = subprocess.run(self._argv(argv), capture_output=True, text=True, timeout=timeout, input=input,
+                              env=dict(os.environ, **self.environment))
         if check and done.returncode != 0:
             raise CommandFailed(argv, done.returncode, done.stdout + done.stderr)
         return done
@@ -50,7 +58,7 @@ class Place:
         """Starts a process whose output goes to a log file; it ends with this place at the latest."""
         name = name or pathlib.Path(str(argv[0])).name
         log = self._log_dir / f"{name}-{len(self._processes)}.log"
-        process = Process(self._argv(argv), name, log, env)
+        process = self._process(self._argv(argv), name, log, dict(self.environment, **(env or {})))
         self._processes.append(process)
         return process
 
@@ -110,3 +118,26 @@ class Process:
             raise Timeout(f"{timeout}; {self.name} said:\n{self.output()[-4000:]}") from None
         if self.exit_code is not None:
             raise CommandFailed([self.name], self.exit_code, self.output()[-4000:])
+
+
+class ForkedProcess(Process):
+    """A process behind a parent that waits for it, as nsenter does after it entered a pid namespace."""
+
+    @property
+    def pid(self):
+        """The child's; LookupError before it is born and after its death."""
+        parent = self._popen.pid
+        try:
+            return int(pathlib.Path(f"/proc/{parent}/task/{parent}/children").read_text().split()[0])
+        except (FileNotFoundError, IndexError):
+            raise LookupError(f"{self.name} does not run") from None
+
+    def signal(self, number):
+        def sent():
+            try:
+                os.kill(self.pid, number)
+            except (LookupError, ProcessLookupError):
+                return self.exit_code is not None  # Otherwise it is not born yet.
+            return True
+
+        wait_until(sent, f"{self.name} runs, to get its signal")

@@ -6,7 +6,7 @@ import re
 import shutil
 import tempfile
 
-from .cgroup import Cgroup, cgroup2_root
+from .cgroup import Cgroup, cgroup_roots
 from .netns import NETNS_DIR
 from .process import run
 from .volatile import tmpfs_folder
@@ -16,8 +16,8 @@ _NAME = re.compile(r"hd(\d+)-\d+(-|$)")
 
 def leftovers():
     """Paths of namespaces, cgroups, pins and folders whose maker does not live any more."""
-    for folder in (cgroup2_root(), NETNS_DIR, pathlib.Path("/sys/fs/bpf"), pathlib.Path(tempfile.gettempdir()),
-                   tmpfs_folder()):
+    for folder in (*cgroup_roots(), NETNS_DIR, pathlib.Path("/sys/fs/bpf"), pathlib.Path(tempfile.gettempdir()),
+                   tmpfs_folder()):  # Cgroups first: their processes hold the rest.
         for path in folder.iterdir() if folder.is_dir() else ():
             match = _NAME.match(path.name)
             if match and not os.path.exists(f"/proc/{match.group(1)}"):
@@ -29,7 +29,7 @@ def main():
         print(path)
         if path.parent == NETNS_DIR:
             run(["ip", "netns", "del", path.name])
-        elif path.parent == cgroup2_root():
+        elif path.parent in cgroup_roots():
             Cgroup(path).remove()
         else:
             shutil.rmtree(path, ignore_errors=True)
