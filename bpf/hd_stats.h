@@ -37,9 +37,15 @@ enum hd_stat {
     HD_STAT_LEAK_MALFORMED, /* TCP of a raw socket that the guard cannot read, dropped. */
     HD_STAT_SYN_HELD, /* SYN of a refused socket, or of a redirected one off its path, dropped. */
     HD_STAT_SOCKET_REFUSED, /* No memory for the storage of a new socket in a captured netns. */
-    HD_STAT_EVENTS_LOST,
+    HD_STAT_EVENTS_LOST,    /* The buffer was full. */
+    HD_STAT_EVENTS_LIMITED, /* Its pod had too many of them in one second, or has no record. */
     HD_STAT_COUNT,
 };
+
+/* Events that one pod may cause each second on each CPU: enough to see what goes wrong with it, and
+ * so few that hd_events, which holds some 13 000, is not filled by it before the agent's next turn,
+ * however fast its processes try. */
+#define HD_EVENTS_PER_POD_SECOND 100u
 
 /* hd_pod_stats: the same facts by pod, in the order of importance to a person. */
 struct hd_pod_stats {
@@ -50,8 +56,10 @@ struct hd_pod_stats {
     __u64 inbound_passed;
     __u64 inbound_refused;
     __u64 leaks_dropped;
+    __u64 events_since_ns; /* When the second began in which `events` were reported. */
+    __u64 events;
 };
-ABI_ASSERT(sizeof(struct hd_pod_stats) == 56);
+ABI_ASSERT(sizeof(struct hd_pod_stats) == 72);
 
 enum hd_event_type {
     HD_EVENT_CONNECT_REFUSED = 1,

@@ -64,17 +64,40 @@ static __always_inline void hd_count(__u32 stat)
                          a counter. */
 }
 
+/* A pod that fails in a loop must not cost others their events. */
+static __always_inline int hd_may_report(__u64 netns_cookie, __u64 now_ns)
+{
+    struct hd_pod_stats *stats = bpf_map_lookup_elem(&hd_pod_stats, &netns_cookie);
+
+    if (!stats)
+        return 0;
+    if (now_ns - stats->events_since_ns >= 1000000000ull) {
+        stats->events_since_ns = now_ns;
+        stats->events = 0;
+    }
+    if (stats->events >= HD_EVENTS_PER_POD_SECOND)
+        return 0;
+    stats->events++; /* Per CPU: a hook that interrupts this one may gain an event, no more. */
+    return 1;
+}
+
 /* What happened, to whom; the flow may be partly unknown (zero). */
 static __always_inline void hd_report(enum hd_event_type type, enum hd_stat reason,
                                       const struct hd_flow *flow, __u64 socket_cookie)
 {
-    struct hd_event *event = bpf_ringbuf_reserve(&hd_events, sizeof(*event), 0);
+    __u64 now_ns = bpf_ktime_get_ns();
+    struct hd_event *event;
 
+    if (!hd_may_report(flow->netns_cookie, now_ns)) {
+        hd_count(HD_STAT_EVENTS_LIMITED);
+        return;
+    }
+    event = bpf_ringbuf_reserve(&hd_events, sizeof(*event), 0);
     if (!event) {
         hd_count(HD_STAT_EVENTS_LOST);
         return;
     }
-    event->ts_ns = bpf_ktime_get_ns();
+    event->ts_ns = now_ns;
     event->netns_cookie = flow->netns_cookie;
     event->socket_cookie = socket_cookie;
     event->type = type;

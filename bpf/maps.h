@@ -127,7 +127,8 @@ struct {
     __type(value, struct hd_pod_stats);
 } hd_pod_stats __weak SEC(".maps");
 
-/* struct hd_event for what was refused or dropped. Full: the event is lost and counted. */
+/* struct hd_event for what was refused or dropped, at most HD_EVENTS_PER_POD_SECOND for each pod and
+ * CPU. Full: the event is lost and counted. */
 struct {
     __uint(type, BPF_MAP_TYPE_RINGBUF);
     __uint(max_entries, 1 << 20);

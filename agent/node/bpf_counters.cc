@@ -21,7 +21,7 @@ constexpr std::array<std::string_view, HD_STAT_COUNT> kStatNames = {
     "inbound_released",    "inbound_mesh_port",   "inbound_refused",
     "inbound_agent_stale", "inbound_no_listener", "inbound_no_pod",
     "leak_dropped",        "leak_malformed",      "syn_held",
-    "socket_refused",      "events_lost",
+    "socket_refused",      "events_lost",         "events_limited",
 };
 static_assert(!kStatNames.back().empty(), "every counter has a name");
 

@@ -13,7 +13,8 @@ struct ring_buffer;
 namespace heddle::agent {
 
 // Reads hd_events: what the hooks refused and dropped. One reader, one thread. Events that come
-// while the buffer is full are lost and counted (HD_STAT_EVENTS_LOST).
+// while the buffer is full are lost and counted (HD_STAT_EVENTS_LOST); so are those of a pod that
+// causes more than HD_EVENTS_PER_POD_SECOND (HD_STAT_EVENTS_LIMITED).
 class BpfEvents {
  public:
   static absl::StatusOr<BpfEvents> Open(const BpfMaps& maps);

@@ -7,6 +7,7 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <map>
 #include <vector>
 
 #include "agent/node/bpf_events.h"
@@ -212,6 +213,27 @@ TEST_F(GuardTest, TellsTheAgentWhatItDroppedAndRefused) {
   EXPECT_EQ(got[3].type, HD_EVENT_BIND_REFUSED);
   for (const hd_event& event : got) EXPECT_EQ(event.netns_cookie, pod_->netns.cookie());
   EXPECT_EQ(StatName(got[1].reason), "connect_no_listener");
+}
+
+TEST_F(GuardTest, APodThatFailsInALoopLeavesRoomForTheEventsOfOthers) {
+  auto events = BpfEvents::Open(loader_->maps());
+  ASSERT_TRUE(events.ok()) << events.status();
+  auto quiet = MakePod("quiet", 2);
+  Capture(*quiet);
+  pod_->outbound.Reset();
+  constexpr int kTries = 20'000;  // More than the buffer holds.
+  RunAs("kubepods/a", &pod_->netns, [&] {
+    for (int i = 0; i < kTries; ++i) Connect({v4_, 8080}, {});
+    return Answer{};
+  });
+  AppListen(*quiet, HD_PORT_DNS);
+  std::map<uint64_t, uint64_t> by_pod;
+  events->Read(kTries, [&](const hd_event& event) { ++by_pod[event.netns_cookie]; });
+  EXPECT_EQ(by_pod[quiet->netns.cookie()], 1u);
+  EXPECT_GE(by_pod[pod_->netns.cookie()], HD_EVENTS_PER_POD_SECOND);
+  EXPECT_EQ(Count(HD_STAT_EVENTS_LOST), 0u);
+  EXPECT_EQ(Count(HD_STAT_EVENTS_LIMITED), kTries - by_pod[pod_->netns.cookie()]);
+  EXPECT_EQ(Count(HD_STAT_CONNECT_NO_LISTENER), uint64_t{kTries});
 }
 
 }  // namespace
