@@ -22,7 +22,6 @@ std::string CaptureReporter::Report(uint64_t sequence) {
   report.set_node(parts_.node_name);
   report.set_sequence(sequence);
   for (const PodStatus& status : parts_.list()) {
-    if (!status.captured) continue;
     node::v1::CapturedPod& pod = *report.add_pods();
     pod.set_uid(status.record.uid);
     pod.set_namespace_(status.record.namespace_name);
@@ -86,8 +85,7 @@ Task<void> CaptureReporter::SendReports(Stream& stream, StopToken stop) {
     const std::string report = Report(sequence);
     const bool sent = (co_await stream.call->Send(report)).ok();
     // What could not be sent is a stream that has ended: its own status says why.
-    while (!stream.ended &&
-           (!sent || stream.acknowledged < sequence || generation_ == reported)) {
+    while (!stream.ended && (!sent || stream.acknowledged < sequence || generation_ == reported)) {
       if (!co_await changed_.Wait(stop)) co_return;
     }
   }

@@ -14,7 +14,9 @@ namespace heddle::agent {
 
 // Tells the controller which pods are captured on this node (heddle.node.v1.CaptureReports): always
 // the full list, whenever it changes and at the start of each stream. Only then are they announced
-// to others as reachable by HBONE. A stream that ends is replaced at once. Control loop.
+// to others as reachable by HBONE. A captured pod in which something is missing stays in the list:
+// without it others would send to it in plaintext, past what is missing. A stream that ends is
+// replaced at once. Control loop.
 class CaptureReporter {
  public:
   struct Parts {

@@ -38,6 +38,7 @@ struct Controller {
       if (!message.ok() || !message->has_value()) co_return absl::UnavailableError("no report");
       const auto report = grpc::Parse<node::v1::CaptureReport>(**message);
       sequences.push_back(report->sequence());
+      for (const auto& pod : report->pods()) uids.push_back(pod.uid());
       received.NotifyAll();
       node::v1::CaptureAck ack;
       ack.set_sequence(report->sequence());
@@ -62,6 +63,7 @@ struct Controller {
   grpc::Channel channel;
   int streams = 0;
   std::vector<uint64_t> sequences;
+  std::vector<std::string> uids;  // Of all reports.
   WaitQueue received;
   Scope scope;
 };
@@ -69,10 +71,9 @@ struct Controller {
 Task<void> ReportAgainWhenTheStreamEnds(io::Loop& loop) {
   Controller controller(loop);
   SeededRandom random(1);
-  CaptureReporter reporter(
-      {loop, random, controller.channel, "node-1",
-       []() -> absl::StatusOr<grpc::Metadata> { return grpc::Metadata(); },
-       [] { return std::vector<PodStatus>(); }});
+  CaptureReporter reporter({loop, random, controller.channel, "node-1",
+                            []() -> absl::StatusOr<grpc::Metadata> { return grpc::Metadata(); },
+                            [] { return std::vector<PodStatus>(); }});
   Scope scope(loop);
   scope.Spawn(reporter.Run(scope.stop()));
   EXPECT_TRUE(co_await controller.AwaitReports(2));
@@ -89,6 +90,34 @@ TEST(CaptureReporter, ReportsAgainWhenAQuietStreamEnds) {
   io::Simulation simulation(1);
   io::Loop& loop = simulation.AddLoop();
   simulation.Run(loop, ReportAgainWhenTheStreamEnds(loop));
+}
+
+// Announced as outside the mesh it would get plaintext from everybody.
+Task<void> ReportPodsWithGaps(io::Loop& loop) {
+  Controller controller(loop);
+  SeededRandom random(1);
+  PodStatus whole;
+  whole.record.uid = "whole";
+  whole.captured = true;
+  PodStatus broken;
+  broken.record.uid = "broken";
+  broken.problem = "hd_sk_lookup is not attached to the pod's netns";
+  CaptureReporter reporter({loop, random, controller.channel, "node-1",
+                            []() -> absl::StatusOr<grpc::Metadata> { return grpc::Metadata(); },
+                            [&] { return std::vector<PodStatus>{whole, broken}; }});
+  Scope scope(loop);
+  scope.Spawn(reporter.Run(scope.stop()));
+  EXPECT_TRUE(co_await controller.AwaitReports(1));
+  EXPECT_EQ(controller.uids, (std::vector<std::string>{"whole", "broken"}));
+  co_await scope.Drain();
+  co_await controller.channel.Shutdown();
+  co_await controller.scope.Drain();
+}
+
+TEST(CaptureReporter, KeepsAPodInWhichSomethingIsMissing) {
+  io::Simulation simulation(1);
+  io::Loop& loop = simulation.AddLoop();
+  simulation.Run(loop, ReportPodsWithGaps(loop));
 }
 
 }  // namespace
