@@ -109,18 +109,22 @@ absl::Status CaptureRecordStore::Remove(std::string_view uid) {
 std::vector<CaptureRecord> CaptureRecordStore::Load(std::vector<std::string>& unreadable) const {
   std::vector<CaptureRecord> records;
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(directory_, error)) {
-    if (entry.path().extension() != kSuffix) continue;
+  std::filesystem::directory_iterator entry(directory_, error);
+  // Not a range-for, whose increment throws.
+  for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+    const std::filesystem::path path = entry->path();
+    if (path.extension() != kSuffix) continue;
     std::ostringstream text;
-    text << std::ifstream(entry.path()).rdbuf();
+    text << std::ifstream(path).rdbuf();
     auto record = DecodeCaptureRecord(text.str());
     if (record.ok()) {
       records.push_back(*std::move(record));
     } else {
       unreadable.push_back(
-          absl::StrCat(entry.path().string(), ": ", std::string(record.status().message())));
+          absl::StrCat(path.string(), ": ", std::string(record.status().message())));
     }
   }
+  if (error) unreadable.push_back(absl::StrCat(directory_, ": ", error.message()));
   return records;
 }
 

@@ -35,6 +35,7 @@ struct CaptureRecord {
   int64_t captured_unix_ns = 0;
 
   bool operator==(const CaptureRecord&) const = default;
+  std::string PodName() const { return namespace_name + "/" + name; }
 };
 
 std::string EncodeCaptureRecord(const CaptureRecord& record);

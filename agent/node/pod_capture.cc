@@ -1,8 +1,11 @@
 #include "agent/node/pod_capture.h"
 
 #include <absl/strings/str_cat.h>
+#include <fcntl.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <utility>
 
 #include "lib/base/log.h"
 #include "lib/base/status.h"
@@ -90,9 +93,7 @@ Task<absl::StatusOr<PodCapture::Inside>> PodCapture::LookInside(int netns_fd) {
 
 Task<absl::Status> PodCapture::PrepareNetns(LivePod& pod, Listeners& listeners) {
   absl::AnyInvocable<absl::Status()> prepare = [&pod, &listeners]() -> absl::Status {
-    TRY_ASSIGN(Sysctls before, ApplyPodSysctls());
-    // A pod that is captured again keeps the values from before its first capture.
-    for (auto& [name, value] : before) pod.record.sysctls_before.emplace(name, std::move(value));
+    TRY_STATUS(ApplyPodSysctls(pod.record.sysctls_before));
     TRY_STATUS(AddApplicationDelivery());
     for (const ListenerRole role : kListenerRoles) {
       TRY_ASSIGN(listeners.Of(role), MakeListeningSocket(PortOf(role)));
@@ -103,13 +104,12 @@ Task<absl::Status> PodCapture::PrepareNetns(LivePod& pod, Listeners& listeners) 
                                              std::move(prepare));
 }
 
-absl::Status PodCapture::ProgramKernel(LivePod& pod, const Listeners& listeners,
-                                       const NodePodRef& settings) {
+absl::Status PodCapture::ProgramKernel(LivePod& pod, const NodePodRef& settings) {
   const uint64_t cookie = pod.record.netns_cookie;
-  TRY_STATUS(maps_.PutListener(cookie, HD_LISTENER_OUTBOUND, listeners.outbound.get()));
-  TRY_STATUS(maps_.PutListener(cookie, HD_LISTENER_INBOUND_PLAINTEXT, listeners.plaintext.get()));
-  const auto before = maps_.Find(cookie);
-  if (before) pod.kernel = *before;
+  // What this process wrote counts more than what is there now.
+  if (pod.kernel.netns_cookie == 0) {
+    if (const auto before = maps_.Find(cookie)) pod.kernel = *before;
+  }
   pod.kernel.netns_cookie = cookie;
   pod.kernel.netns_ino = pod.record.netns.inode;
   pod.kernel.state = HD_POD_CAPTURING;
@@ -159,38 +159,66 @@ Task<void> PodCapture::HandToProxy(LivePod& pod, Listeners listeners) {
                         return io::MakeListener(loop, std::move(fd));
                       }});
   }
+  pod.served = true;
   co_await parts_.proxy.PodCaptured(pod.network, std::move(handed));
+}
+
+Task<void> PodCapture::TakeFromProxy(LivePod& pod) {
+  if (std::exchange(pod.served, false)) co_await parts_.proxy.PodReleased(pod.record.uid);
+}
+
+std::unique_ptr<LivePod> PodCapture::MakeLivePod(CaptureRecord record, UniqueFd netns) {
+  auto pod = std::make_unique<LivePod>();
+  pod->record = std::move(record);
+  const KernelPodNetwork::Parts parts{parts_.netns_thread, original_destinations_, parts_.workers};
+  pod->network = std::make_shared<KernelPodNetwork>(PodOf(pod->record), std::move(netns), parts);
+  return pod;
+}
+
+// From a pod that the proxy does not serve to one that was read back as captured.
+Task<absl::Status> PodCapture::TakeOver(LivePod& pod, NodePodRef settings) {
+  CO_TRY_STATUS(ProgramKernel(pod, settings));
+  Listeners listeners;
+  CO_TRY_STATUS(co_await PrepareNetns(pod, listeners));
+  const uint64_t cookie = pod.record.netns_cookie;
+  CO_TRY_STATUS(maps_.PutListener(cookie, HD_LISTENER_OUTBOUND, listeners.outbound.get()));
+  CO_TRY_STATUS(
+      maps_.PutListener(cookie, HD_LISTENER_INBOUND_PLAINTEXT, listeners.plaintext.get()));
+  co_await HandToProxy(pod, std::move(listeners));
+  const absl::Status verified = co_await Verify(pod);
+  co_return Annotate(verified, "the capture could not be verified");
 }
 
 Task<absl::StatusOr<std::unique_ptr<LivePod>>> PodCapture::Capture(CaptureRecord record,
                                                                    UniqueFd netns,
                                                                    NodePodRef settings) {
-  auto pod = std::make_unique<LivePod>();
-  pod->record = std::move(record);
-  const KernelPodNetwork::Parts parts{parts_.netns_thread, original_destinations_, parts_.workers};
-  pod->network = std::make_shared<KernelPodNetwork>(PodOf(pod->record), std::move(netns), parts);
-  const bool was_captured = maps_.Find(pod->record.netns_cookie).has_value();
-  Listeners listeners;
-  absl::Status status = co_await PrepareNetns(*pod, listeners);
-  if (status.ok()) status = ProgramKernel(*pod, listeners, settings);
-  if (!status.ok()) {
-    if (was_captured) co_return status;
-    Detach(pod->record);
-    maps_.Erase(pod->record.netns_cookie);
-    co_await RestoreNetns(*pod);
-    co_return status;
-  }
-  co_await HandToProxy(*pod, std::move(listeners));
-  status = co_await Verify(*pod);
-  if (!status.ok()) {
-    if (was_captured) {
-      co_await parts_.proxy.PodReleased(pod->record.uid);
-    } else {
-      co_await Release(std::move(pod));
-    }
-    co_return Annotate(status, "the capture could not be verified");
-  }
-  co_return pod;
+  std::unique_ptr<LivePod> pod = MakeLivePod(std::move(record), std::move(netns));
+  const absl::Status status = co_await TakeOver(*pod, std::move(settings));
+  if (status.ok()) co_return pod;
+  co_await Undo(*pod);
+  co_return status;
+}
+
+Task<absl::StatusOr<std::unique_ptr<LivePod>>> PodCapture::Adopt(CaptureRecord record,
+                                                                 UniqueFd netns,
+                                                                 NodePodRef settings) {
+  std::unique_ptr<LivePod> pod = MakeLivePod(std::move(record), std::move(netns));
+  const absl::Status status = co_await TakeOver(*pod, std::move(settings));
+  if (status.ok()) co_return pod;
+  co_await TakeFromProxy(*pod);
+  co_return status;
+}
+
+Task<absl::Status> PodCapture::CaptureAgain(LivePod& pod, CaptureRecord record,
+                                            NodePodRef settings) {
+  co_await TakeFromProxy(pod);
+  UniqueFd netns(::fcntl(pod.network->netns_fd(), F_DUPFD_CLOEXEC, 0));
+  if (!netns.valid()) co_return absl::ErrnoToStatus(errno, "keep the pod's netns open");
+  record.sysctls_before = std::move(pod.record.sysctls_before);
+  const std::unique_ptr<LivePod> next = MakeLivePod(std::move(record), std::move(netns));
+  pod.record = std::move(next->record);
+  pod.network = std::move(next->network);
+  co_return co_await TakeOver(pod, std::move(settings));
 }
 
 Task<void> PodCapture::RestoreNetns(const LivePod& pod) {
@@ -204,55 +232,83 @@ Task<void> PodCapture::RestoreNetns(const LivePod& pod) {
   if (!status.ok()) LOG_WARN("pod.restore.failed", KV("pod", pod.record.uid), KV("error", status));
 }
 
-void PodCapture::Detach(const CaptureRecord& record) {
-  const absl::Status detached = lookups_.Detach(record.netns_cookie);
-  if (!detached.ok()) LOG_WARN("pod.lookup.detach", KV("pod", record.uid), KV("error", detached));
+void PodCapture::Detach(uint64_t netns_cookie) {
+  const absl::Status detached = lookups_.Detach(netns_cookie);
+  if (!detached.ok())
+    LOG_WARN("pod.lookup.detach", KV("netns_cookie", netns_cookie), KV("error", detached));
+}
+
+Task<void> PodCapture::Undo(LivePod& pod) {
+  co_await TakeFromProxy(pod);
+  Forget(pod.record.netns_cookie);
+  co_await RestoreNetns(pod);
 }
 
 Task<void> PodCapture::Release(std::unique_ptr<LivePod> pod) {
-  const uint64_t cookie = pod->record.netns_cookie;
   pod->kernel.state = HD_POD_RELEASING;
   if (const absl::Status put = maps_.Put(pod->kernel); !put.ok()) {
     LOG_WARN("pod.release.record", KV("pod", pod->record.uid), KV("error", put));
   }
-  co_await parts_.proxy.PodReleased(pod->record.uid);
-  Detach(pod->record);
-  maps_.Erase(cookie);
-  if (pod->kernel.exclusion_set != 0) maps_.EraseExclusions(pod->kernel.exclusion_set);
-  co_await RestoreNetns(*pod);
+  co_await Undo(*pod);
 }
 
-void PodCapture::Forget(const CaptureRecord& record) {
-  const auto kernel = maps_.Find(record.netns_cookie);
-  Detach(record);
-  maps_.Erase(record.netns_cookie);
+void PodCapture::Forget(uint64_t netns_cookie) {
+  const auto kernel = maps_.Find(netns_cookie);
+  Detach(netns_cookie);
+  maps_.Erase(netns_cookie);
   if (kernel && kernel->exclusion_set != 0) maps_.EraseExclusions(kernel->exclusion_set);
 }
 
-Task<absl::Status> PodCapture::Verify(const LivePod& pod) {
+size_t PodCapture::ForgetTheDead(const absl::flat_hash_set<uint64_t>& known) {
+  size_t alive = 0;
+  for (const PodRecord& record : maps_.List()) {
+    if (known.contains(record.netns_cookie)) continue;
+    if (lookups_.IsDead(record.netns_cookie)) {
+      Forget(record.netns_cookie);
+    } else {
+      ++alive;
+    }
+  }
+  return alive;
+}
+
+absl::Status PodCapture::CheckKernel(const LivePod& pod) const {
   const uint64_t cookie = pod.record.netns_cookie;
   const auto kernel = maps_.Find(cookie);
-  if (!kernel || kernel->uid != pod.record.uid || kernel->state != HD_POD_CAPTURING) {
-    co_return absl::NotFoundError("the pod's record is not in hd_pods");
+  if (!kernel || kernel->uid != pod.record.uid || kernel->state != HD_POD_CAPTURING)
+    return absl::NotFoundError("the pod's record is not in hd_pods");
+  if (kernel->fail_mode != pod.kernel.fail_mode ||
+      kernel->exclusion_set != pod.kernel.exclusion_set ||
+      kernel->refuse_plaintext != pod.kernel.refuse_plaintext) {
+    return absl::NotFoundError("the pod's record in hd_pods has other settings");
   }
+  if (!lookups_.IsAttached(cookie, pod.record.netns.inode))
+    return absl::NotFoundError("hd_sk_lookup is not attached to the pod's netns");
+  return absl::OkStatus();
+}
+
+Task<absl::Status> PodCapture::Verify(const LivePod& pod) {
+  CO_TRY_STATUS(CheckKernel(pod));
+  if (!pod.served) co_return absl::NotFoundError("the proxy does not serve the pod");
   for (const hd_listener_role role : {HD_LISTENER_OUTBOUND, HD_LISTENER_INBOUND_PLAINTEXT}) {
-    if (!maps_.FindListener(cookie, role))
+    if (!maps_.FindListener(pod.record.netns_cookie, role))
       co_return absl::NotFoundError("a listener is not in hd_listen");
-  }
-  if (!lookups_.IsAttached(cookie, pod.record.netns.inode)) {
-    co_return absl::NotFoundError("hd_sk_lookup is not attached to the pod's netns");
   }
   absl::AnyInvocable<absl::Status()> check = [] { return CheckListening(); };
   co_return co_await parts_.netns_thread.Run(parts_.loop, pod.network->netns_fd(),
                                              std::move(check));
 }
 
+// First what keeps traffic in, then who serves it.
 Task<absl::Status> PodCapture::Repair(LivePod& pod) {
-  CO_TRY_STATUS(maps_.Put(pod.kernel));
-  if (!lookups_.IsAttached(pod.record.netns_cookie, pod.record.netns.inode)) {
-    CO_TRY_STATUS(lookups_.Attach(pod.record.netns_cookie, pod.network->netns_fd()));
+  if (!CheckKernel(pod).ok()) {
+    CO_TRY_STATUS(maps_.Put(pod.kernel));
+    if (!lookups_.IsAttached(pod.record.netns_cookie, pod.record.netns.inode)) {
+      CO_TRY_STATUS(lookups_.Attach(pod.record.netns_cookie, pod.network->netns_fd()));
+    }
   }
-  co_return co_await Verify(pod);
+  if ((co_await Verify(pod)).ok()) co_return absl::OkStatus();
+  co_return co_await CaptureAgain(pod, pod.record, nullptr);
 }
 
 }  // namespace heddle::agent

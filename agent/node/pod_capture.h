@@ -1,5 +1,6 @@
 #pragma once
 
+#include <absl/container/flat_hash_set.h>
 #include <absl/status/statusor.h>
 
 #include <memory>
@@ -24,18 +25,20 @@ struct LivePod {
   std::shared_ptr<KernelPodNetwork> network;
   Exclusions exclusions;  // What exclusion_set holds.
   PodRecord kernel;       // As it was written last.
+  bool served = false;    // The proxy has it.
 };
 
 // Takes a pod's traffic and gives it back: the steps, in the order that leaves no gap, each undone
 // in reverse when a later one fails.
 //
-//   capture   settings and marked delivery in the netns -> listeners in LISTEN -> record in hd_pods
-//             (from here on connects are redirected) -> sk_lookup link -> proxy serves the listeners
-//             -> all of it read back from the kernel
+//   capture   record in hd_pods and sk_lookup link (from here on connections are refused) -> settings
+//             and marked delivery in the netns -> listeners in LISTEN (from here on they are
+//             redirected) -> proxy serves the listeners -> all of it read back from the kernel
 //   release   record says releasing -> proxy lets go -> link, record, settings
 //
-// A pod that was captured before, by an agent that is gone, stays captured when a step fails: its
-// processes run, and what is undone would let their traffic out in plaintext.
+// A pod that was captured before stays captured when a step fails: its processes run, and what is
+// undone would let their traffic out in plaintext. Its record stays in hd_pods all the time; without
+// listeners it means that connections are refused (or meet the pod's fail mode).
 //
 // Control loop only.
 class PodCapture {
@@ -50,22 +53,31 @@ class PodCapture {
   };
   explicit PodCapture(const Parts& parts);
 
-  // `record` says who and where; cookie and addresses were found inside the netns. `netns` is kept
-  // open. `pod` has the settings; null when the agent restarts without them: the kernel's record,
-  // which outlived it, keeps its own.
+  // For ADD. `record` says who and where; cookie and addresses were found inside the netns. `netns`
+  // is kept open. When a step fails, all of them are undone.
   Task<absl::StatusOr<std::unique_ptr<LivePod>>> Capture(CaptureRecord record, UniqueFd netns,
-                                                         NodePodRef pod);
+                                                         NodePodRef settings);
+  // For a pod that an agent before us captured; what fails stays as far as it came. `settings` is
+  // null when the agent starts without them: the kernel's record, which outlived it, keeps its own.
+  Task<absl::StatusOr<std::unique_ptr<LivePod>>> Adopt(CaptureRecord record, UniqueFd netns,
+                                                       NodePodRef settings);
+  // The same pod in the same netns, with another record of it. The proxy ends its connections; when
+  // a step fails, Repair() may be tried again.
+  Task<absl::Status> CaptureAgain(LivePod& pod, CaptureRecord record, NodePodRef settings);
 
   // Ends the capture. What is gone already is no error; what fails is logged and left to the
   // reconciler.
   Task<void> Release(std::unique_ptr<LivePod> pod);
 
-  // Removes what the kernel still has of a capture whose netns is gone.
-  void Forget(const CaptureRecord& record);
+  // Removes what the kernel still has of a capture whose netns is gone, or which nobody serves.
+  void Forget(const CaptureRecord& record) { Forget(record.netns_cookie); }
+  // Does so for every record of the kernel that is not among `known` and whose netns is gone.
+  // Returns how many others are not known: nobody serves those pods.
+  size_t ForgetTheDead(const absl::flat_hash_set<uint64_t>& known);
 
   // Reads back from the kernel that the pod is captured; says what is missing.
   Task<absl::Status> Verify(const LivePod& pod);
-  // Repairs what Verify can find missing but listeners, for which the pod is captured anew.
+  // Repairs what Verify can find missing. If that needs other listeners, the pod's connections end.
   Task<absl::Status> Repair(LivePod& pod);
 
   // Changed settings of the pod, or a changed answer to whether all plaintext is denied.
@@ -82,11 +94,17 @@ class PodCapture {
 
  private:
   struct Listeners;
+  std::unique_ptr<LivePod> MakeLivePod(CaptureRecord record, UniqueFd netns);
+  Task<absl::Status> TakeOver(LivePod& pod, NodePodRef settings);
   Task<absl::Status> PrepareNetns(LivePod& pod, Listeners& listeners);
-  absl::Status ProgramKernel(LivePod& pod, const Listeners& listeners, const NodePodRef& settings);
+  absl::Status ProgramKernel(LivePod& pod, const NodePodRef& settings);
   Task<void> HandToProxy(LivePod& pod, Listeners listeners);
+  Task<void> TakeFromProxy(LivePod& pod);
+  Task<void> Undo(LivePod& pod);
   Task<void> RestoreNetns(const LivePod& pod);
-  void Detach(const CaptureRecord& record);
+  absl::Status CheckKernel(const LivePod& pod) const;
+  void Forget(uint64_t netns_cookie);
+  void Detach(uint64_t netns_cookie);
 
   const Parts parts_;
   PodMaps maps_;

@@ -66,6 +66,11 @@ bool PodLookupLinks::IsAttached(uint64_t netns_cookie, uint64_t netns_ino) const
   return link.valid() && netns_ino != 0 && NetnsOf(link.get()) == netns_ino;
 }
 
+bool PodLookupLinks::IsDead(uint64_t netns_cookie) const {
+  const UniqueFd link(bpf_obj_get(pins_.NetnsLinkPath(netns_cookie).c_str()));
+  return link.valid() && NetnsOf(link.get()) == 0;
+}
+
 absl::Status PodLookupLinks::Detach(uint64_t netns_cookie) const {
   return PinDirectory::DetachLink(pins_.NetnsLinkPath(netns_cookie));
 }

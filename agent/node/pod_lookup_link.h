@@ -26,6 +26,8 @@ class PodLookupLinks {
   // True if the pinned link is attached to the netns with that inode number. A pin proves nothing:
   // it outlives its netns.
   bool IsAttached(uint64_t netns_cookie, uint64_t netns_ino) const;
+  // True if there is a pinned link and the kernel says that its netns is gone.
+  bool IsDead(uint64_t netns_cookie) const;
   // No error if there is none.
   absl::Status Detach(uint64_t netns_cookie) const;
   // Netns cookies with a pinned link, dead or alive.

@@ -22,8 +22,8 @@ cni::Reply Failure(cni::ErrorCode code, std::string sentence) {
   return {.code = static_cast<int>(code), .msg = std::move(sentence), .details = {}};
 }
 
-std::string NameOf(const CaptureRecord& record) {
-  return absl::StrCat(record.namespace_name, "/", record.name);
+cni::Reply UnderWay() {
+  return Failure(cni::ErrorCode::kTryAgainLater, "another command of this pod is under way");
 }
 
 absl::Status CheckAddresses(const std::vector<std::string>& wanted,
@@ -41,15 +41,8 @@ absl::Status CheckAddresses(const std::vector<std::string>& wanted,
   return absl::OkStatus();
 }
 
-// Only what was looked at can be gone: a node that is out of descriptors must not let its pods go.
-bool NetnsIsGone(const CaptureRecord& record) {
-  const auto fd = OpenNetns(record.netns_path);
-  if (!fd.ok()) return absl::IsNotFound(fd.status());
-  const auto inode = IdentifyNetns(fd->get());
-  return !inode.ok() || *inode != record.netns;
-}
-
-// Whether the kernel may refuse all plaintext to the pod. While that is not known, the proxy decides.
+// Whether the kernel may refuse all plaintext to the pod. While that is not known, the proxy
+// decides.
 bool PlaintextIsDenied(const State& state, const std::string& workload_uid) {
   const WorkloadRef workload = state.FindWorkload(WorkloadUid(workload_uid));
   return workload != nullptr && state.ready() && DeniesAllPlaintext(state, workload.get());
@@ -57,23 +50,18 @@ bool PlaintextIsDenied(const State& state, const std::string& workload_uid) {
 
 }  // namespace
 
-// Keeps other commands of the same pod out until it goes.
-class PodRegistry::Busy {
- public:
-  Busy(PodRegistry& registry, std::string uid) : registry_(registry), uid_(std::move(uid)) {
-    registry_.busy_.insert(uid_);
-  }
-  ~Busy() {
-    registry_.busy_.erase(uid_);
-    registry_.idle_.NotifyAll();
-  }
-  Busy(const Busy&) = delete;
-  Busy& operator=(const Busy&) = delete;
+PodRegistry::Busy::Busy(PodRegistry& registry, std::string uid, Command command)
+    : registry_(registry), uid_(std::move(uid)) {
+  CHECK(registry_.busy_.emplace(uid_, std::move(command)).second);
+}
 
- private:
-  PodRegistry& registry_;
-  const std::string uid_;
-};
+PodRegistry::Busy::Busy(PodRegistry& registry, const CaptureRecord& record)
+    : Busy(registry, record.uid, {record.netns, record.container_id, record.ifname}) {}
+
+PodRegistry::Busy::~Busy() {
+  registry_.busy_.erase(uid_);
+  registry_.idle_.NotifyAll();
+}
 
 PodRegistry::~PodRegistry() { CHECK(busy_.empty()); }
 
@@ -89,23 +77,28 @@ void PodRegistry::Changed() {
 Task<cni::Reply> PodRegistry::Handle(cni::Request request, UniqueFd netns, StopToken stop) {
   switch (request.command) {
     case cni::Command::kAdd: co_return co_await Add(request, std::move(netns), stop);
-    case cni::Command::kCheck: co_return co_await Check(request);
-    case cni::Command::kDel: co_return co_await Delete(request);
+    case cni::Command::kCheck: co_return co_await Check(request, stop);
+    case cni::Command::kDel: co_return co_await Delete(request, stop);
     case cni::Command::kGc: co_return co_await CollectGarbage(request);
     case cni::Command::kStatus: co_return Success();
     default: co_return Failure(cni::ErrorCode::kDecode, "the agent does not know this command");
   }
 }
 
+// True when no command of the pod is under way: then the caller's may begin, before its next wait.
+Task<bool> PodRegistry::WaitIdle(std::string uid, StopToken stop) {
+  while (busy_.contains(uid)) {
+    if (!co_await idle_.Wait(stop)) co_return false;
+  }
+  co_return true;
+}
+
 Task<cni::Reply> PodRegistry::Add(const cni::Request& request, UniqueFd netns, StopToken stop) {
   // Without a pod UID the runtime is not a Kubernetes one, and nothing can be enrolled.
   if (request.pod.uid.empty()) co_return Success();
   const std::string name = absl::StrCat(request.pod.pod_namespace, "/", request.pod.name);
-  while (busy_.contains(request.pod.uid)) {
-    if (!co_await idle_.Wait(stop))
-      co_return Failure(cni::ErrorCode::kTryAgainLater, "another command of this pod is under way");
-  }
-  const Busy busy(*this, request.pod.uid);
+  if (!co_await WaitIdle(request.pod.uid, stop)) co_return UnderWay();
+  const Busy busy(*this, request.pod.uid, {{}, request.container_id, request.ifname});
   Deadline patience(parts_.loop, stop, kPodRecordWait);
   const NodePodRef pod =
       co_await parts_.node_pods.WaitFor(PodUid(request.pod.uid), patience.token());
@@ -124,17 +117,26 @@ Task<cni::Reply> PodRegistry::Add(const cni::Request& request, UniqueFd netns, S
   co_return co_await CaptureFor(request, std::move(netns), pod);
 }
 
-absl::StatusOr<CaptureRecord> PodRegistry::MakeRecord(const cni::Request& request,
-                                                      const NodePod& pod,
-                                                      const NetnsInode& netns) const {
+absl::Status PodRegistry::CheckNetns(const std::string& uid, const NetnsInode& netns) const {
   if (netns == parts_.host_netns)
     return absl::InvalidArgumentError("the network namespace is the node's own");
-  for (const auto& [uid, entry] : pods_) {
-    if (uid != request.pod.uid && entry.pod->record.netns == netns) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("the network namespace belongs to pod ", NameOf(entry.pod->record)));
-    }
+  const auto taken = [](std::string_view owner) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the network namespace belongs to pod ", std::string(owner)));
+  };
+  for (const auto& [other, entry] : pods_) {
+    if (other != uid && entry.pod->record.netns == netns) return taken(entry.pod->record.PodName());
   }
+  for (const auto& [other, record] : unadopted_) {
+    if (other != uid && record.netns == netns) return taken(record.PodName());
+  }
+  for (const auto& [other, command] : busy_) {
+    if (other != uid && command.netns == netns) return taken(absl::StrCat("with uid ", other));
+  }
+  return absl::OkStatus();
+}
+
+CaptureRecord PodRegistry::MakeRecord(const cni::Request& request, const NodePod& pod) const {
   CaptureRecord record;
   record.uid = request.pod.uid;
   record.namespace_name = pod.name_space;
@@ -146,55 +148,102 @@ absl::StatusOr<CaptureRecord> PodRegistry::MakeRecord(const cni::Request& reques
   record.network = request.network;
   record.ifname = request.ifname;
   record.netns_path = request.netns;
-  record.netns = netns;
   record.captured_unix_ns = absl::ToUnixNanos(parts_.clock.Wall());
   return record;
 }
 
 Task<cni::Reply> PodRegistry::CaptureFor(const cni::Request& request, UniqueFd netns,
                                          NodePodRef pod) {
+  const std::string& uid = request.pod.uid;
   const auto inode = IdentifyNetns(netns.get());
   if (!inode.ok())
     co_return Failure(cni::ErrorCode::kBadEnvironment, std::string(inode.status().message()));
-  if (const Entry* entry = Find(request.pod.uid)) {
-    const bool same = entry->pod->record.netns == *inode;
-    if (same && (co_await parts_.capture.Verify(*entry->pod)).ok()) co_return Success();
-  }
-  auto record = MakeRecord(request, *pod, *inode);
-  if (!record.ok())
-    co_return Failure(cni::ErrorCode::kBadEnvironment, std::string(record.status().message()));
+  if (const absl::Status free = CheckNetns(uid, *inode); !free.ok())
+    co_return Failure(cni::ErrorCode::kBadEnvironment, std::string(free.message()));
+  busy_[uid].netns = *inode;
   const auto inside = co_await parts_.capture.LookInside(netns.get());
   if (!inside.ok()) co_return Failure(cni::ErrorCode::kIo, std::string(inside.status().message()));
   const absl::Status addresses = CheckAddresses(request.ips, inside->addresses);
   if (!addresses.ok())
     co_return Failure(cni::ErrorCode::kVerificationFailed, std::string(addresses.message()));
-  // A new sandbox of the same pod, or a capture that broke. What is refused above releases nothing.
-  co_await Release(request.pod.uid, "captured again");
-  record->netns_cookie = inside->cookie;
-  record->addresses = inside->addresses;
-  auto live = co_await parts_.capture.Capture(*record, std::move(netns), pod);
-  if (!live.ok()) {
-    LOG_WARN("pod.capture.failed", KV("pod", NameOf(*record)), KV("error", live.status()));
+  CaptureRecord record = MakeRecord(request, *pod);
+  record.netns = *inode;
+  record.netns_cookie = inside->cookie;
+  record.addresses = inside->addresses;
+  if (const Entry* entry = Find(uid)) {
+    if (entry->pod->record.netns_cookie == record.netns_cookie)
+      co_return co_await CaptureAgain(std::move(record), pod);
+    co_await Release(uid, "a new sandbox takes its place");
+  }
+  co_return co_await CaptureNew(std::move(record), std::move(netns), pod);
+}
+
+// The record is on disk before the kernel has anything: whatever an agent that dies now leaves, the
+// next one finds.
+Task<cni::Reply> PodRegistry::CaptureNew(CaptureRecord record, UniqueFd netns, NodePodRef pod) {
+  const auto before = unadopted_.find(record.uid);
+  const bool running =
+      before != unadopted_.end() && before->second.netns_cookie == record.netns_cookie;
+  if (running) record.sysctls_before = before->second.sysctls_before;
+  // Another one is of a sandbox that was replaced.
+  if (before != unadopted_.end() && !running) ForgetGone(before->second);
+  if (const absl::Status saved = parts_.records.Save(record); !saved.ok())
+    co_return Failure(cni::ErrorCode::kIo, std::string(saved.message()));
+  if (!running) unadopted_.erase(record.uid);
+  auto live = running ? co_await parts_.capture.Adopt(record, std::move(netns), pod)
+                      : co_await parts_.capture.Capture(record, std::move(netns), pod);
+  if (live.ok()) {
+    // Now with the settings from before.
+    const absl::Status saved = parts_.records.Save((*live)->record);
+    if (!saved.ok()) LOG_WARN("pod.record.save", KV("uid", record.uid), KV("error", saved));
+  } else {
+    LOG_WARN("pod.capture.failed", KV("pod", record.PodName()), KV("error", live.status()));
+    if (running) {
+      unadopted_[record.uid] = record;
+    } else {
+      RemoveRecord(record.uid);
+    }
     co_return Failure(cni::ErrorCode::kVerificationFailed, std::string(live.status().message()));
   }
-  if (const absl::Status saved = parts_.records.Save((*live)->record); !saved.ok()) {
-    co_await parts_.capture.Release(*std::move(live));
-    co_return Failure(cni::ErrorCode::kIo, std::string(saved.message()));
-  }
-  LOG_INFO("pod.captured", KV("pod", NameOf(*record)), KV("uid", record->uid),
-           KV("netns", record->netns_path));
-  const auto before = unadopted_.find(record->uid);
-  if (before != unadopted_.end()) {
-    // Of a sandbox that was replaced; its record's file is the new one's now.
-    if (before->second.netns_cookie != record->netns_cookie) parts_.capture.Forget(before->second);
-    unadopted_.erase(before);
-  }
+  unadopted_.erase(record.uid);
+  LOG_INFO("pod.captured", KV("pod", record.PodName()), KV("uid", record.uid),
+           KV("netns", record.netns_path));
   ++stats_.captured_total;
   Insert(*std::move(live));
   co_return Success();
 }
 
-Task<cni::Reply> PodRegistry::Check(const cni::Request& request) {
+// ADD of a pod that is captured in this very netns: a runtime's second try, or another interface.
+// Its processes may run already, so the kernel's record stays whatever happens.
+Task<cni::Reply> PodRegistry::CaptureAgain(CaptureRecord record, NodePodRef pod) {
+  LivePod& live = *Find(record.uid)->pod;
+  const CaptureRecord& before = live.record;
+  record.captured_unix_ns = before.captured_unix_ns;
+  record.sysctls_before = before.sysctls_before;
+  if (record.container_id == before.container_id) {
+    // The first interface's DEL is the one that counts.
+    record.ifname = before.ifname;
+    record.network = before.network;
+    if (record == before && (co_await parts_.capture.Verify(live)).ok()) co_return Success();
+  }
+  if (const absl::Status saved = parts_.records.Save(record); !saved.ok())
+    co_return Failure(cni::ErrorCode::kIo, std::string(saved.message()));
+  const std::string uid = record.uid;
+  const absl::Status status = co_await parts_.capture.CaptureAgain(live, std::move(record), pod);
+  ApplyState(live);
+  Entry& entry = *Find(uid);
+  entry.problem = std::string(status.message());
+  Changed();
+  if (!status.ok()) {
+    LOG_WARN("pod.capture.failed", KV("pod", live.record.PodName()), KV("error", status));
+    co_return Failure(cni::ErrorCode::kVerificationFailed, std::string(status.message()));
+  }
+  LOG_INFO("pod.captured.again", KV("pod", live.record.PodName()), KV("uid", uid));
+  co_return Success();
+}
+
+Task<cni::Reply> PodRegistry::Check(const cni::Request& request, StopToken stop) {
+  if (!co_await WaitIdle(request.pod.uid, stop)) co_return UnderWay();
   const Entry* entry = Find(request.pod.uid);
   if (entry == nullptr) {
     const NodePodRef pod = parts_.node_pods.Find(PodUid(request.pod.uid));
@@ -202,27 +251,57 @@ Task<cni::Reply> PodRegistry::Check(const cni::Request& request) {
       co_return Success();
     co_return Failure(cni::ErrorCode::kVerificationFailed, "the pod is not captured");
   }
-  if (entry->pod->record.container_id != request.container_id) {
+  const LivePod& pod = *entry->pod;
+  if (pod.record.container_id != request.container_id) {
     co_return Failure(cni::ErrorCode::kUnknownContainer,
                       "the pod was captured with another container");
   }
-  const absl::Status verified = co_await parts_.capture.Verify(*entry->pod);
+  const Busy busy(*this, pod.record);
+  const absl::Status verified = co_await parts_.capture.Verify(pod);
   if (!verified.ok())
     co_return Failure(cni::ErrorCode::kVerificationFailed, std::string(verified.message()));
   co_return Success();
 }
 
-Task<cni::Reply> PodRegistry::Delete(const cni::Request& request) {
+// The pod that an ADD of this container and interface captured, or is capturing. DEL need not say
+// whose container it is.
+std::optional<std::string> PodRegistry::FindAttached(const cni::Request& request) const {
+  const auto is_it = [&request](const auto& attachment) {
+    return attachment.container_id == request.container_id && attachment.ifname == request.ifname;
+  };
+  for (const auto& [uid, command] : busy_) {
+    if (is_it(command)) return uid;
+  }
   for (const auto& [uid, entry] : pods_) {
-    const CaptureRecord& record = entry.pod->record;
-    if (record.container_id != request.container_id || record.ifname != request.ifname) continue;
-    std::string captured = uid;  // The entry goes under way.
-    if (busy_.contains(captured)) break;
-    const Busy busy(*this, captured);
-    co_await Release(captured, "DEL");
-    break;
+    if (is_it(entry.pod->record)) return uid;
+  }
+  for (const auto& [uid, record] : unadopted_) {
+    if (is_it(record)) return uid;
+  }
+  return std::nullopt;
+}
+
+Task<cni::Reply> PodRegistry::Delete(const cni::Request& request, StopToken stop) {
+  // Asked again after each wait: it may be gone by then.
+  while (const std::optional<std::string> uid = FindAttached(request)) {
+    if (busy_.contains(*uid)) {
+      if (!co_await WaitIdle(*uid, stop)) co_return UnderWay();
+      continue;
+    }
+    co_await LetGo(*uid, "DEL");
   }
   co_return Success();
+}
+
+// Of an idle pod, served or not.
+Task<void> PodRegistry::LetGo(std::string uid, std::string_view why) {
+  if (const Entry* entry = Find(uid)) {
+    const Busy busy(*this, entry->pod->record);
+    co_await Release(uid, why);
+  } else if (const auto before = unadopted_.find(uid); before != unadopted_.end()) {
+    ForgetGone(before->second);
+    unadopted_.erase(uid);
+  }
 }
 
 Task<cni::Reply> PodRegistry::CollectGarbage(const cni::Request& request) {
@@ -236,36 +315,40 @@ Task<cni::Reply> PodRegistry::CollectGarbage(const cni::Request& request) {
   std::vector<std::string> stale;
   for (const auto& [uid, entry] : pods_) {
     const CaptureRecord& record = entry.pod->record;
-    if (record.network == request.network && !valid(record) && !busy_.contains(uid))
-      stale.push_back(uid);
+    if (record.network == request.network && !valid(record)) stale.push_back(uid);
+  }
+  for (const auto& [uid, record] : unadopted_) {
+    if (record.network == request.network && !valid(record)) stale.push_back(uid);
   }
   for (std::string& uid : stale) {
-    if (busy_.contains(uid)) continue;  // Since the last one's release; the next GC finds it.
-    const Busy busy(*this, uid);
-    co_await Release(uid, "GC");
+    // What a command has hold of, the next GC finds.
+    if (!busy_.contains(uid)) co_await LetGo(std::move(uid), "GC");
   }
   co_return Success();
 }
 
+void PodRegistry::RemoveRecord(std::string_view uid) {
+  const absl::Status removed = parts_.records.Remove(uid);
+  if (!removed.ok()) LOG_WARN("pod.record.remove", KV("uid", uid), KV("error", removed));
+}
+
+// The record goes last: what an agent that dies meanwhile leaves, the next one finds.
 Task<void> PodRegistry::Release(std::string uid, std::string_view why) {
   const auto it = pods_.find(uid);
   if (it == pods_.end()) co_return;
   std::unique_ptr<LivePod> pod = std::move(it->second.pod);
   pods_.erase(it);
-  LOG_INFO("pod.released", KV("pod", NameOf(pod->record)), KV("uid", uid), KV("why", why));
-  if (const absl::Status removed = parts_.records.Remove(uid); !removed.ok()) {
-    LOG_WARN("pod.record.remove", KV("uid", uid), KV("error", removed));
-  }
+  LOG_INFO("pod.released", KV("pod", pod->record.PodName()), KV("uid", uid), KV("why", why));
   ++stats_.released_total;
   Changed();
   co_await parts_.capture.Release(std::move(pod));
+  RemoveRecord(uid);
 }
 
 void PodRegistry::ForgetGone(const CaptureRecord& record) {
-  LOG_INFO("pod.gone", KV("pod", NameOf(record)), KV("uid", record.uid));
+  LOG_INFO("pod.gone", KV("pod", record.PodName()), KV("uid", record.uid));
   parts_.capture.Forget(record);
-  const absl::Status removed = parts_.records.Remove(record.uid);
-  if (!removed.ok()) LOG_WARN("pod.record.remove", KV("uid", record.uid), KV("error", removed));
+  RemoveRecord(record.uid);
 }
 
 // The state may have changed while the pod was being captured, or, when it is adopted, be another
@@ -277,97 +360,6 @@ void PodRegistry::Insert(std::unique_ptr<LivePod> pod) {
   Changed();
 }
 
-Task<void> PodRegistry::Adopt(CaptureRecord record) {
-  const std::string uid = record.uid;
-  const Busy busy(*this, uid);
-  unadopted_.erase(uid);
-  if (NetnsIsGone(record)) co_return ForgetGone(record);
-  auto netns = OpenNetns(record.netns_path);
-  const NodePodRef settings = parts_.node_pods.Find(PodUid(uid));
-  absl::StatusOr<std::unique_ptr<LivePod>> live = nullptr;
-  if (netns.ok()) {
-    live = co_await parts_.capture.Capture(record, *std::move(netns), settings);
-  } else {
-    live = netns.status();
-  }
-  if (!live.ok()) {
-    LOG_ERROR("pod.adopt.failed", KV("pod", NameOf(record)), KV("uid", uid),
-              KV("error", live.status()));
-    unadopted_.emplace(uid, std::move(record));
-    co_return;
-  }
-  LOG_INFO("pod.adopted", KV("pod", NameOf(record)), KV("uid", uid));
-  Insert(*std::move(live));
-}
-
-// The kernel holds their traffic, and nobody serves it: tried again until it works or they go.
-Task<void> PodRegistry::AdoptTheRest() {
-  std::vector<CaptureRecord> records;
-  for (const auto& [uid, record] : unadopted_) records.push_back(record);
-  for (CaptureRecord& record : records) {
-    if (!busy_.contains(record.uid) && unadopted_.contains(record.uid))
-      co_await Adopt(std::move(record));
-  }
-}
-
-Task<void> PodRegistry::AdoptAll() {
-  std::vector<std::string> unreadable;
-  std::vector<CaptureRecord> records = parts_.records.Load(unreadable);
-  for (const std::string& sentence : unreadable)
-    LOG_ERROR("pod.record.unreadable", KV("error", sentence));
-  for (CaptureRecord& record : records) co_await Adopt(std::move(record));
-  stats_.gaps = unadopted_.size();
-}
-
-Task<void> PodRegistry::ReconcilePod(std::string uid) {
-  if (busy_.contains(uid) || Find(uid) == nullptr) co_return;
-  const Busy busy(*this, uid);
-  LivePod& pod = *Find(uid)->pod;
-  if (NetnsIsGone(pod.record)) {
-    co_await Release(uid, "its network namespace is gone");
-    co_return;
-  }
-  pod.network->TrimIdle();
-  absl::Status status = co_await parts_.capture.Verify(pod);
-  if (!status.ok()) {
-    LOG_WARN("pod.gap", KV("pod", NameOf(pod.record)), KV("missing", status));
-    status = co_await parts_.capture.Repair(pod);
-    if (status.ok()) ++stats_.repaired_total;
-  }
-  Entry* entry = Find(uid);
-  entry->problem = status.ok() ? "" : std::string(status.message());
-}
-
-Task<void> PodRegistry::LookForStrays() {
-  std::vector<ino_t> netns;
-  for (const auto& [uid, entry] : pods_) netns.push_back(entry.pod->record.netns.inode);
-  std::vector<StrayProcess> found;
-  absl::AnyInvocable<void()> look = [&] { found = FindStrayProcesses(netns, parts_.cgroup); };
-  co_await parts_.netns_thread.RunOutside(parts_.loop, std::move(look));
-  stats_.stray_processes = found.size();
-  for (auto& [uid, entry] : pods_) {
-    const bool had = !entry.strays.empty();
-    entry.strays.clear();
-    for (const StrayProcess& stray : found) {
-      if (stray.netns == entry.pod->record.netns.inode) entry.strays.push_back(stray);
-    }
-    if (had || entry.strays.empty()) continue;
-    LOG_WARN("pod.process.outside", KV("pod", NameOf(entry.pod->record)),
-             KV("pid", entry.strays.front().pid), KV("name", entry.strays.front().name),
-             KV("cgroup", parts_.cgroup));
-  }
-}
-
-Task<void> PodRegistry::Reconcile() {
-  std::vector<std::string> uids;
-  for (const auto& [uid, entry] : pods_) uids.push_back(uid);
-  for (std::string& uid : uids) co_await ReconcilePod(std::move(uid));
-  co_await AdoptTheRest();
-  co_await LookForStrays();
-  stats_.gaps = unadopted_.size() + static_cast<uint64_t>(std::count_if(
-      pods_.begin(), pods_.end(), [](const auto& item) { return !item.second.problem.empty(); }));
-}
-
 void PodRegistry::ApplyState(LivePod& pod) {
   const NodePodRef settings = parts_.node_pods.Find(PodUid(pod.record.uid));
   if (settings == nullptr) return;
@@ -375,7 +367,7 @@ void PodRegistry::ApplyState(LivePod& pod) {
       parts_.capture.Update(pod, settings->interception,
                             PlaintextIsDenied(*parts_.node_pods.state(), pod.record.workload_uid));
   if (!updated.ok())
-    LOG_WARN("pod.settings.failed", KV("pod", NameOf(pod.record)), KV("error", updated));
+    LOG_WARN("pod.settings.failed", KV("pod", pod.record.PodName()), KV("error", updated));
 }
 
 void PodRegistry::StateChanged() {
@@ -384,7 +376,9 @@ void PodRegistry::StateChanged() {
 
 Task<void> PodRegistry::Abandon(PodObserver& proxy) {
   std::vector<std::string> uids;
-  for (const auto& [uid, entry] : pods_) uids.push_back(uid);
+  for (const auto& [uid, entry] : pods_) {
+    if (entry.pod->served) uids.push_back(uid);
+  }
   for (const std::string& uid : uids) co_await proxy.PodReleased(uid);
   pods_.clear();
 }
@@ -397,7 +391,7 @@ std::vector<PodStatus> PodRegistry::List() const {
   for (const auto& [uid, record] : unadopted_)
     list.push_back({record, false, "captured, but not served: could not be adopted", {}});
   std::sort(list.begin(), list.end(), [](const PodStatus& a, const PodStatus& b) {
-    return NameOf(a.record) < NameOf(b.record);
+    return a.record.PodName() < b.record.PodName();
   });
   return list;
 }

@@ -1,10 +1,10 @@
 #pragma once
 
 #include <absl/container/flat_hash_map.h>
-#include <absl/container/flat_hash_set.h>
 #include <absl/functional/any_invocable.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,7 +21,8 @@ struct PodRegistryStats {
   uint64_t released_total = 0;
   uint64_t repaired_total = 0;  // Gaps that the reconciler found and closed.
   size_t stray_processes = 0;   // In captured netns but outside the cgroup of the hooks.
-  uint64_t gaps = 0;            // Pods that should be captured and are not, at the last look.
+  // At the last look: pods that should be captured and are not, or not all of their processes.
+  uint64_t gaps = 0;
 };
 
 // What is captured on this node, as a person asks for it.
@@ -50,7 +51,8 @@ class PodRegistry final : public CniHandler {
   explicit PodRegistry(const Parts& parts) : parts_(parts), idle_(parts.loop) {}
   ~PodRegistry() override;
 
-  // CNI commands. ADD returns when the pod was read back as captured, or need not be.
+  // CNI commands. ADD returns when the pod was read back as captured, or need not be. DEL returns
+  // when nothing of the capture is left, or asks to be tried again.
   Task<cni::Reply> Handle(cni::Request request, UniqueFd netns, StopToken stop) override;
 
   // Serves again the pods that were captured before this process started. Call before the CNI
@@ -74,18 +76,45 @@ class PodRegistry final : public CniHandler {
     std::string problem;
     std::vector<StrayProcess> strays;
   };
-  class Busy;
+  // A command under way, and what it is about as far as it is known: nobody else may take that
+  // netns, and a DEL of that container waits.
+  struct Command {
+    NetnsInode netns;
+    std::string container_id;
+    std::string ifname;
+  };
+  // Keeps other commands of the same pod out until it goes.
+  class Busy {
+   public:
+    Busy(PodRegistry& registry, std::string uid, Command command);
+    Busy(PodRegistry& registry, const CaptureRecord& record);
+    ~Busy();
+    Busy(const Busy&) = delete;
+    Busy& operator=(const Busy&) = delete;
+
+   private:
+    PodRegistry& registry_;
+    const std::string uid_;
+  };
 
   Task<cni::Reply> Add(const cni::Request& request, UniqueFd netns, StopToken stop);
   Task<cni::Reply> CaptureFor(const cni::Request& request, UniqueFd netns, NodePodRef pod);
-  Task<cni::Reply> Check(const cni::Request& request);
-  Task<cni::Reply> Delete(const cni::Request& request);
+  Task<cni::Reply> CaptureNew(CaptureRecord record, UniqueFd netns, NodePodRef pod);
+  Task<cni::Reply> CaptureAgain(CaptureRecord record, NodePodRef pod);
+  Task<cni::Reply> Check(const cni::Request& request, StopToken stop);
+  Task<cni::Reply> Delete(const cni::Request& request, StopToken stop);
   Task<cni::Reply> CollectGarbage(const cni::Request& request);
-  absl::StatusOr<CaptureRecord> MakeRecord(const cni::Request& request, const NodePod& pod,
-                                           const NetnsInode& netns) const;
+  CaptureRecord MakeRecord(const cni::Request& request, const NodePod& pod) const;
+  absl::Status CheckNetns(const std::string& uid, const NetnsInode& netns) const;
+  std::optional<std::string> FindAttached(const cni::Request& request) const;
+  Task<bool> WaitIdle(std::string uid, StopToken stop);
   Task<void> Adopt(CaptureRecord record);
   Task<void> AdoptTheRest();
+  Task<bool> IsGone(CaptureRecord record);
+  Task<void> LetGo(std::string uid, std::string_view why);
+  void RemoveRecord(std::string_view uid);
   void ForgetGone(const CaptureRecord& record);
+  void CountGaps();
   void Insert(std::unique_ptr<LivePod> pod);
   void ApplyState(LivePod& pod);
   Task<void> Release(std::string uid, std::string_view why);
@@ -96,11 +125,12 @@ class PodRegistry final : public CniHandler {
 
   const Parts parts_;
   absl::flat_hash_map<std::string, Entry> pods_;
-  // Captured in the kernel by the agent before us, but not served: adopting them failed so far. By
-  // UID.
+  // Captured in the kernel by the agent before us, but not served: adopting them failed so far, or is
+  // under way. By UID.
   absl::flat_hash_map<std::string, CaptureRecord> unadopted_;
-  absl::flat_hash_set<std::string> busy_;  // UIDs with a command under way.
+  absl::flat_hash_map<std::string, Command> busy_;  // By UID.
   WaitQueue idle_;
+  size_t unowned_ = 0;  // Records of the kernel that nobody here knows, at the last look.
   PodRegistryStats stats_;
   absl::AnyInvocable<void()> on_change_;
 };

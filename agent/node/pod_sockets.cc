@@ -107,17 +107,16 @@ absl::StatusOr<UniqueFd> MakeDialSocket(int family, DialPurpose purpose) {
   return fd;
 }
 
-absl::StatusOr<Sysctls> ApplyPodSysctls() {
+absl::Status ApplyPodSysctls(Sysctls& before) {
   std::vector<std::pair<const char*, const char*>> wanted(kPodSysctls.begin(), kPodSysctls.end());
   if (HasIpv6()) wanted.push_back(kPodSysctlIpv6);
-  Sysctls before;
   for (const auto& [name, value] : wanted) {
     TRY_ASSIGN(const std::string old, ReadSysctl(name));
     if (old == value) continue;
     TRY_STATUS(WriteSysctl(name, value));
-    before[name] = old;
+    before.emplace(name, old);
   }
-  return before;
+  return absl::OkStatus();
 }
 
 absl::Status RestoreSysctls(const Sysctls& before) {

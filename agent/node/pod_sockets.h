@@ -36,8 +36,9 @@ absl::StatusOr<UniqueFd> MakeDialSocket(int family, DialPurpose purpose);
 // Settings of a netns by name below /proc/sys, for instance "net/ipv4/tcp_tw_reuse".
 using Sysctls = std::map<std::string, std::string>;
 
-// Sets what a captured netns needs; returns the values from before, for RestoreSysctls.
-absl::StatusOr<Sysctls> ApplyPodSysctls();
+// Sets what a captured netns needs. The values from before are added to `before`, for
+// RestoreSysctls, also when a later one fails; those that are in it already stay as they are.
+absl::Status ApplyPodSysctls(Sysctls& before);
 absl::Status RestoreSysctls(const Sysctls& before);
 
 // Rule and route for kProxyMark in both families (IPv6 only where the netns has it).

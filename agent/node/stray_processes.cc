@@ -63,10 +63,12 @@ std::vector<StrayProcess> FindStrayProcesses(const std::vector<ino_t>& netns,
   if (netns.empty()) return strays;
   const std::string root = PathBelowMount(cgroup);
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
-    const std::string process = entry.path().string();
+  std::filesystem::directory_iterator entry("/proc", error);
+  // Not a range-for, whose increment throws.
+  for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+    const std::string process = entry->path().string();
     int pid = 0;
-    if (!absl::SimpleAtoi(entry.path().filename().string(), &pid) || pid == ::getpid()) continue;
+    if (!absl::SimpleAtoi(entry->path().filename().string(), &pid) || pid == ::getpid()) continue;
     const ino_t inode = NetnsOf(process);
     if (inode == 0 || std::find(netns.begin(), netns.end(), inode) == netns.end()) continue;
     const std::string path = CgroupOf(process);

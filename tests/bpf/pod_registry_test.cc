@@ -1,0 +1,560 @@
+// The pod registry and the capture on the real kernel: real pods, maps, links, records and netns
+// thread. Only the proxy is another one, behind the seam that it has anyway.
+#include "agent/node/pod_registry.h"
+
+#include <gmock/gmock.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <map>
+
+#include "absl/strings/str_cat.h"
+#include "agent/model/state_builder.h"
+#include "lib/cni/error.h"
+#include "lib/io/loop.h"
+#include "tests/bpf/node.h"
+
+namespace heddle::agent {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+// Serves nothing, but holds the listeners as the proxy does, and writes down what it was told.
+class IdleProxy final : public PodObserver {
+ public:
+  explicit IdleProxy(io::Loop& loop) : loop_(loop), released_(loop) {}
+
+  Task<void> PodCaptured(std::shared_ptr<PodNetwork> network,
+                         std::vector<PodListener> listeners) override {
+    const std::string uid = network->pod().uid;
+    networks_[uid] = network;
+    for (PodListener& listener : listeners) served_[uid][listener.role] = listener.attach(loop_);
+    ++captured_total;
+    while (held_) co_await released_.Wait({});
+  }
+  Task<void> PodReleased(std::string uid) override {
+    EXPECT_TRUE(served_.contains(uid)) << uid << " is not served";
+    if (on_release) on_release();
+    served_.erase(uid);
+    networks_.erase(uid);
+    co_return;
+  }
+
+  // From now on a capture does not end before LetGo().
+  void Hold() { held_ = true; }
+  void LetGo() {
+    held_ = false;
+    released_.NotifyAll();
+  }
+  bool Serves(const std::string& uid) const { return served_.contains(uid); }
+  const CapturedPod& Pod(const std::string& uid) const { return networks_.at(uid)->pod(); }
+  // As when its socket broke.
+  void LoseListener(const std::string& uid, ListenerRole role) { served_[uid].erase(role); }
+
+  int captured_total = 0;
+  std::function<void()> on_release;  // Before anything is closed.
+
+ private:
+  io::Loop& loop_;
+  WaitQueue released_;
+  bool held_ = false;
+  std::map<std::string, std::map<ListenerRole, std::unique_ptr<io::Listener>>> served_;
+  std::map<std::string, std::shared_ptr<PodNetwork>> networks_;
+};
+
+class PodRegistryTest : public NodeTest {
+ protected:
+  void SetUp() override {
+    NodeTest::SetUp();
+    if (IsSkipped()) return;
+    StartAgent();
+    a_ = MakePod("a", 1);
+    StartRegistry();
+    Bind("uid-a", "a");
+  }
+  void TearDown() override {
+    if (registry_ != nullptr) EndRegistry();
+    fs::remove_all(Records());
+    a_.reset();
+    NodeTest::TearDown();
+  }
+
+  std::string Records() const { return absl::StrCat("/tmp/hdbpf-records-", getpid()); }
+
+  void StartRegistry() {
+    proxy_ = std::make_unique<IdleProxy>(loop_);
+    netns_thread_ = std::make_unique<NetnsThread>(clock_);
+    proxy_->on_release = [this] { at_release_ = InKernel(*a_); };
+    capture_ = std::make_unique<PodCapture>(
+        PodCapture::Parts{loop_, clock_, *netns_thread_, *loader_, *proxy_, workers_});
+    records_ = std::make_unique<CaptureRecordStore>(*CaptureRecordStore::Open(Records()));
+    registry_ = std::make_unique<PodRegistry>(PodRegistry::Parts{loop_, clock_, *capture_,
+                                                                 *records_, node_pods_, *OwnNetns(),
+                                                                 *netns_thread_, options_.cgroup});
+  }
+  // As an agent that goes: the capture stays.
+  void EndRegistry() {
+    loop_.RunUntilDone(registry_->Abandon(*proxy_));
+    registry_.reset();
+    capture_.reset();
+    netns_thread_.reset();
+    proxy_.reset();
+  }
+
+  // The controller says that the pod is bound here.
+  void Bind(const std::string& uid, const std::string& name, node::v1::Interception settings = {}) {
+    node::v1::NodePod pod;
+    pod.set_uid(uid);
+    pod.set_namespace_("shop");
+    pod.set_name(name);
+    pod.set_service_account("default");
+    pod.set_trust_domain("cluster.local");
+    pod.set_enrolled(true);
+    *pod.mutable_interception() = std::move(settings);
+    ASSERT_TRUE(state_.PutNodePod(uid, pod).ok());
+    node_pods_.Update(state_.Publish());
+  }
+
+  static cni::Request Request(cni::Command command, const std::string& uid, const Pod& pod) {
+    return {.command = command,
+            .container_id = absl::StrCat("container-", uid),
+            .netns = pod.netns.path(),
+            .ifname = "eth0",
+            .network = "pods",
+            .pod = {.pod_namespace = "shop", .name = uid.substr(uid.size() - 1), .uid = uid},
+            .ips = {pod.v4.ToString()},
+            .attachments = {}};
+  }
+  Task<cni::Reply> Send(cni::Request request, const Pod* pod, StopToken stop = {}) {
+    UniqueFd netns(pod == nullptr ? -1 : ::dup(pod->netns.fd()));
+    co_return co_await registry_->Handle(std::move(request), std::move(netns), stop);
+  }
+  Task<cni::Reply> Add(const std::string& uid, const Pod& pod, StopToken stop = {}) {
+    return Send(Request(cni::Command::kAdd, uid, pod), &pod, stop);
+  }
+  Task<cni::Reply> Del(const std::string& uid, const Pod& pod, StopToken stop = {}) {
+    return Send(Request(cni::Command::kDel, uid, pod), nullptr, stop);
+  }
+  cni::Reply Wait(Task<cni::Reply> task) {
+    cni::Reply reply;
+    loop_.RunUntilDone(Into(std::move(task), reply));
+    return reply;
+  }
+  void Reconcile() { loop_.RunUntilDone(registry_->Reconcile()); }
+  static Task<void> Into(Task<cni::Reply> task, cni::Reply& reply) {
+    reply = co_await std::move(task);
+  }
+  // Starts it and turns the loop until `reached` holds.
+  void Start(Scope& scope, Task<cni::Reply> task, cni::Reply& reply,
+             const std::function<bool()>& reached) {
+    reply.code = kUnanswered;
+    scope.Spawn(Into(std::move(task), reply));
+    TurnUntil(reached);
+  }
+  void TurnUntil(const std::function<bool()>& reached) {
+    for (int turn = 0; turn < kTurnsMax && !reached(); ++turn)
+      loop_.Turn(clock_.Monotonic() + absl::Milliseconds(10));
+    EXPECT_TRUE(reached());
+  }
+  void Finish(Scope& scope) { loop_.RunUntilDone(scope.Join()); }
+
+  std::optional<hd_pod> InKernel(const Pod& pod) const {
+    return loader_->maps().Find<hd_pod>(MapId::kPods, pod.netns.cookie());
+  }
+  // An entry that was erased and written anew is younger.
+  uint64_t CapturedSince(const Pod& pod) const {
+    const auto record = InKernel(pod);
+    return record ? record->since_ns : 0;
+  }
+  bool RedirectsConnects(const Pod& pod) const {
+    const uint64_t before = Count(HD_STAT_CONNECT_REDIRECTED);
+    AppConnect(pod, {outside_->v4, 8080}, {.nonblocking = true});
+    return Count(HD_STAT_CONNECT_REDIRECTED) == before + 1;
+  }
+  size_t RecordFiles() const {
+    std::vector<std::string> unreadable;
+    return records_->Load(unreadable).size();
+  }
+  void ExpectNothingLeft(const Pod& pod) const {
+    EXPECT_FALSE(InKernel(pod).has_value());
+    for (const MapId id : {MapId::kPods, MapId::kPodIp, MapId::kPodStats, MapId::kExclPort})
+      EXPECT_EQ(Entries(id), 0u);
+    EXPECT_THAT(links_->List(), IsEmpty());
+    EXPECT_EQ(RecordFiles(), 0u);
+  }
+
+  static constexpr int kUnanswered = -1;
+  static constexpr int kTurnsMax = 500;
+
+  SystemClock clock_;
+  io::Loop loop_{clock_, io::LoopOptions{.backend = io::BackendChoice::kEpoll}};
+  io::Loop* workers_[1] = {&loop_};
+  NodePods node_pods_{loop_};
+  StateBuilder state_;
+  std::unique_ptr<IdleProxy> proxy_;
+  std::unique_ptr<NetnsThread> netns_thread_;
+  std::unique_ptr<PodCapture> capture_;
+  std::unique_ptr<CaptureRecordStore> records_;
+  std::unique_ptr<PodRegistry> registry_;
+  std::unique_ptr<Pod> a_;
+  std::optional<hd_pod> at_release_;  // What the kernel said of pod a when the proxy let it go.
+};
+
+TEST_F(PodRegistryTest, AddCapturesAndDelLeavesNothing) {
+  ASSERT_EQ(Wait(Add("uid-a", *a_)).code, 0);
+  EXPECT_TRUE(proxy_->Serves("uid-a"));
+  EXPECT_TRUE(RedirectsConnects(*a_));
+  EXPECT_EQ(RecordFiles(), 1u);
+  EXPECT_EQ(Wait(Send(Request(cni::Command::kCheck, "uid-a", *a_), a_.get())).code, 0);
+  ASSERT_EQ(Wait(Del("uid-a", *a_)).code, 0);
+  EXPECT_FALSE(proxy_->Serves("uid-a"));
+  ExpectNothingLeft(*a_);
+  EXPECT_EQ(Wait(Del("uid-a", *a_)).code, 0);
+}
+
+TEST_F(PodRegistryTest, ReplacesALostListenerWithoutAMomentOutsideTheMesh) {
+  ASSERT_EQ(Wait(Add("uid-a", *a_)).code, 0);
+  for (const ListenerRole role : kListenerRoles) {
+    const uint64_t since = CapturedSince(*a_);
+    proxy_->LoseListener("uid-a", role);
+    Reconcile();
+    EXPECT_EQ(registry_->stats().gaps, 0u);
+    EXPECT_TRUE(registry_->List().at(0).captured) << registry_->List().at(0).problem;
+    EXPECT_TRUE(RedirectsConnects(*a_));
+    EXPECT_EQ(CapturedSince(*a_), since);
+    ASSERT_TRUE(at_release_.has_value());
+    EXPECT_EQ(at_release_->state, HD_POD_CAPTURING);
+  }
+  EXPECT_EQ(registry_->stats().repaired_total, 3u);
+}
+
+TEST_F(PodRegistryTest, ALostListenerThatCannotBeReplacedIsAGapUntilItCan) {
+  ASSERT_EQ(Wait(Add("uid-a", *a_)).code, 0);
+  proxy_->LoseListener("uid-a", ListenerRole::kOutbound);
+  UniqueFd intruder;  // Of a process outside the cgroup: no hook keeps it from our port.
+  a_->netns.Run([&] { intruder = Listen(kOutboundPort).socket; });
+  Reconcile();
+  EXPECT_EQ(registry_->stats().gaps, 1u);
+  EXPECT_THAT(registry_->List().at(0).problem, HasSubstr("15001"));
+  EXPECT_EQ(AppConnect(*a_, {outside_->v4, 8080}).error, ECONNREFUSED);
+  Reconcile();
+  EXPECT_EQ(registry_->stats().gaps, 1u);
+  intruder.Reset();
+  Reconcile();
+  EXPECT_EQ(registry_->stats().gaps, 0u);
+  EXPECT_TRUE(RedirectsConnects(*a_));
+}
+
+TEST_F(PodRegistryTest, RepairsWhatTheKernelLost) {
+  node::v1::Interception open;
+  open.set_fail_mode(node::v1::CLOSED);
+  open.add_excluded_outbound_ports(25);
+  Bind("uid-a", "a", open);
+  ASSERT_EQ(Wait(Add("uid-a", *a_)).code, 0);
+  const hd_pod good = *InKernel(*a_);
+  const std::map<std::string, std::function<void()>> damages = {
+      {"record", [&] { pods_->Erase(a_->netns.cookie()); }},
+      {"link", [&] { ASSERT_TRUE(links_->Detach(a_->netns.cookie()).ok()); }},
+      {"state",
+       [&] {
+         hd_pod bad = good;
+         bad.state = HD_POD_RELEASING;
+         ASSERT_TRUE(loader_->maps().Put(MapId::kPods, a_->netns.cookie(), bad).ok());
+       }},
+      {"fail mode",
+       [&] {
+         hd_pod bad = good;
+         bad.fail_mode = HD_FAIL_OPEN;
+         ASSERT_TRUE(loader_->maps().Put(MapId::kPods, a_->netns.cookie(), bad).ok());
+       }},
+      {"exclusions",
+       [&] {
+         hd_pod bad = good;
+         bad.exclusion_set += 1;
+         ASSERT_TRUE(loader_->maps().Put(MapId::kPods, a_->netns.cookie(), bad).ok());
+       }},
+  };
+  uint64_t repaired = 0;
+  for (const auto& [what, damage] : damages) {
+    damage();
+    EXPECT_NE(Wait(Send(Request(cni::Command::kCheck, "uid-a", *a_), a_.get())).code, 0) << what;
+    Reconcile();
+    EXPECT_EQ(registry_->stats().repaired_total, ++repaired) << what;
+    EXPECT_EQ(Wait(Send(Request(cni::Command::kCheck, "uid-a", *a_), a_.get())).code, 0) << what;
+    EXPECT_EQ(InKernel(*a_)->fail_mode, HD_FAIL_CLOSED) << what;
+    EXPECT_EQ(InKernel(*a_)->exclusion_set, good.exclusion_set) << what;
+  }
+  EXPECT_EQ(proxy_->captured_total, 1) << "what the proxy has was whole all the time";
+}
+
+TEST_F(PodRegistryTest, OfTwoAddsForOneNetnsAtTheSameTimeOneIsRefused) {
+  Bind("uid-b", "b");
+  proxy_->Hold();
+  Scope scope(loop_);
+  cni::Reply first, second;
+  Start(scope, Add("uid-a", *a_), first, [&] { return proxy_->captured_total == 1; });
+  Start(scope, Add("uid-b", *a_), second, [&] { return second.code != kUnanswered; });
+  EXPECT_EQ(second.code, static_cast<int>(cni::ErrorCode::kBadEnvironment));
+  EXPECT_THAT(second.msg, HasSubstr("uid-a"));
+  proxy_->LetGo();
+  Finish(scope);
+  EXPECT_EQ(first.code, 0);
+  EXPECT_EQ(pods_->Find(a_->netns.cookie())->uid, "uid-a");
+  EXPECT_EQ(registry_->List().size(), 1u);
+}
+
+TEST_F(PodRegistryTest, AnotherPodsNetnsIsRefused) {
+  Bind("uid-b", "b");
+  ASSERT_EQ(Wait(Add("uid-a", *a_)).code, 0);
+  const cni::Reply reply = Wait(Add("uid-b", *a_));
+  EXPECT_EQ(reply.code, static_cast<int>(cni::ErrorCode::kBadEnvironment));
+  EXPECT_THAT(reply.msg, HasSubstr("shop/a"));
+  EXPECT_TRUE(proxy_->Serves("uid-a"));
+}
+
+TEST_F(PodRegistryTest, ABrokenCaptureIsCapturedAgainInPlace) {
+  ASSERT_EQ(Wait(Add("uid-a", *a_)).code, 0);
+  const uint64_t since = CapturedSince(*a_);
+  proxy_->LoseListener("uid-a", ListenerRole::kOutbound);
+  ASSERT_EQ(Wait(Add("uid-a", *a_)).code, 0);
+  ASSERT_TRUE(at_release_.has_value());
+  EXPECT_EQ(at_release_->state, HD_POD_CAPTURING);
+  EXPECT_EQ(CapturedSince(*a_), since) << "the record must not go while the netns stays";
+  EXPECT_TRUE(RedirectsConnects(*a_));
+  ASSERT_EQ(Wait(Del("uid-a", *a_)).code, 0);
+  ExpectNothingLeft(*a_);
+}
+
+TEST_F(PodRegistryTest, AnAddThatFailsOnACapturedPodLeavesItCaptured) {
+  ASSERT_EQ(Wait(Add("uid-a", *a_)).code, 0);
+  proxy_->LoseListener("uid-a", ListenerRole::kInboundHbone);
+  UniqueFd intruder;
+  a_->netns.Run([&] { intruder = Listen(kInboundHbonePort).socket; });
+  Reconcile();
+  // With a port of ours taken it looks whole; the container of the next ADD is another one.
+  cni::Request request = Request(cni::Command::kAdd, "uid-a", *a_);
+  request.container_id = "another";
+  EXPECT_NE(Wait(Send(request, a_.get())).code, 0);
+  EXPECT_EQ(InKernel(*a_)->state, HD_POD_CAPTURING);
+  EXPECT_EQ(AppConnect(*a_, {outside_->v4, 8080}).error, ECONNREFUSED);
+  EXPECT_EQ(registry_->List().size(), 1u);
+  intruder.Reset();
+  Reconcile();
+  EXPECT_TRUE(RedirectsConnects(*a_));
+  EXPECT_EQ(registry_->List().at(0).record.container_id, "another");
+}
+
+TEST_F(PodRegistryTest, AnAddressThatCameWithAnotherInterfaceIsThePodsOwn) {
+  ASSERT_EQ(Wait(Add("uid-a", *a_)).code, 0);
+  a_->netns.Shell("ip addr add 10.99.0.7/24 dev eth0");
+  cni::Request request = Request(cni::Command::kAdd, "uid-a", *a_);
+  request.ifname = "net1";
+  request.ips = {"10.99.0.7"};
+  ASSERT_EQ(Wait(Send(request, a_.get())).code, 0);
+  const auto& own = proxy_->Pod("uid-a").addresses;
+  EXPECT_THAT(own, testing::Contains(Ip("10.99.0.7")));
+  EXPECT_THAT(pods_->Find(a_->netns.cookie())->addresses, testing::Contains(Ip("10.99.0.7")));
+  request.command = cni::Command::kDel;
+  ASSERT_EQ(Wait(Send(request, nullptr)).code, 0);
+  EXPECT_TRUE(proxy_->Serves("uid-a")) << "the DEL of a second interface releases nothing";
+}
+
+TEST_F(PodRegistryTest, ANewSandboxTakesThePlaceOfTheOldOne) {
+  auto next = MakePod("next", 2);
+  ASSERT_EQ(Wait(Add("uid-a", *a_)).code, 0);
+  ASSERT_EQ(Wait(Add("uid-a", *next)).code, 0);
+  EXPECT_FALSE(InKernel(*a_).has_value());
+  EXPECT_TRUE(RedirectsConnects(*next));
+  EXPECT_THAT(links_->List(), ElementsAre(next->netns.cookie()));
+  ASSERT_EQ(Wait(Del("uid-a", *next)).code, 0);
+  ExpectNothingLeft(*next);
+}
+
+TEST_F(PodRegistryTest, DelWaitsForACommandUnderWayAndThenReleases) {
+  proxy_->Hold();
+  Scope scope(loop_);
+  cni::Reply added, deleted;
+  Start(scope, Add("uid-a", *a_), added, [&] { return proxy_->captured_total == 1; });
+  Start(scope, Del("uid-a", *a_), deleted, [] { return true; });
+  for (int i = 0; i < 3; ++i) loop_.Turn(clock_.Monotonic());
+  EXPECT_EQ(deleted.code, kUnanswered);
+  proxy_->LetGo();
+  Finish(scope);
+  EXPECT_EQ(added.code, 0);
+  EXPECT_EQ(deleted.code, 0);
+  ExpectNothingLeft(*a_);
+}
+
+TEST_F(PodRegistryTest, DelThatCannotWaitAnyLongerAsksToBeTriedAgain) {
+  proxy_->Hold();
+  Scope scope(loop_);
+  StopSource patience;
+  cni::Reply added, deleted;
+  Start(scope, Add("uid-a", *a_), added, [&] { return proxy_->captured_total == 1; });
+  Start(scope, Del("uid-a", *a_, patience.token()), deleted, [] { return true; });
+  patience.RequestStop(StopReason::kDeadline);
+  TurnUntil([&] { return deleted.code != kUnanswered; });
+  EXPECT_EQ(deleted.code, static_cast<int>(cni::ErrorCode::kTryAgainLater));
+  proxy_->LetGo();
+  Finish(scope);
+  EXPECT_EQ(Wait(Del("uid-a", *a_)).code, 0);
+  ExpectNothingLeft(*a_);
+}
+
+TEST_F(PodRegistryTest, CheckWaitsForACommandUnderWay) {
+  proxy_->Hold();
+  Scope scope(loop_);
+  cni::Reply added, checked;
+  Start(scope, Add("uid-a", *a_), added, [&] { return proxy_->captured_total == 1; });
+  Start(scope, Send(Request(cni::Command::kCheck, "uid-a", *a_), a_.get()), checked,
+        [] { return true; });
+  EXPECT_EQ(checked.code, kUnanswered);
+  proxy_->LetGo();
+  Finish(scope);
+  EXPECT_EQ(checked.code, 0) << checked.msg;
+}
+
+TEST_F(PodRegistryTest, GarbageCollectionReleasesWhatIsNotToStay) {
+  ASSERT_EQ(Wait(Add("uid-a", *a_)).code, 0);
+  cni::Request request{.command = cni::Command::kGc, .network = "pods"};
+  request.attachments = {{.container_id = "container-uid-a", .ifname = "eth0"}};
+  ASSERT_EQ(Wait(Send(request, nullptr)).code, 0);
+  EXPECT_TRUE(proxy_->Serves("uid-a"));
+  request.attachments = {};
+  ASSERT_EQ(Wait(Send(request, nullptr)).code, 0);
+  ExpectNothingLeft(*a_);
+}
+
+TEST_F(PodRegistryTest, AnAddThatFailsLeavesNothing) {
+  node::v1::Interception settings;
+  settings.add_excluded_outbound_ports(25);
+  Bind("uid-a", "a", settings);
+  a_->netns.Shell("sysctl -qw net.ipv4.tcp_tw_reuse=2");
+  const std::string link = loader_->pins().NetnsLinkPath(a_->netns.cookie());
+  UniqueFd intruder;
+  struct Obstacle {
+    const char* what;
+    std::function<void()> make, remove;
+  };
+  const Obstacle obstacles[] = {
+      {"no place for the link", [&] { fs::create_directory(link); }, [&] { fs::remove(link); }},
+      {"a port of ours is taken",
+       [&] { a_->netns.Run([&] { intruder = Listen(kInboundPlaintextPort).socket; }); },
+       [&] { intruder.Reset(); }}};
+  for (const auto& [what, make, remove] : obstacles) {
+    make();
+    EXPECT_NE(Wait(Add("uid-a", *a_)).code, 0) << what;
+    EXPECT_FALSE(proxy_->Serves("uid-a")) << what;
+    EXPECT_EQ(RecordFiles(), 0u) << what;
+    for (const MapId id : {MapId::kPods, MapId::kPodIp, MapId::kPodStats, MapId::kExclPort})
+      EXPECT_EQ(Entries(id), 0u) << what;
+    a_->netns.Shell(
+        "test $(sysctl -n net.ipv4.tcp_tw_reuse) = 2 && "
+        "test $(sysctl -n net.ipv4.tcp_fwmark_accept) = 0 && "
+        "test -z \"$(ip rule list priority 32764)\"");
+    EXPECT_EQ(registry_->List().size(), 0u) << what;
+    remove();
+  }
+  EXPECT_EQ(Wait(Add("uid-a", *a_)).code, 0);
+}
+
+TEST_F(PodRegistryTest, TheNextAgentServesItsPodsAgain) {
+  ASSERT_EQ(Wait(Add("uid-a", *a_)).code, 0);
+  const uint64_t since = CapturedSince(*a_);
+  EndRegistry();
+  EXPECT_EQ(AppConnect(*a_, {outside_->v4, 8080}).error, ECONNREFUSED);
+  StartRegistry();
+  loop_.RunUntilDone(registry_->AdoptAll());
+  EXPECT_TRUE(RedirectsConnects(*a_));
+  EXPECT_EQ(CapturedSince(*a_), since);
+  ASSERT_EQ(Wait(Del("uid-a", *a_)).code, 0);
+  ExpectNothingLeft(*a_);
+}
+
+// The kernel uses inode numbers again, cookies never.
+TEST_F(PodRegistryTest, ANetnsWithAnotherCookieIsNotTheRecordedPods) {
+  ASSERT_EQ(Wait(Add("uid-a", *a_)).code, 0);
+  CaptureRecord record = registry_->List().at(0).record;
+  ASSERT_EQ(Wait(Del("uid-a", *a_)).code, 0);
+  EndRegistry();
+  record.netns_cookie = 4'000'000'001;
+  ASSERT_TRUE(records_->Save(record).ok());
+  ASSERT_TRUE(pods_
+                  ->Put({.netns_cookie = record.netns_cookie,
+                         .netns_ino = record.netns.inode,
+                         .addresses = {Ip("10.1.1.1")},
+                         .uid = record.uid})
+                  .ok());
+  StartRegistry();
+  loop_.RunUntilDone(registry_->AdoptAll());
+  EXPECT_THAT(registry_->List(), IsEmpty());
+  ExpectNothingLeft(*a_);
+}
+
+TEST_F(PodRegistryTest, APodThatCannotBeAdoptedStaysCapturedAndIsTriedAgain) {
+  ASSERT_EQ(Wait(Add("uid-a", *a_)).code, 0);
+  EndRegistry();
+  pods_->Erase(a_->netns.cookie());  // Even if somebody took the record away meanwhile.
+  UniqueFd intruder;
+  a_->netns.Run([&] { intruder = Listen(kInboundHbonePort).socket; });
+  StartRegistry();
+  loop_.RunUntilDone(registry_->AdoptAll());
+  EXPECT_EQ(registry_->stats().gaps, 1u);
+  EXPECT_FALSE(registry_->List().at(0).captured);
+  EXPECT_EQ(AppConnect(*a_, {outside_->v4, 8080}).error, ECONNREFUSED);
+  Bind("uid-b", "b");
+  EXPECT_EQ(Wait(Add("uid-b", *a_)).code, static_cast<int>(cni::ErrorCode::kBadEnvironment));
+  intruder.Reset();
+  Reconcile();
+  EXPECT_EQ(registry_->stats().gaps, 0u);
+  EXPECT_TRUE(RedirectsConnects(*a_));
+}
+
+TEST_F(PodRegistryTest, DelOfAPodThatCouldNotBeAdoptedLeavesNothing) {
+  ASSERT_EQ(Wait(Add("uid-a", *a_)).code, 0);
+  EndRegistry();
+  UniqueFd intruder;
+  a_->netns.Run([&] { intruder = Listen(kInboundHbonePort).socket; });
+  StartRegistry();
+  loop_.RunUntilDone(registry_->AdoptAll());
+  ASSERT_EQ(Wait(Del("uid-a", *a_)).code, 0);
+  EXPECT_THAT(registry_->List(), IsEmpty());
+  ExpectNothingLeft(*a_);
+}
+
+// Its netns path names nothing any more: DEL or no DEL.
+TEST_F(PodRegistryTest, APodWhoseNetnsIsGoneIsLetGo) {
+  const std::string path = absl::StrCat(Records(), "/netns");
+  fs::create_symlink(a_->netns.path(), path);
+  cni::Request request = Request(cni::Command::kAdd, "uid-a", *a_);
+  request.netns = path;
+  ASSERT_EQ(Wait(Send(request, a_.get())).code, 0);
+  Reconcile();
+  EXPECT_TRUE(proxy_->Serves("uid-a"));
+  fs::remove(path);
+  Reconcile();
+  EXPECT_FALSE(proxy_->Serves("uid-a"));
+  ExpectNothingLeft(*a_);
+}
+
+TEST_F(PodRegistryTest, ARecordOfTheKernelThatNobodyOwnsIsAGapUntilItsNetnsIsGone) {
+  auto lost = MakePod("lost", 2);
+  Capture(*lost);
+  Reconcile();
+  EXPECT_EQ(registry_->stats().gaps, 1u);
+  EXPECT_TRUE(InKernel(*lost).has_value());
+  const uint64_t cookie = lost->netns.cookie();
+  lost.reset();
+  EXPECT_TRUE(Eventually([&] {
+    Reconcile();
+    return !pods_->Find(cookie).has_value();
+  }));
+  EXPECT_EQ(registry_->stats().gaps, 0u);
+  EXPECT_THAT(links_->List(), IsEmpty());
+}
+
+}  // namespace
+}  // namespace heddle::agent
