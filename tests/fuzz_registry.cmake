@@ -8,6 +8,7 @@ set(HEDDLE_FUZZ_REGISTRY
   tls_x509_fuzz
   connect_request_fuzz
   delta_response_fuzz
+  grpc_codec_fuzz
   http1_message_fuzz
   http_session_fuzz
   kube_watch_fuzz

@@ -48,7 +48,7 @@ std::string FormatTimeout(absl::Duration timeout) {
   for (const Unit& unit : Units()) {
     absl::Duration rest;
     int64_t value = absl::IDivDuration(timeout, unit.duration, &rest);
-    if (rest > absl::ZeroDuration() && value < kValueMax) ++value;
+    if (rest > absl::ZeroDuration() && value <= kValueMax) ++value;
     if (value <= kValueMax) return absl::StrCat(value, std::string(1, unit.name));
   }
   return absl::StrCat(kValueMax, "H");

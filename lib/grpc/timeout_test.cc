@@ -14,6 +14,8 @@ TEST(GrpcTimeout, FormatsWithTheFinestUnitThatFits) {
                {absl::Milliseconds(99), "99000000n"},
                {absl::Seconds(1), "1000000u"},
                {absl::Seconds(1) + absl::Nanoseconds(1), "1000001u"},
+               {absl::Microseconds(99'999'999), "99999999u"},
+               {absl::Microseconds(99'999'999) + absl::Nanoseconds(1), "100000m"},
                {absl::Hours(1), "3600000m"},
                {absl::Hours(24 * 365), "31536000S"},
                {absl::Hours(24 * 365) * 1000000, "99999999H"}};
