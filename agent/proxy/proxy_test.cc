@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "agent/proxy/relay.h"
 #include "agent/proxy/testing/mesh.h"
 #include "lib/base/frame_allocator.h"
 #include "lib/io/testing/co_test.h"
@@ -349,6 +350,24 @@ MESH_TEST(StopsTheSenderOfAStalledReaderAndLetsOtherStreamsGoOn) {
     co_await mesh.loop().Sleep(absl::Seconds(30), {});
     EXPECT_EQ(sent, sent_after_a_while);
     co_await scope.Drain();
+  }
+  co_await mesh.Stop();
+}
+
+MESH_TEST(PassesOnTheResetOfASenderWhoseBytesNobodyReads) {
+  co_await mesh.Start();
+  {
+    Ends ends = co_await Join(mesh, t.a, t.b.address, t.b);
+    CO_ASSERT_TRUE(ends.complete());
+    Scope scope(mesh.loop());
+    size_t sent = 0;
+    scope.Spawn(Flood(*ends.client, sent, {}));
+    co_await mesh.loop().Sleep(absl::Seconds(30), {});
+    ends.client->Reset();
+    // The bound of a relay, on each node.
+    Deadline soon(mesh.loop(), {}, 2 * 3 * kSenderWatchDelay);
+    EXPECT_TRUE(co_await ends.server->AwaitBroken(soon.token()));
+    co_await scope.Join();
   }
   co_await mesh.Stop();
 }

@@ -1,6 +1,7 @@
 #include "agent/proxy/relay.h"
 
 #include <cerrno>
+#include <utility>
 
 #include "agent/proxy/read_size.h"
 #include "lib/base/scope.h"
@@ -16,32 +17,45 @@ struct Direction {
   RelaySide from_side;
 };
 
-class RelayRun {
- public:
-  RelayRun(io::Loop& loop, StopToken stop) : loop_(loop), stop_(stop) {}
+class RelayRun;
 
-  Task<void> Move(Direction direction) {
-    ReadSize size;
-    size_t moved_in_turn = 0;
-    while (true) {
-      auto block = co_await direction.from.Read(size.hint(), stop_);
-      if (!block) co_return Fail(direction, block.error(), direction.from_side);
-      if (block->empty()) break;
-      size.Note(block->size());
-      auto written = co_await direction.to.Write(block->bytes(), stop_);
-      if (!written) co_return Fail(direction, written.error(), Other(direction.from_side));
-      direction.bytes += block->size();
-      moved_in_turn += block->size();
-      block->Release();
-      if (moved_in_turn < kRelayBytesPerTurn) continue;
-      moved_in_turn = 0;
-      co_await loop_.Yield();
-    }
-    auto ended = co_await direction.to.ShutdownWrite(stop_);
-    if (!ended) Fail(direction, ended.error(), Other(direction.from_side));
+// Watches the sender during a write that takes long. Its timer runs on from write to write, so that
+// short ones cost nothing: it fires at most once per kSenderWatchDelay.
+class WriteWatch final : private Timer {
+ public:
+  WriteWatch(RelayRun& run, const Direction& direction) : run_(run), direction_(direction) {}
+
+  void Begin();
+  void End() {
+    writing_ = false;
+    if (watch_ != nullptr) watch_->RequestStop();
   }
 
+ private:
+  void OnTimer() override;
+  Task<void> Watch();
+
+  RelayRun& run_;
+  const Direction& direction_;
+  bool writing_ = false;
+  uint32_t writes_ = 0;
+  uint32_t writes_when_armed_ = 0;
+  StopSource* watch_ = nullptr;  // Of the watch under way.
+};
+
+// One relay: its two directions, and the tasks that watch senders. The scope is joined before it
+// goes.
+class RelayRun {
+ public:
+  RelayRun(io::Loop& loop, Scope& scope, StopToken stop) : loop(loop), scope(scope), stop_(stop) {}
+
+  Task<void> Move(Direction direction, WriteWatch& watch);
+  // Until the sender resets or is lost.
+  Task<void> WatchSender(Direction direction, StopToken stop);
   std::optional<RelayFailure> failure() const { return failure_; }
+
+  io::Loop& loop;
+  Scope& scope;
 
  private:
   static RelaySide Other(RelaySide side) {
@@ -53,24 +67,99 @@ class RelayRun {
     if (!failure_) failure_ = RelayFailure{error, side};
     direction.from.Reset();
     direction.to.Reset();
+    over_.RequestStop();
   }
+  void Ended(const Direction& direction);
+  Task<void> WatchEndedSender(Direction direction);
 
-  io::Loop& loop_;
   StopToken stop_;
   std::optional<RelayFailure> failure_;
+  size_t ended_directions_ = 0;
+  StopSource over_;  // Both directions have ended, or one has failed.
 };
+
+void WriteWatch::Begin() {
+  ++writes_;
+  writing_ = true;
+  if (armed()) return;
+  writes_when_armed_ = writes_;
+  run_.loop.Arm(*this, kSenderWatchDelay);
+}
+
+void WriteWatch::OnTimer() {
+  if (!writing_) return;
+  const bool long_write = writes_ == std::exchange(writes_when_armed_, writes_);
+  if (!long_write || watch_ != nullptr) return run_.loop.Arm(*this, kSenderWatchDelay);
+  run_.scope.Spawn(Watch());
+}
+
+Task<void> WriteWatch::Watch() {
+  StopSource stop;
+  watch_ = &stop;
+  co_await run_.WatchSender(direction_, stop.token());
+  watch_ = nullptr;
+}
+
+Task<void> RelayRun::Move(Direction direction, WriteWatch& watch) {
+  ReadSize size;
+  size_t moved_in_turn = 0;
+  while (true) {
+    auto block = co_await direction.from.Read(size.hint(), stop_);
+    if (!block) co_return Fail(direction, block.error(), direction.from_side);
+    if (block->empty()) break;
+    size.Note(block->size());
+    watch.Begin();
+    auto written = co_await direction.to.Write(block->bytes(), stop_);
+    watch.End();
+    if (!written) co_return Fail(direction, written.error(), Other(direction.from_side));
+    direction.bytes += block->size();
+    moved_in_turn += block->size();
+    block->Release();
+    if (moved_in_turn < kRelayBytesPerTurn) continue;
+    moved_in_turn = 0;
+    co_await loop.Yield();
+  }
+  auto ended = co_await direction.to.ShutdownWrite(stop_);
+  if (!ended) co_return Fail(direction, ended.error(), Other(direction.from_side));
+  Ended(direction);
+}
+
+void RelayRun::Ended(const Direction& direction) {
+  if (++ended_directions_ == 2) {
+    over_.RequestStop();
+  } else if (!over_.requested()) {
+    scope.Spawn(WatchEndedSender(direction));
+  }
+}
+
+// The sender has ended in order, and can still reset what goes to it.
+Task<void> RelayRun::WatchEndedSender(Direction direction) {
+  if (!co_await loop.Sleep(kSenderWatchDelay, over_.token())) co_return;
+  co_await WatchSender(direction, over_.token());
+}
+
+Task<void> RelayRun::WatchSender(Direction direction, StopToken stop) {
+  const auto broken = co_await direction.from.AwaitBroken(stop);
+  if (!broken || stop.requested()) co_return;
+  // A server that has answered in full and wants no more of the request says so (RFC 9113 section
+  // 8.1): what it has sent must still arrive.
+  if (http::Is(*broken, http::ErrorCode::kNoError)) co_return;
+  Fail(direction, *broken, direction.from_side);
+}
 
 }  // namespace
 
 Task<std::optional<RelayFailure>> Relay(io::Loop& loop, io::Stream& client, io::Stream& server,
                                         RelayBytes& bytes, StopToken stop) {
-  RelayRun run(loop, stop);
-  Scope upstream(loop);
+  Scope scope(loop);
+  RelayRun run(loop, scope, stop);
   const Direction up{client, server, bytes.from_client, RelaySide::kClient};
   const Direction down{server, client, bytes.from_server, RelaySide::kServer};
-  upstream.Spawn(run.Move(up));
-  co_await run.Move(down);
-  co_await upstream.Join();
+  WriteWatch up_watch(run, up);
+  WriteWatch down_watch(run, down);
+  scope.Spawn(run.Move(up, up_watch));
+  co_await run.Move(down, down_watch);
+  co_await scope.Join();
   co_return run.failure();
 }
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <absl/time/time.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -15,6 +17,11 @@ namespace heddle::agent {
 // 0.2 ms of AES-GCM and copies, so that a turn with several bulk flows stays below the 2 ms that a
 // loop may take.
 inline constexpr size_t kRelayBytesPerTurn = 256 * 1024;
+
+// While a direction cannot read from its sender, because the other side does not take what it has
+// or because the sender has ended, a reset of the sender is looked for after this long. Until then
+// nothing is spent on it: most such times are short.
+inline constexpr absl::Duration kSenderWatchDelay = absl::Seconds(1);
 
 // Bytes that the other side has taken, counted while the relay runs.
 struct RelayBytes {
@@ -33,7 +40,8 @@ struct RelayFailure {
 // Moves bytes between two streams until both directions have ended, each by itself: an orderly end
 // of one is passed on as an orderly end (FIN <-> END_STREAM) while the other direction goes on, and
 // any failure of a stream (a reset, a lost tunnel, an end without its announcement) is passed on as
-// a reset of both, never as an orderly end. It reads only after the other side has taken the last
+// a reset of both, never as an orderly end: at once, or for a sender that is not being read from
+// within 3 * kSenderWatchDelay. It reads only after the other side has taken the last
 // block: that is the back-pressure, and no buffer is held while it waits for bytes.
 //
 // Both streams, `bytes` and the stop token outlive the task. On return nothing is under way on

@@ -8,6 +8,7 @@
 #include "lib/base/scope.h"
 #include "lib/io/testing/co_test.h"
 #include "lib/io/testing/pipe.h"
+#include "lib/io/testing/simulation.h"
 
 namespace heddle::agent {
 namespace {
@@ -56,6 +57,18 @@ Task<bool> ReadsEnd(io::Stream& stream) {
   auto block = co_await stream.Read(4096, {});
   co_return block.has_value() && block->empty();
 }
+
+void RunInSimulation(Task<void> (*body)(io::Loop& loop)) {
+  io::Simulation simulation(1);
+  io::Loop& loop = simulation.AddLoop();
+  simulation.Run(loop, body(loop));
+}
+
+// A CO_TEST whose time passes by itself.
+#define TIMED_TEST(name)                                    \
+  Task<void> name##_Body(io::Loop& loop);                   \
+  TEST(Relay, name) { RunInSimulation(&name##_Body); }      \
+  Task<void> name##_Body(io::Loop& loop)
 
 CO_TEST(Relay, CarriesBytesBothWaysAndCountsThem) {
   Between between(loop);
@@ -134,6 +147,69 @@ CO_TEST(Relay, StopsReadingWhileTheOtherSideDoesNotTakeIt) {
   EXPECT_TRUE(done);
   between.stop.RequestStop();
   co_await between.scope.Join();
+}
+
+TIMED_TEST(NoticesAResetOfASenderWhoseBytesAreNotTaken) {
+  for (const bool client_sends : {true, false}) {
+    Between between(loop, 4096);
+    between.Start();
+    io::Stream& sender = client_sends ? between.app() : between.far();
+    bool done = false;
+    Scope writer(loop);
+    writer.Spawn(WriteAll(sender, std::string(100'000, 'x'), &done));
+    co_await loop.Sleep(absl::Seconds(10), {});  // A reader that is only slow resets nobody.
+    EXPECT_FALSE(between.ended);
+    sender.Reset();
+    co_await writer.Join();
+    co_await loop.Sleep(absl::Milliseconds(1), {});
+    EXPECT_TRUE(between.ended);
+    CO_ASSERT_TRUE(between.failure.has_value());
+    EXPECT_EQ(between.failure->side, client_sends ? RelaySide::kClient : RelaySide::kServer);
+    co_await between.scope.Join();
+  }
+}
+
+TIMED_TEST(NoticesAResetOfASenderSoonAfterItsBytesAreNoLongerTaken) {
+  Between between(loop, 4096);
+  between.Start();
+  bool done = false;
+  Scope writer(loop);
+  writer.Spawn(WriteAll(between.app(), std::string(100'000, 'x'), &done));
+  co_await loop.Sleep(absl::Milliseconds(1), {});
+  between.app().Reset();
+  co_await writer.Join();
+  co_await loop.Sleep(2 * kSenderWatchDelay, {});
+  EXPECT_TRUE(between.ended);
+  co_await between.scope.Join();
+}
+
+TIMED_TEST(PassesOnAResetAfterAnOrderlyEndOfTheSameSide) {
+  for (const bool client_first : {true, false}) {
+    Between between(loop);
+    between.Start();
+    io::Stream& first = client_first ? between.app() : between.far();
+    io::Stream& second = client_first ? between.far() : between.app();
+    CO_ASSERT_TRUE(co_await first.ShutdownWrite({}));
+    EXPECT_TRUE(co_await ReadsEnd(second));
+    first.Reset();
+    co_await loop.Sleep(2 * kSenderWatchDelay, {});
+    EXPECT_TRUE(between.ended);
+    auto written = co_await second.Write(Bytes("late"), {});
+    EXPECT_FALSE(written.has_value());
+    co_await between.scope.Join();
+  }
+}
+
+TIMED_TEST(EndsAtOnceWithItsSecondDirection) {
+  Between between(loop);
+  between.Start();
+  CO_ASSERT_TRUE(co_await between.app().ShutdownWrite({}));
+  EXPECT_TRUE(co_await ReadsEnd(between.far()));
+  const MonotonicTime begin = loop.Now();
+  CO_ASSERT_TRUE(co_await between.far().ShutdownWrite({}));
+  co_await between.scope.Join();
+  EXPECT_LT(loop.Now() - begin, absl::Milliseconds(1));
+  EXPECT_FALSE(between.failure);
 }
 
 CO_TEST(Relay, HoldsNoBufferWhileItWaits) {

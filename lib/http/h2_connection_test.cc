@@ -122,6 +122,24 @@ CO_TEST(H2Connection, ResetIsAnErrorWithItsCodeAndNeverAnEnd) {
   co_await pair.End();
 }
 
+Task<void> RecordBroken(H2Stream& stream, std::optional<io::Error>& out) {
+  out = co_await stream.AwaitBroken({});
+}
+
+CO_TEST(H2Connection, TellsOfAResetWithoutReading) {
+  ConnectionPair pair(loop);
+  auto ends = co_await OpenStream(pair);
+  std::optional<io::Error> broken;
+  Scope scope(loop);
+  scope.Spawn(RecordBroken(*ends.server, broken));
+  ends.client->Reset();
+  co_await scope.Join();
+  CO_ASSERT_TRUE(broken.has_value());
+  EXPECT_TRUE(Is(*broken, ErrorCode::kConnectError)) << broken->ToString();
+  ends = {};
+  co_await pair.End();
+}
+
 CO_TEST(H2Connection, WhatCameBeforeAnOrderlyEndSurvivesALaterReset) {
   ConnectionPair pair(loop);
   {

@@ -12,10 +12,11 @@ H2Stream::H2Stream(H2Connection& connection, StreamId id, bool is_connect)
       id_(id),
       is_connect_(is_connect),
       read_changed_(connection.loop_),
-      write_changed_(connection.loop_) {}
+      write_changed_(connection.loop_),
+      failed_(connection.loop_) {}
 
 H2Stream::~H2Stream() {
-  CHECK(!read_changed_.has_waiters() && !write_changed_.has_waiters());
+  CHECK(!read_changed_.has_waiters() && !write_changed_.has_waiters() && !failed_.has_waiters());
   connection_.Forget(*this);
 }
 
@@ -82,6 +83,12 @@ Task<io::Result<void>> H2Stream::Write(std::span<const uint8_t> data, StopToken 
 
 Task<io::Result<void>> H2Stream::ShutdownWrite(StopToken) { co_return EndWithTrailers({}); }
 
+Task<std::optional<io::Error>> H2Stream::AwaitBroken(StopToken stop) {
+  while (!failure_ && co_await failed_.Wait(stop)) {
+  }
+  co_return failure_;
+}
+
 io::Result<void> H2Stream::EndWithTrailers(const Headers& trailers) {
   CHECK(!write_pending_);
   if (failure_) return std::unexpected(FailureFor(io::Op::kShutdown));
@@ -144,6 +151,7 @@ void H2Stream::Fail(io::Error error) {
   aborted_.RequestStop();
   read_changed_.NotifyAll();
   write_changed_.NotifyAll();
+  failed_.NotifyAll();
 }
 
 io::Error H2Stream::FailureFor(io::Op op) const {

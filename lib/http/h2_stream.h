@@ -41,6 +41,7 @@ class H2Stream final : public io::Stream {
   Task<io::Result<io::Buffer>> Read(size_t size_hint, StopToken stop) override;
   Task<io::Result<void>> Write(std::span<const uint8_t> data, StopToken stop) override;
   Task<io::Result<void>> ShutdownWrite(StopToken stop) override;
+  Task<std::optional<io::Error>> AwaitBroken(StopToken stop) override;
   // A tunnel's end by error is CONNECT_ERROR (RFC 9113 section 8.5), that of another request CANCEL.
   void Reset() override { Reset(is_connect_ ? ErrorCode::kConnectError : ErrorCode::kCancel); }
 
@@ -94,6 +95,7 @@ class H2Stream final : public io::Stream {
   StopSource aborted_;
   WaitQueue read_changed_;
   WaitQueue write_changed_;
+  WaitQueue failed_;
 };
 
 }  // namespace heddle::http

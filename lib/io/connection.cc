@@ -1,8 +1,10 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <optional>
 
 #include "lib/io/operation_awaiter.h"
 #include "lib/io/socket.h"
@@ -14,6 +16,10 @@ namespace {
 constexpr int kKeepAliveIdleSeconds = 180;
 constexpr int kKeepAliveIntervalSeconds = 180;
 constexpr int kKeepAliveProbes = 9;
+
+// io_uring's polls also end with the peer's FIN (it adds POLLRDHUP to what is asked): after it, errors are looked for
+// by timer.
+constexpr absl::Duration kHalfClosedCheckInterval = absl::Milliseconds(500);
 
 SocketAddress AddressOf(int fd, int (*get)(int, sockaddr*, socklen_t*)) {
   sockaddr_storage address{};
@@ -30,6 +36,7 @@ class SocketConnection final : public Connection {
   Task<Result<Buffer>> Read(size_t size_hint, StopToken stop) override;
   Task<Result<void>> Write(std::span<const uint8_t> data, StopToken stop) override;
   Task<Result<void>> ShutdownWrite(StopToken stop) override;
+  Task<std::optional<Error>> AwaitBroken(StopToken stop) override;
   void Reset() override;
   void ResetUnlessEnded() override;
   SocketAddress local() const override { return local_; }
@@ -37,6 +44,7 @@ class SocketConnection final : public Connection {
 
  private:
   void SetCloseResets(bool on);
+  Error TakeError();
   // Ends the operation that is under way, on a later step.
   void Cancel(Operation* operation) {
     if (operation != nullptr && operation->in_flight()) loop_.reactor().Cancel(*operation);
@@ -48,6 +56,8 @@ class SocketConnection final : public Connection {
   SocketAddress peer_;
   ReceiveOperation* reading_ = nullptr;
   SendOperation* writing_ = nullptr;
+  StopSource* watch_ = nullptr;  // Of AwaitBroken.
+  std::optional<Error> broken_;  // The kernel tells an error of a socket once.
   bool read_ended_ = false;
   bool write_ended_ = false;
   bool close_resets_ = false;
@@ -61,13 +71,14 @@ SocketConnection::SocketConnection(Loop& loop, UniqueFd fd)
       peer_(PeerAddress(fd_.get())) {}
 
 SocketConnection::~SocketConnection() {
-  CHECK(reading_ == nullptr && writing_ == nullptr);
+  CHECK(reading_ == nullptr && writing_ == nullptr && watch_ == nullptr);
   loop_.reactor().Forget(fd_.get());
 }
 
 Task<Result<Buffer>> SocketConnection::Read(size_t size_hint, StopToken stop) {
   CHECK(reading_ == nullptr);
   if (reset_) co_return std::unexpected(Error::Io(IoCode::kClosed, Op::kRead));
+  if (broken_) co_return std::unexpected(*broken_);
   OperationAwaiter<ReceiveOperation> receive(loop_, stop);
   receive.fd = fd_.get();
   receive.size_hint = size_hint;
@@ -85,6 +96,7 @@ Task<Result<Buffer>> SocketConnection::Read(size_t size_hint, StopToken stop) {
 
 Task<Result<void>> SocketConnection::Write(std::span<const uint8_t> data, StopToken stop) {
   CHECK(writing_ == nullptr);
+  if (broken_ && !reset_) co_return std::unexpected(*broken_);
   while (!data.empty() && !reset_) {
     OperationAwaiter<SendOperation> send(loop_, stop);
     send.fd = fd_.get();
@@ -110,6 +122,34 @@ Task<Result<void>> SocketConnection::ShutdownWrite(StopToken) {
   co_return Result<void>();
 }
 
+Task<std::optional<Error>> SocketConnection::AwaitBroken(StopToken stop) {
+  CHECK(watch_ == nullptr);
+  StopSource watch(stop);
+  watch_ = &watch;
+  while (!reset_ && !broken_) {
+    OperationAwaiter<PollOperation> poll(loop_, watch.token());  // Errors and hang-ups are always told.
+    poll.fd = fd_.get();
+    const int32_t result = co_await poll;
+    if (result < 0) break;
+    if ((result & POLLERR) != 0) {
+      broken_ = TakeError();
+    } else if ((result & POLLHUP) != 0 || !co_await loop_.Sleep(kHalfClosedCheckInterval, watch.token())) {
+      break;  // A hang-up alone is the orderly end of both directions.
+    }
+  }
+  watch_ = nullptr;
+  if (reset_) co_return Error::Io(IoCode::kClosed, Op::kPoll);
+  co_return broken_;
+}
+
+Error SocketConnection::TakeError() {
+  int error = 0;
+  socklen_t size = sizeof(error);
+  ::getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &error, &size);
+  // Somebody has been told already.
+  return Error::Errno(error != 0 ? error : ECONNRESET, Op::kPoll);
+}
+
 void SocketConnection::ResetUnlessEnded() {
   if (!read_ended_ || !write_ended_) SetCloseResets(true);
 }
@@ -133,6 +173,7 @@ void SocketConnection::Reset() {
   if (::connect(fd_.get(), &nowhere, sizeof(nowhere)) != 0) ::shutdown(fd_.get(), SHUT_RDWR);
   Cancel(reading_);
   Cancel(writing_);
+  if (watch_ != nullptr) watch_->RequestStop();
 }
 
 }  // namespace

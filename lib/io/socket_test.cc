@@ -151,6 +151,57 @@ CO_TEST_P(SocketTest, ResetsThePeerWhenItGoesBeforeBothDirectionsHaveEnded) {
   }
 }
 
+Task<void> RecordBroken(Connection& connection, std::optional<Error>& out, bool& ended, StopToken stop) {
+  out = co_await connection.AwaitBroken(stop);
+  ended = true;
+}
+
+CO_TEST_P(SocketTest, TellsOfAResetWithoutReading) {
+  auto ends = co_await test.ConnectEnds();
+  EXPECT_TRUE(co_await ends.client->Write(BytesOf("unread"), {}));
+  std::optional<Error> broken;
+  bool ended = false;
+  Scope scope(loop);
+  scope.Spawn(RecordBroken(*ends.server, broken, ended, {}));
+  for (int i = 0; i < 10; ++i) co_await loop.Yield();
+  EXPECT_FALSE(ended);
+  ends.client->Reset();
+  co_await scope.Join();
+  CO_ASSERT_TRUE(broken.has_value());
+  EXPECT_TRUE(broken->is_errno(ECONNRESET)) << broken->ToString();
+  // Not forgotten with the kernel's having told it.
+  const auto got = co_await ends.server->Read(BufferPool::kSmall, {});
+  EXPECT_TRUE(!got && got.error().is_errno(ECONNRESET));
+  EXPECT_FALSE(co_await ends.server->Write(BytesOf("x"), {}));
+}
+
+CO_TEST_P(SocketTest, TakesNoOrderlyEndForABrokenConnection) {
+  auto ends = co_await test.ConnectEnds();
+  std::optional<Error> broken;
+  bool ended = false;
+  StopSource stop;
+  Scope scope(loop);
+  scope.Spawn(RecordBroken(*ends.server, broken, ended, stop.token()));
+  EXPECT_TRUE(co_await ends.client->ShutdownWrite({}));
+  EXPECT_EQ(co_await ReadAll(*ends.server), "");
+  EXPECT_FALSE(ended);
+  stop.RequestStop();
+  co_await scope.Join();
+  EXPECT_FALSE(broken);
+  EXPECT_TRUE(co_await ends.server->ShutdownWrite({}));
+  EXPECT_FALSE(co_await ends.server->AwaitBroken({})) << "both directions have ended";
+}
+
+CO_TEST_P(SocketTest, TellsOfAResetThatFollowsAnOrderlyEnd) {
+  auto ends = co_await test.ConnectEnds();
+  EXPECT_TRUE(co_await ends.client->ShutdownWrite({}));
+  EXPECT_EQ(co_await ReadAll(*ends.server), "");
+  ends.client->Reset();
+  const auto broken = co_await ends.server->AwaitBroken({});
+  CO_ASSERT_TRUE(broken.has_value());
+  EXPECT_TRUE(broken->peer_gone()) << broken->ToString();
+}
+
 Task<void> WriteAndEnd(Connection& connection, const std::string& text) {
   EXPECT_TRUE(co_await connection.Write(BytesOf(text), {}));
   EXPECT_TRUE(co_await connection.ShutdownWrite({}));

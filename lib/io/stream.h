@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "lib/base/stop.h"
@@ -35,6 +36,12 @@ class Stream {
 
   // Ends our direction in order, after all that was written; the other direction goes on.
   virtual Task<Result<void>> ShutdownWrite(StopToken stop) = 0;
+
+  // Waits, without taking bytes, until the stream has ended out of order: the peer reset it, or it was lost. For
+  // whoever cannot read on for now, because the bytes that it has are not taken, and wants to know that the peer has
+  // gone. Returns why; empty when stopped, or when both directions have ended in order, so that no more can happen.
+  // One at a time, beside a Read and a Write. Reset() ends it.
+  virtual Task<std::optional<Error>> AwaitBroken(StopToken stop) = 0;
 
   // Ends both directions at once, so that the peer sees an error and not an orderly end (RST, RST_STREAM).
   // Operations under way end with IoCode::kClosed on a later step. Idempotent, never waits.

@@ -42,6 +42,9 @@ class TlsStream final : public io::Stream {
   Task<io::Result<io::Buffer>> Read(size_t size_hint, StopToken stop) override;
   Task<io::Result<void>> Write(std::span<const uint8_t> data, StopToken stop) override;
   Task<io::Result<void>> ShutdownWrite(StopToken stop) override;
+  Task<std::optional<io::Error>> AwaitBroken(StopToken stop) override {
+    return transport_->AwaitBroken(stop);
+  }
   void Reset() override { transport_->Reset(); }
 
   // After Handshake().

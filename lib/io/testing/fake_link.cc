@@ -23,6 +23,7 @@ class FakeEnd final : public Connection {
   Task<Result<Buffer>> Read(size_t size_hint, StopToken stop) override;
   Task<Result<void>> Write(std::span<const uint8_t> data, StopToken stop) override;
   Task<Result<void>> ShutdownWrite(StopToken stop) override;
+  Task<std::optional<Error>> AwaitBroken(StopToken stop) override;
   void Reset() override;
   void ResetUnlessEnded() override { close_resets_ = true; }
   SocketAddress local() const override { return client_ ? link_->client : link_->server; }
@@ -147,6 +148,13 @@ Task<Result<void>> FakeEnd::ShutdownWrite(StopToken) {
   if (in_.reset_arrived) co_return std::unexpected(Error::Errno(ENOTCONN, Op::kShutdown));
   if (!out_.end_sent) out_.Send(FakeWire::Kind::kEnd, {});
   co_return Result<void>();
+}
+
+Task<std::optional<Error>> FakeEnd::AwaitBroken(StopToken stop) {
+  while (!reset_ && !in_.reset_arrived) {
+    if (!co_await in_.reader->Wait(stop)) co_return std::nullopt;
+  }
+  co_return reset_ ? Error::Io(IoCode::kClosed, Op::kPoll) : Error::Errno(ECONNRESET, Op::kPoll);
 }
 
 void FakeEnd::Reset() {

@@ -30,6 +30,7 @@ class PipeEnd final : public Connection {
   Task<Result<Buffer>> Read(size_t size_hint, StopToken stop) override;
   Task<Result<void>> Write(std::span<const uint8_t> data, StopToken stop) override;
   Task<Result<void>> ShutdownWrite(StopToken stop) override;
+  Task<std::optional<Error>> AwaitBroken(StopToken stop) override;
   void Reset() override;
   void ResetUnlessEnded() override { close_resets_ = true; }
   SocketAddress local() const override { return local_address; }
@@ -130,6 +131,13 @@ Task<Result<void>> PipeEnd::ShutdownWrite(StopToken) {
   out_->ended = true;
   out_->changed.NotifyAll();
   co_return Result<void>();
+}
+
+Task<std::optional<Error>> PipeEnd::AwaitBroken(StopToken stop) {
+  while (!reset_ && !in_->reset) {
+    if (!co_await in_->changed.Wait(stop)) co_return std::nullopt;
+  }
+  co_return reset_ ? Error::Io(IoCode::kClosed, Op::kPoll) : Error::Errno(ECONNRESET, Op::kPoll);
 }
 
 void PipeEnd::Reset() {
