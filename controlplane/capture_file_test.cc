@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "controlplane/ca/testing/temporary_directory.h"
+#include "lib/base/testing/temporary_directory.h"
 
 namespace heddle::controlplane {
 namespace {

@@ -11,6 +11,7 @@ set(HEDDLE_FUZZ_REGISTRY
   grpc_codec_fuzz
   http1_message_fuzz
   http_session_fuzz
+  kube_config_fuzz
   kube_watch_fuzz
 )
 

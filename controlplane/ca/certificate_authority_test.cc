@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "controlplane/ca/testing/temporary_directory.h"
+#include "lib/base/testing/temporary_directory.h"
 #include "lib/base/testing/fake_clock.h"
 #include "lib/io/testing/co_test.h"
 #include "lib/tls/peer_verifier.h"

@@ -6,7 +6,7 @@
 #include <set>
 
 #include "controlplane/ca/certificate_authority.h"
-#include "controlplane/ca/testing/temporary_directory.h"
+#include "lib/base/testing/temporary_directory.h"
 #include "lib/base/testing/fake_clock.h"
 #include "lib/io/testing/co_test.h"
 #include "lib/tls/signing_request.h"

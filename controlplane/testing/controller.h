@@ -9,7 +9,7 @@
 
 #include "controlplane/app.h"
 #include "controlplane/ca/node_tokens.h"
-#include "controlplane/ca/testing/temporary_directory.h"
+#include "lib/base/testing/temporary_directory.h"
 #include "lib/grpc/channel.h"
 #include "lib/http/http1_message.h"
 #include "proto/discovery.pb.h"

@@ -186,6 +186,21 @@ Result<void, Refusal> CheckDnsName(X509* leaf, const Certificate& certificate,
                              rule.names.empty() ? "anybody" : rule.names.front()));
 }
 
+// A DNS name that reads like the address is not the address.
+Result<void, Refusal> CheckIpAddress(X509* leaf, const Certificate& certificate,
+                                     const HasIpAddress& rule) {
+  const auto bytes = rule.address.native_bytes();
+  const bool match = X509_check_ip(leaf, bytes.data(), bytes.size(), 0) == 1;
+  ERR_clear_error();
+  if (match) return {};
+  const auto& names = certificate.subject_alt_names();
+  return Refuse(Kind::kWrongIdentity,
+                absl::StrCat("the peer's certificate is for ",
+                             names.empty() ? "nobody" : names.front().ToString(),
+                             names.size() > 1 ? " and others" : "", ", not for the address ",
+                             rule.address.ToString()));
+}
+
 }  // namespace
 
 Result<VerifiedPeer, Refusal> VerifyPeer(const TrustRoots& roots, const PeerRule& rule,
@@ -203,6 +218,10 @@ Result<VerifiedPeer, Refusal> VerifyPeer(const TrustRoots& roots, const PeerRule
   VerifiedPeer peer{.serial = certificate->serial(), .not_after = certificate->not_after()};
   if (const auto* dns = std::get_if<HasDnsName>(&rule)) {
     TRY_VOID(CheckDnsName(leaf, *certificate, *dns));
+    return peer;
+  }
+  if (const auto* address = std::get_if<HasIpAddress>(&rule)) {
+    TRY_VOID(CheckIpAddress(leaf, *certificate, *address));
     return peer;
   }
   TRY(peer.identity, CheckIdentity(*certificate, std::get_if<AnyInTrustDomain>(&rule),

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "lib/base/result.h"
+#include "lib/io/address.h"
 #include "lib/tls/spiffe_id.h"
 #include "lib/tls/trust_roots.h"
 
@@ -39,7 +40,12 @@ struct
   std::vector<std::string> names;
   bool operator==(const HasDnsName&) const = default;
 };
-using PeerRule = std::variant<NoCertificate, AnyInTrustDomain, OneOfIdentities, HasDnsName>;
+struct HasIpAddress {  // Exactly this address among its IP names (RFC 2818 section 3.1).
+  io::IpAddress address;
+  bool operator==(const HasIpAddress&) const = default;
+};
+using PeerRule =
+    std::variant<NoCertificate, AnyInTrustDomain, OneOfIdentities, HasDnsName, HasIpAddress>;
 
 // Who the peer is, after verification.
 struct VerifiedPeer {

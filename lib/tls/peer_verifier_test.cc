@@ -259,6 +259,25 @@ TEST_F(PeerVerifierTest, RefusesDnsNamesThatAreWrongMissingOrHidden) {
                 server);
 }
 
+TEST_F(PeerVerifierTest, MatchesIpAddressesExactly) {
+  const auto leaf = authority_.Sign(Leaf({{Type::kDns, "10.0.0.2"},
+                                          {Type::kIp, "10.0.0.1"},
+                                          {Type::kIp, "fd00::1"}}));
+  const struct {
+    std::string asked;
+    bool match;
+  } kCases[] = {{"10.0.0.1", true},   {"::ffff:10.0.0.1", true}, {"fd00::1", true},
+                {"10.0.0.2", false},  {"fd00::2", false},        {"10.0.0.11", false},
+                {"::", false}};
+  for (const auto& test : kCases) {
+    const HasIpAddress rule{*io::IpAddress::Parse(test.asked)};
+    EXPECT_EQ(Verify({leaf}, rule, PeerRole::kServer).has_value(), test.match) << test.asked;
+  }
+  const PeerRule wanted = HasIpAddress{io::IpAddress::V4(10, 0, 0, 9)};
+  ExpectRefused({leaf}, wanted, Kind::kWrongIdentity, "not for the address 10.0.0.9",
+                PeerRole::kServer);
+}
+
 TEST_F(PeerVerifierTest, AsksForNothingWhenToldSo) {
   auto peer = Verify({}, NoCertificate{});
   ASSERT_TRUE(peer);

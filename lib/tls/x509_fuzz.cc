@@ -66,12 +66,15 @@ void Verify(std::string_view input) {
   chain.pop_back();
   const absl::Time now = absl::FromUnixSeconds(1'800'000'000);
   const PeerRule rules[] = {AnyInTrustDomain{"cluster.local"}, OneOfIdentities{},
-                            HasDnsName{{"controller.mesh.svc"}}};
+                            HasDnsName{{"controller.mesh.svc"}},
+                            HasIpAddress{io::IpAddress::V4(10, 0, 0, 1)}};
   for (const PeerRule& rule : rules) {
     for (PeerRole role : {PeerRole::kClient, PeerRole::kServer}) {
       auto peer = VerifyPeer(**roots, rule, role, chain, now);
       if (!peer) CHECK(!peer.error().sentence.empty());
-      if (peer && !std::holds_alternative<HasDnsName>(rule)) CHECK(peer->identity.has_value());
+      const bool named = std::holds_alternative<HasDnsName>(rule) ||
+                         std::holds_alternative<HasIpAddress>(rule);
+      if (peer && !named) CHECK(peer->identity.has_value());
     }
   }
 }

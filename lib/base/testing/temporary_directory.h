@@ -11,7 +11,7 @@
 
 #include "lib/base/check.h"
 
-namespace heddle::controlplane {
+namespace heddle {
 
 // A directory of a test's own, gone with it.
 class TemporaryDirectory {
@@ -53,4 +53,4 @@ class TemporaryDirectory {
   std::string path_;
 };
 
-}  // namespace heddle::controlplane
+}  // namespace heddle
