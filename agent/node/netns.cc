@@ -58,7 +58,8 @@ absl::StatusOr<NetnsInode> IdentifyNetns(int fd) {
 }
 
 absl::StatusOr<UniqueFd> OpenNetns(const std::string& path) {
-  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  // Whatever else is at that path: a FIFO would hold the thread that opens it.
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (fd.valid()) return fd;
   const int error = errno;
   const std::string sentence =
@@ -66,6 +67,18 @@ absl::StatusOr<UniqueFd> OpenNetns(const std::string& path) {
   // ESRCH: /proc of a process that has ended.
   const bool gone = error == ENOENT || error == ENOTDIR || error == ESRCH;
   return gone ? absl::NotFoundError(sentence) : absl::UnavailableError(sentence);
+}
+
+absl::Status CheckNetnsPath(const std::string& path, const NetnsInode& netns) {
+  const auto fd = OpenNetns(path);
+  if (absl::IsUnavailable(fd.status())) return fd.status();
+  if (fd.ok()) {
+    const auto named = IdentifyNetns(fd->get());
+    if (named.ok() && *named == netns) return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(absl::StrCat(
+      path, " is not the pod's network namespace where the agent looks; does the agent see the ",
+      "container runtime's directory of network namespaces?"));
 }
 
 absl::StatusOr<NetnsInode> OwnNetns() {

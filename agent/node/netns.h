@@ -29,6 +29,9 @@ absl::StatusOr<NetnsInode> IdentifyNetns(int fd);
 // NOT_FOUND when the path leads nowhere; another code when it could not be looked at, which says
 // nothing about the netns.
 absl::StatusOr<UniqueFd> OpenNetns(const std::string& path);
+// FAILED_PRECONDITION with a sentence when the path does not lead to this netns, UNAVAILABLE when it
+// could not be looked at.
+absl::Status CheckNetnsPath(const std::string& path, const NetnsInode& netns);
 // The calling thread's.
 absl::StatusOr<NetnsInode> OwnNetns();
 // SO_NETNS_COOKIE of the calling thread's netns.

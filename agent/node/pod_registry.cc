@@ -158,8 +158,10 @@ Task<cni::Reply> PodRegistry::CaptureFor(const cni::Request& request, UniqueFd n
   const auto inode = IdentifyNetns(netns.get());
   if (!inode.ok())
     co_return Failure(cni::ErrorCode::kBadEnvironment, std::string(inode.status().message()));
-  if (const absl::Status free = CheckNetns(uid, *inode); !free.ok())
-    co_return Failure(cni::ErrorCode::kBadEnvironment, std::string(free.message()));
+  absl::Status fit = CheckNetns(uid, *inode);
+  // By its path a pod is seen to live: one that leads elsewhere would soon end the capture.
+  if (fit.ok()) fit = CheckNetnsPath(request.netns, *inode);
+  if (!fit.ok()) co_return Failure(cni::ErrorCode::kBadEnvironment, std::string(fit.message()));
   busy_[uid].netns = *inode;
   const auto inside = co_await parts_.capture.LookInside(netns.get());
   if (!inside.ok()) co_return Failure(cni::ErrorCode::kIo, std::string(inside.status().message()));

@@ -1,6 +1,7 @@
 """Hostile input from the network ends one connection, and nothing else."""
 
 import json
+import time
 
 import pytest
 from mesh import PORT, authority, call, python, running, said, start, wait_said, whoami
@@ -81,6 +82,25 @@ def test_an_unfinished_handshake_is_given_up(mesh):
                                  "except OSError as error: print(type(error).__name__)"], "unfinished")
     wait_until(lambda: waiting.exit_code is not None, "the agent gives it up", 15)
     assert waiting.output().strip() in ("EOF", "ConnectionResetError")
+
+
+SILENT = ("import socket, sys, time\n"
+          "held = [socket.create_connection((sys.argv[1], int(sys.argv[2]))) for _ in range(1000)]\n"
+          "print('{\"held\": true}', flush=True)\n"
+          "time.sleep(60)\n")
+
+
+def test_silent_peers_keep_no_tunnel_out(mesh):
+    """Connections that never say hello take the places of their own address only."""
+    silent = [mesh.legacy.spawn(["/usr/bin/python3", "-c", SILENT, mesh.address, HBONE], "silent") for _ in range(2)]
+    for each in silent:
+        wait_said(each, "held")
+    pod, started = mesh.pod("newcomer", 0), time.monotonic()
+    mesh.wait_meshed(pod, mesh.server)  # By a tunnel of its own.
+    assert time.monotonic() - started < 5  # Not when the silent ones have been given up.
+    mesh.remove(pod)
+    for each in silent:
+        each.stop()
 
 
 def test_only_connect_is_answered_with_a_tunnel(mesh):

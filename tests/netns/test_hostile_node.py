@@ -7,7 +7,7 @@ import socket
 import subprocess
 
 import pytest
-from mesh import PORT, principal, running, said, serve, start, wait_said, whoami
+from mesh import PORT, call, principal, running, said, serve, start, wait_said, whoami
 from topology import CniError, PodSpec, wait_until
 from topology import mesh_objects as objects
 from topology.netns import Netns
@@ -75,8 +75,9 @@ def test_a_message_that_is_none_is_refused(mesh, what):
     assert answer["code"] != 0 and answer["msg"], answer
 
 
-def add_request(pod, uid=None, name=None, addresses=None):
-    return json.dumps({"v": 1, "command": "ADD", "containerId": "intruder", "netns": str(pod.netns_path),
+def add_request(pod, uid=None, name=None, addresses=None, netns=None):
+    """ADD of that pod, but for what else is given."""
+    return json.dumps({"v": 1, "command": "ADD", "containerId": "intruder", "netns": str(netns or pod.netns_path),
                        "ifname": "eth0", "network": "pods", "attachments": [],
                        "ips": [str(address) for address in addresses or pod.addresses],
                        "pod": {"namespace": pod.spec.namespace, "name": name or pod.name,
@@ -152,19 +153,24 @@ def test_add_with_another_pods_netns_is_refused(mesh):
     spec = bound(mesh, "squatter")
     # The record reaches the node in its own time; a refusal with 11 says that it has not.
     with open(mesh.server.netns_path) as netns:
-        answer = wait_until(lambda: refused_for_good(mesh, spec, netns), "the squatter is refused")
+        answer = wait_until(lambda: refused_for_good(mesh, claim(mesh, spec), netns), "the squatter is refused")
     assert "belongs to pod shop/server" in answer["msg"]
 
 
-def refused_for_good(mesh, spec, netns):
-    answer = ask(mesh, add_request(mesh.server, spec.uid, spec.name), [netns.fileno()])
+def refused_for_good(mesh, request, netns):
+    answer = ask(mesh, request, [netns.fileno()])
     return answer if answer["code"] != 11 else None
+
+
+def claim(mesh, spec, netns=None):
+    """ADD of that pod with what is the server's."""
+    return add_request(mesh.server, spec.uid, spec.name, netns=netns)
 
 
 def test_add_with_the_nodes_own_netns_is_refused(mesh):
     spec = bound(mesh, "host-thief")
     with open(mesh.node.netns_path) as netns:
-        answer = wait_until(lambda: refused_for_good(mesh, spec, netns), "the host's netns is refused")
+        answer = wait_until(lambda: refused_for_good(mesh, claim(mesh, spec), netns), "the host's netns is refused")
     assert "the node's own" in answer["msg"]
 
 
@@ -173,10 +179,27 @@ def test_add_with_an_address_that_is_not_inside_is_refused(mesh):
     empty = Netns(f"{mesh.topology.prefix}-empty")
     try:
         with open(empty.path) as netns:
-            answer = wait_until(lambda: refused_for_good(mesh, spec, netns), "the address is refused")
+            answer = wait_until(lambda: refused_for_good(mesh, claim(mesh, spec, empty.path), netns), "the address is refused")
         assert answer["code"] == 111
     finally:
         empty.remove()
+
+
+@pytest.mark.parametrize("path", ["/run/netns/not-there", "another pod's"])
+def test_add_whose_path_is_not_its_descriptors_is_refused(mesh, path):
+    """By its path the agent sees later whether the pod still lives: one that leads elsewhere would end its capture."""
+    spec = bound(mesh, "astray")
+    sandbox = Netns(f"{mesh.topology.prefix}-astray")
+    wrong = mesh.client.netns_path if path == "another pod's" else path
+    request = add_request(mesh.server, spec.uid, spec.name, ["10.99.0.2"], wrong)
+    try:
+        sandbox.ip("link", "add", "eth0", "type", "veth", "peer", "name", "other")
+        sandbox.ip("addr", "add", "10.99.0.2/32", "dev", "eth0")
+        with open(sandbox.path) as netns:
+            answer = wait_until(lambda: refused_for_good(mesh, request, netns), "it is refused")
+        assert answer["code"] == 4 and str(wrong) in answer["msg"], answer
+    finally:
+        sandbox.remove()
 
 
 def test_add_of_a_pod_that_nobody_knows_is_to_be_tried_again(mesh):
@@ -240,3 +263,29 @@ def test_a_policy_with_an_unknown_field_denies_for_its_selector(mesh):
     mesh.config.remove("typo")
     wait_until(lambda: "address" in whoami(mesh.client, address), "without the policy the pod is open")
     mesh.remove(pod)
+
+
+AGENT_PORTS, CONTROLLER_PORTS = (15000, 15020, 15021), (15012, 15014)
+
+
+@pytest.mark.parametrize("kind", ["random", "http1", "half_record", "nothing"])
+def test_bytes_that_are_no_protocol_end_their_connection(mesh, kind):
+    """On the ports of the agent and of the controller."""
+    places = [(mesh.node, port) for port in AGENT_PORTS] + [(mesh.topology.control, port) for port in CONTROLLER_PORTS]
+    for place, port in places:
+        seen = call(place, "send_raw", "127.0.0.1", port, kind)
+        assert seen.get("length", 0) < 1000 and seen.get("error") in (None, "ECONNRESET", "EPIPE"), (port, seen)
+        assert seen != {"error": "ECONNREFUSED"}
+
+
+def test_clients_that_say_nothing_do_not_shut_out_the_agent(mesh):
+    """Somebody keeps many connections to the controller open; a new pod's certificate comes all the same."""
+    idle = mesh.topology.control.spawn(["/usr/bin/python3", "-c", "import socket, time\n"
+                                        "held = [socket.create_connection(('127.0.0.1', 15012)) for _ in range(500)]\n"
+                                        "print('{\"held\": true}', flush=True)\n"
+                                        "time.sleep(60)"], "idle")
+    wait_said(idle, "held")
+    pod = mesh.pod("late", service_account="late")
+    mesh.wait_meshed(pod, mesh.server)
+    mesh.remove(pod)
+    idle.stop()
