@@ -14,6 +14,7 @@
 #include "agent/model/node_pod.h"
 #include "agent/model/persistent_map.h"
 #include "agent/model/policy.h"
+#include "agent/model/policy_index.h"
 #include "agent/model/service.h"
 #include "agent/model/workload.h"
 #include "lib/base/strings.h"
@@ -95,19 +96,29 @@ class State {
   ServiceRef FindService(const ServiceName& name) const;
   // The service with this virtual address, as a client in `client_namespace` sees it: an exact address before
   // blocks; then the client's own namespace, longer blocks, the canonical service, whichever came first.
-  ServiceRef FindService(std::string_view network, const io::IpAddress& ip, std::string_view client_namespace) const;
+  ServiceRef FindService(std::string_view network, const io::IpAddress& ip,
+                         std::string_view client_namespace) const;
   // By hostname: the client's own namespace first, then the canonical one, whichever came first.
-  ServiceRef FindServiceByHostname(std::string_view hostname, std::string_view client_namespace) const;
+  ServiceRef FindServiceByHostname(std::string_view hostname,
+                                   std::string_view client_namespace) const;
   // Also of services that are not known (yet).
-  const std::vector<Endpoint>& FindEndpoints(const ServiceName& name) const { return FindMembers(endpoints_, name); }
+  const std::vector<Endpoint>& FindEndpoints(const ServiceName& name) const {
+    return FindMembers(endpoints_, name);
+  }
 
   // True if some endpoint's capacity is not 1.
-  bool HasWeights(const ServiceName& name) const { return weighted_endpoints_.Find(name) != nullptr; }
+  bool HasWeights(const ServiceName& name) const {
+    return weighted_endpoints_.Find(name) != nullptr;
+  }
 
   PolicyRef FindPolicy(const PolicyName& name) const;
   const Policy* FindPolicyOrNull(const PolicyName& name) const;
-  const std::vector<PolicyRef>& global_policies() const { return FindMembers(scoped_policies_, std::string_view()); }
+  const std::vector<PolicyRef>& global_policies() const {
+    return FindMembers(scoped_policies_, std::string_view());
+  }
   const std::vector<PolicyRef>& namespace_policies(std::string_view name_space) const;
+  // The same two, for decisions; scope "" is the whole mesh.
+  const PolicyIndex& policy_index() const { return policy_index_; }
 
   NodePodRef FindNodePod(const PodUid& uid) const;
 
@@ -129,9 +140,11 @@ class State {
   GroupMap<NetworkPrefix, ServiceRef> services_by_prefix_;
   GroupMap<std::string, ServiceRef> services_by_hostname_;
   GroupMap<ServiceName, Endpoint> endpoints_;
-  PersistentMap<ServiceName, uint32_t> weighted_endpoints_;  // How many have another capacity than 1; never 0.
+  PersistentMap<ServiceName, uint32_t>
+      weighted_endpoints_;  // How many have another capacity than 1; never 0.
   PersistentMap<PolicyName, PolicyRef> policies_;
   GroupMap<std::string, PolicyRef> scoped_policies_;  // By namespace; global ones under "".
+  PolicyIndex policy_index_;                          // Of the same policies.
   PersistentMap<PodUid, NodePodRef> node_pods_;
   LengthCounts v4_lengths_{};
   LengthCounts v6_lengths_{};

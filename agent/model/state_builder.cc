@@ -19,7 +19,8 @@ absl::Status NameDiffers(std::string_view what, const std::string& inside) {
 template <typename Map, typename Key>
 absl::Status CheckRoom(const Map& map, const Key& key) {
   if (map.size() < kMaxResourcesPerKind || map.Find(key) != nullptr) return absl::OkStatus();
-  return absl::ResourceExhaustedError(absl::StrCat("there are ", map.size(), " resources of its kind already"));
+  return absl::ResourceExhaustedError(
+      absl::StrCat("there are ", map.size(), " resources of its kind already"));
 }
 
 // The key of a policy among those that apply without being referenced; empty optional: selected by name only.
@@ -34,7 +35,8 @@ std::optional<std::string> ScopeKey(const Policy& policy) {
 
 }  // namespace
 
-absl::Status StateBuilder::PutAddress(std::string_view name, const istio::workload::Address& message) {
+absl::Status StateBuilder::PutAddress(std::string_view name,
+                                      const istio::workload::Address& message) {
   switch (message.type_case()) {
     case istio::workload::Address::kWorkload: {
       TRY_ASSIGN(Workload workload, DecodeWorkload(message.workload()));
@@ -63,7 +65,8 @@ void StateBuilder::PutWorkload(WorkloadRef workload) {
   state_.workloads_.Put(edit_, workload->uid, workload);
   if (!workload->host_network) {
     for (const io::IpAddress& ip : workload->addresses) {
-      AddMember(state_.workloads_by_address_, edit_, NetworkAddress{workload->network, ip}, workload);
+      AddMember(state_.workloads_by_address_, edit_, NetworkAddress{workload->network, ip},
+                workload);
     }
   }
   for (const ServiceMembership& membership : workload->services) {
@@ -80,8 +83,9 @@ void StateBuilder::UnindexWorkload(const Workload& workload) {
     }
   }
   for (const ServiceMembership& membership : workload.services) {
-    RemoveMembers(state_.endpoints_, edit_, membership.service,
-                  [&workload](const Endpoint& member) { return member.workload.get() == &workload; });
+    RemoveMembers(
+        state_.endpoints_, edit_, membership.service,
+        [&workload](const Endpoint& member) { return member.workload.get() == &workload; });
     if (workload.capacity == 1) continue;
     if (--state_.weighted_endpoints_.Mutable(edit_, membership.service) == 0) {
       state_.weighted_endpoints_.Erase(edit_, membership.service);
@@ -99,7 +103,8 @@ void StateBuilder::PutService(ServiceRef service) {
   for (const ServiceAddress& address : service->addresses) {
     const io::IpPrefix& prefix = address.prefix;
     if (address.is_host()) {
-      AddMember(state_.services_by_address_, edit_, NetworkAddress{address.network, prefix.address()}, service);
+      AddMember(state_.services_by_address_, edit_,
+                NetworkAddress{address.network, prefix.address()}, service);
     } else {
       AddMember(state_.services_by_prefix_, edit_, NetworkPrefix{address.network, prefix}, service);
       ++(prefix.address().is_v4() ? state_.v4_lengths_ : state_.v6_lengths_)[prefix.length()];
@@ -113,7 +118,8 @@ void StateBuilder::UnindexService(const Service& service) {
   for (const ServiceAddress& address : service.addresses) {
     const io::IpPrefix& prefix = address.prefix;
     if (address.is_host()) {
-      RemoveMembers(state_.services_by_address_, edit_, NetworkAddress{address.network, prefix.address()}, is);
+      RemoveMembers(state_.services_by_address_, edit_,
+                    NetworkAddress{address.network, prefix.address()}, is);
     } else {
       RemoveMembers(state_.services_by_prefix_, edit_, NetworkPrefix{address.network, prefix}, is);
       --(prefix.address().is_v4() ? state_.v4_lengths_ : state_.v6_lengths_)[prefix.length()];
@@ -135,10 +141,12 @@ void StateBuilder::RemoveAddress(std::string_view name) {
   }
 }
 
-absl::Status StateBuilder::PutPolicy(std::string_view name, const istio::security::Authorization& message) {
+absl::Status StateBuilder::PutPolicy(std::string_view name,
+                                     const istio::security::Authorization& message) {
   absl::StatusOr<Policy> policy = DecodePolicy(message);
   absl::Status status = policy.status();
-  if (status.ok() && policy->id.ToString() != name) status = NameDiffers("policy", policy->id.ToString());
+  if (status.ok() && policy->id.ToString() != name)
+    status = NameDiffers("policy", policy->id.ToString());
   if (status.ok()) status = CheckRoom(state_.policies_, policy->id);
   if (status.ok()) {
     PutPolicy(std::make_shared<const Policy>(*std::move(policy)));
@@ -148,9 +156,12 @@ absl::Status StateBuilder::PutPolicy(std::string_view name, const istio::securit
   return status;
 }
 
-void StateBuilder::RefusePolicy(std::string_view name, std::string_view reason) { RefusePolicy(name, nullptr, reason); }
+void StateBuilder::RefusePolicy(std::string_view name, std::string_view reason) {
+  RefusePolicy(name, nullptr, reason);
+}
 
-void StateBuilder::RefusePolicy(std::string_view name, const istio::security::Authorization* message,
+void StateBuilder::RefusePolicy(std::string_view name,
+                                const istio::security::Authorization* message,
                                 std::string_view reason) {
   const PolicyRef last = state_.FindPolicy(PolicyName(name));
   if (last != nullptr && last->refusal.empty()) return;  // The last good one stays.
@@ -163,12 +174,16 @@ void StateBuilder::PutPolicy(PolicyRef policy) {
     UnindexPolicy(*old);
   }
   state_.policies_.Put(edit_, policy->id, policy);
-  if (const auto scope = ScopeKey(*policy)) AddMember(state_.scoped_policies_, edit_, *scope, policy);
+  if (const auto scope = ScopeKey(*policy)) {
+    AddMember(state_.scoped_policies_, edit_, *scope, policy);
+    state_.policy_index_.Add(edit_, policy, *scope);
+  }
 }
 
 void StateBuilder::UnindexPolicy(const Policy& policy) {
   const auto scope = ScopeKey(policy);
   if (!scope.has_value()) return;
+  state_.policy_index_.Remove(edit_, policy, *scope);
   RemoveMembers(state_.scoped_policies_, edit_, *scope,
                 [&policy](const PolicyRef& member) { return member.get() == &policy; });
 }
@@ -181,7 +196,8 @@ void StateBuilder::RemovePolicy(std::string_view name) {
   state_.policies_.Erase(edit_, id);
 }
 
-absl::Status StateBuilder::PutNodePod(std::string_view name, const heddle::node::v1::NodePod& message) {
+absl::Status StateBuilder::PutNodePod(std::string_view name,
+                                      const heddle::node::v1::NodePod& message) {
   TRY_ASSIGN(NodePod pod, DecodeNodePod(message));
   if (pod.uid.ToString() != name) return NameDiffers("pod", pod.uid.ToString());
   TRY_STATUS(CheckRoom(state_.node_pods_, pod.uid));
@@ -190,7 +206,9 @@ absl::Status StateBuilder::PutNodePod(std::string_view name, const heddle::node:
   return absl::OkStatus();
 }
 
-void StateBuilder::RemoveNodePod(std::string_view name) { state_.node_pods_.Erase(edit_, PodUid(name)); }
+void StateBuilder::RemoveNodePod(std::string_view name) {
+  state_.node_pods_.Erase(edit_, PodUid(name));
+}
 
 StateRef StateBuilder::Publish() {
   ++state_.generation_;

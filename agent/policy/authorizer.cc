@@ -1,6 +1,6 @@
 #include "agent/policy/authorizer.h"
 
-#include "agent/policy/match.h"
+#include "agent/model/match.h"
 
 namespace heddle::agent {
 namespace {
@@ -12,21 +12,26 @@ class Tally {
 
   void Add(const Policy& policy) {
     if (policy.dry_run) return;
-    if (!policy.refusal.empty()) {
-      Keep(broken_, {false, VerdictReason::kPolicyRefused, policy.id.ToString()});
-    } else if (policy.action == PolicyAction::kDeny) {
-      if (denied_.has_value()) return;
-      if (Matches(policy, facts_) == Tri::kYes)
-        Keep(denied_, {false, VerdictReason::kDenyMatched, policy.id.ToString()});
-    } else {
-      has_allow_ = true;
-      if (allowed_.has_value()) return;
-      const Tri match = Matches(policy, facts_);
-      if (match == Tri::kYes) Keep(allowed_, {true, VerdictReason::kAllowMatched, policy.id.ToString()});
-      if (match == Tri::kMaybe) maybe_allowed_ = true;
-    }
+    if (!policy.refusal.empty()) return AddRefused(policy);
+    if (policy.action == PolicyAction::kAllow) AddAllow();
+    AddMatch(policy, Matches(policy, facts_));
   }
-  void AddUnknown(const PolicyName& name) { Keep(broken_, {false, VerdictReason::kPolicyUnknown, name.ToString()}); }
+  void AddRefused(const Policy& policy) {
+    Keep(broken_, false, VerdictReason::kPolicyRefused, policy.id);
+  }
+  void AddUnknown(const PolicyName& name) {
+    Keep(broken_, false, VerdictReason::kPolicyUnknown, name);
+  }
+  // There is an ALLOW policy, whether it matches or not.
+  void AddAllow() { has_allow_ = true; }
+  void AddMatch(const Policy& policy, Tri match) {
+    const bool deny = policy.action == PolicyAction::kDeny;
+    if (match == Tri::kYes && deny) Keep(denied_, false, VerdictReason::kDenyMatched, policy.id);
+    if (match == Tri::kYes && !deny) Keep(allowed_, true, VerdictReason::kAllowMatched, policy.id);
+    if (match == Tri::kMaybe && !deny) maybe_allowed_ = true;
+  }
+  // The rest changes nothing.
+  bool settled() const { return denied_.has_value(); }
 
   Verdict Result() const {
     if (denied_.has_value()) return *denied_;
@@ -38,8 +43,9 @@ class Tally {
   }
 
  private:
-  static void Keep(std::optional<Verdict>& slot, const Verdict& verdict) {
-    if (!slot.has_value()) slot = verdict;
+  static void Keep(std::optional<Verdict>& slot, bool allowed, VerdictReason reason,
+                   const PolicyName& policy) {
+    if (!slot.has_value()) slot = Verdict{allowed, reason, policy.ToString()};
   }
 
   const Facts& facts_;
@@ -48,13 +54,38 @@ class Tally {
   bool maybe_allowed_ = false;
 };
 
-Verdict Judge(const State& state, const Workload* destination, const Facts& facts) {
+// Policies that apply by scope, with all facts known.
+void AddScope(const PolicyIndex& index, std::string_view scope, const Facts& facts, Tally& tally) {
+  for (const PolicyRef& policy : index.Refused(scope)) tally.AddRefused(*policy);
+  if (index.HasAllow(scope)) tally.AddAllow();
+  for (const PolicyAction action : {PolicyAction::kDeny, PolicyAction::kAllow}) {
+    if (tally.settled()) return;
+    if (const Policy* policy = index.FindMatch(scope, action, facts))
+      tally.AddMatch(*policy, Tri::kYes);
+  }
+}
+
+// The same for connections without identity of which nothing else need be known.
+void AddScopeForPlaintext(const PolicyIndex& index, std::string_view scope, const Facts& facts,
+                          Tally& tally) {
+  for (const PolicyRef& policy : index.Refused(scope)) tally.AddRefused(*policy);
+  if (index.HasAllow(scope)) tally.AddAllow();
+  for (const PolicyRef& policy : index.ForPlaintext(scope))
+    tally.AddMatch(*policy, Matches(*policy, facts));
+}
+
+using AddScopeTo = void (*)(const PolicyIndex&, std::string_view, const Facts&, Tally&);
+
+Verdict Judge(const State& state, const Workload* destination, const Facts& facts,
+              AddScopeTo add_scope) {
   if (!state.ready()) return {false, VerdictReason::kStateNotReady, {}};
   if (destination == nullptr) return {false, VerdictReason::kWorkloadUnknown, {}};
   Tally tally(facts);
-  for (const PolicyRef& policy : state.global_policies()) tally.Add(*policy);
-  for (const PolicyRef& policy : state.namespace_policies(destination->name_space)) tally.Add(*policy);
+  add_scope(state.policy_index(), "", facts, tally);
+  if (!destination->name_space.empty())
+    add_scope(state.policy_index(), destination->name_space, facts, tally);
   for (const PolicyName& name : destination->authorization_policies) {
+    if (tally.settled()) break;
     if (const Policy* policy = state.FindPolicyOrNull(name)) {
       tally.Add(*policy);
     } else {
@@ -85,11 +116,13 @@ Verdict Decide(const State& state, const Workload* destination, const Connection
                {.source = facts.source,
                 .destination = facts.destination,
                 .destination_port = facts.destination_port,
-                .identity = IdentityText(facts.identity)});
+                .identity = IdentityText(facts.identity)},
+               AddScope);
 }
 
-bool DeniesAllPlaintext(const State& state, const Workload* destination, std::optional<uint16_t> port) {
-  return !Judge(state, destination, {.destination_port = port}).allowed;
+bool DeniesAllPlaintext(const State& state, const Workload* destination,
+                        std::optional<uint16_t> port) {
+  return !Judge(state, destination, {.destination_port = port}, AddScopeForPlaintext).allowed;
 }
 
 }  // namespace heddle::agent

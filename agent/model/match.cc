@@ -1,4 +1,4 @@
-#include "agent/policy/match.h"
+#include "agent/model/match.h"
 
 namespace heddle::agent {
 namespace {
@@ -6,7 +6,9 @@ namespace {
 constexpr std::string_view kScheme = "spiffe://";
 
 Tri ToTri(bool value) { return value ? Tri::kYes : Tri::kNo; }
-Tri Not(Tri value) { return static_cast<Tri>(static_cast<uint8_t>(Tri::kYes) - static_cast<uint8_t>(value)); }
+Tri Not(Tri value) {
+  return static_cast<Tri>(static_cast<uint8_t>(Tri::kYes) - static_cast<uint8_t>(value));
+}
 
 // One attribute type: any of the positive list (if there is one), none of the negative list. `has` says whether an
 // entry holds.
@@ -27,17 +29,19 @@ Tri Attribute(const std::vector<Entry>& positive, const std::vector<Entry>& nega
 }
 
 Tri MatchIdentity(const Match& match, const IdentityText& identity) {
-  Tri result = Attribute(match.principals, match.not_principals, [&identity](const StringMatch& entry) {
-    return ToTri(entry.Matches(identity.principal));
-  });
+  Tri result = Attribute(
+      match.principals, match.not_principals,
+      [&identity](const StringMatch& entry) { return ToTri(entry.Matches(identity.principal)); });
   if (result == Tri::kNo) return result;
   result = Attribute(match.namespaces, match.not_namespaces, [&identity](const StringMatch& entry) {
     return ToTri(entry.Matches(identity.name_space));
   });
   if (result == Tri::kNo) return result;
-  return Attribute(match.service_accounts, match.not_service_accounts, [&identity](const ServiceAccountMatch& entry) {
-    return ToTri(entry.service_account == identity.service_account && entry.name_space == identity.name_space);
-  });
+  return Attribute(match.service_accounts, match.not_service_accounts,
+                   [&identity](const ServiceAccountMatch& entry) {
+                     return ToTri(entry.service_account == identity.service_account &&
+                                  entry.name_space == identity.name_space);
+                   });
 }
 
 Tri MatchOne(const Match& match, const Facts& facts) {
@@ -49,9 +53,11 @@ Tri MatchOne(const Match& match, const Facts& facts) {
     };
   };
   result = std::min(result, Attribute(match.source_ips, match.not_source_ips, in(facts.source)));
-  result = std::min(result, Attribute(match.destination_ips, match.not_destination_ips, in(facts.destination)));
+  result = std::min(
+      result, Attribute(match.destination_ips, match.not_destination_ips, in(facts.destination)));
   const auto is_port = [&facts](uint16_t entry) {
-    return facts.destination_port.has_value() ? ToTri(entry == *facts.destination_port) : Tri::kMaybe;
+    return facts.destination_port.has_value() ? ToTri(entry == *facts.destination_port)
+                                              : Tri::kMaybe;
   };
   return std::min(result, Attribute(match.destination_ports, match.not_destination_ports, is_port));
 }
@@ -60,15 +66,6 @@ Tri MatchClause(const Clause& clause, const Facts& facts) {
   if (clause.matches.empty()) return Tri::kYes;
   Tri result = Tri::kNo;
   for (const Match& match : clause.matches) result = std::max(result, MatchOne(match, facts));
-  return result;
-}
-
-Tri MatchRule(const Rule& rule, const Facts& facts) {
-  Tri result = Tri::kYes;
-  for (const Clause& clause : rule.clauses) {
-    result = std::min(result, MatchClause(clause, facts));
-    if (result == Tri::kNo) break;
-  }
   return result;
 }
 
@@ -81,10 +78,19 @@ IdentityText::IdentityText(const tls::SpiffeId* id) {
   service_account = id->service_account();
 }
 
+Tri Matches(const Rule& rule, const Facts& facts) {
+  Tri result = Tri::kYes;
+  for (const Clause& clause : rule.clauses) {
+    result = std::min(result, MatchClause(clause, facts));
+    if (result == Tri::kNo) break;
+  }
+  return result;
+}
+
 Tri Matches(const Policy& policy, const Facts& facts) {
   Tri result = Tri::kNo;
   for (const Rule& rule : policy.rules) {
-    result = std::max(result, MatchRule(rule, facts));
+    result = std::max(result, Matches(rule, facts));
     if (result == Tri::kYes) break;
   }
   return result;

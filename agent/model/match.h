@@ -6,9 +6,10 @@
 #include <string_view>
 
 #include "agent/model/policy.h"
-#include "agent/policy/authorizer.h"
+#include "lib/io/address.h"
+#include "lib/tls/spiffe_id.h"
 
-// How one policy matches; used by the authorizer.
+// How policies match.
 namespace heddle::agent {
 
 // "Maybe" exists only when facts are left open (DeniesAllPlaintext): true for some connections and false for others.
@@ -32,6 +33,7 @@ struct Facts {
   IdentityText identity;
 };
 
+Tri Matches(const Rule& rule, const Facts& facts);
 // Any rule; none: no.
 Tri Matches(const Policy& policy, const Facts& facts);
 
