@@ -7,7 +7,9 @@
 #include <string_view>
 
 #include "agent/hbone/connect_request.h"
+#include "agent/hbone/headers.h"
 #include "lib/base/check.h"
+#include "lib/base/random.h"
 
 namespace heddle::agent {
 namespace {
@@ -47,6 +49,9 @@ void CheckRoundTrip(const ConnectRequest& request) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
+  // What we write where a request brings no trace id is one that we would accept.
+  heddle::SeededRandom random(size);
+  CHECK(heddle::agent::IsTraceparent(heddle::agent::NewTraceparent(random)));
   const auto request = heddle::agent::ReadConnectRequest(heddle::agent::ReadLines(text));
   if (request) heddle::agent::CheckRoundTrip(*request);
   return 0;
