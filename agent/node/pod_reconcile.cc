@@ -7,6 +7,9 @@
 namespace heddle::agent {
 namespace {
 
+// Dials and ADDs wait for the same thread: a step takes less than a millisecond.
+constexpr size_t kProcessesPerStep = 64;
+
 // Only what was looked at can be gone: a node that is out of descriptors must not let its pods go.
 bool NetnsIsGone(const CaptureRecord& record) {
   const auto fd = OpenNetns(record.netns_path);
@@ -111,9 +114,12 @@ Task<void> PodRegistry::ReconcilePod(std::string uid) {
 Task<void> PodRegistry::LookForStrays() {
   std::vector<ino_t> netns;
   for (const auto& [uid, entry] : pods_) netns.push_back(entry.pod->record.netns.inode);
-  std::vector<StrayProcess> found;
-  absl::AnyInvocable<void()> look = [&] { found = FindStrayProcesses(netns, parts_.cgroup); };
-  co_await parts_.netns_thread.RunOutside(parts_.loop, std::move(look));
+  StraySearch search(std::move(netns), parts_.cgroup);
+  for (bool more = true; more;) {
+    absl::AnyInvocable<void()> look = [&] { more = search.Step(kProcessesPerStep); };
+    co_await parts_.netns_thread.RunOutside(parts_.loop, std::move(look));
+  }
+  const std::vector<StrayProcess>& found = search.found();
   stats_.stray_processes = found.size();
   for (auto& [uid, entry] : pods_) {
     const bool had = !entry.strays.empty();

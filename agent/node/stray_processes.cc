@@ -57,26 +57,31 @@ std::string NameOf(const std::string& process) {
 
 }  // namespace
 
-std::vector<StrayProcess> FindStrayProcesses(const std::vector<ino_t>& netns,
-                                             const std::string& cgroup) {
-  std::vector<StrayProcess> strays;
-  if (netns.empty()) return strays;
-  const std::string root = PathBelowMount(cgroup);
+StraySearch::StraySearch(std::vector<ino_t> netns, const std::string& cgroup)
+    : netns_(std::move(netns)), root_(PathBelowMount(cgroup)) {
   std::error_code error;
-  std::filesystem::directory_iterator entry("/proc", error);
+  if (!netns_.empty()) next_ = std::filesystem::directory_iterator("/proc", error);
+}
+
+bool StraySearch::Step(size_t processes) {
+  std::error_code error;
   // Not a range-for, whose increment throws.
-  for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
-    const std::string process = entry->path().string();
+  for (; processes > 0 && next_ != std::filesystem::directory_iterator(); next_.increment(error)) {
     int pid = 0;
-    if (!absl::SimpleAtoi(entry->path().filename().string(), &pid) || pid == ::getpid()) continue;
-    const ino_t inode = NetnsOf(process);
-    if (inode == 0 || std::find(netns.begin(), netns.end(), inode) == netns.end()) continue;
-    const std::string path = CgroupOf(process);
-    // An empty path: the process ended while we looked, or it is a zombie.
-    if (path.empty() || IsBelow(root, path)) continue;
-    strays.push_back({.pid = pid, .name = NameOf(process), .netns = inode});
+    if (!absl::SimpleAtoi(next_->path().filename().string(), &pid) || pid == ::getpid()) continue;
+    LookAt(next_->path(), pid);
+    --processes;
   }
-  return strays;
+  return next_ != std::filesystem::directory_iterator();
+}
+
+void StraySearch::LookAt(const std::string& process, int pid) {
+  const ino_t inode = NetnsOf(process);
+  if (inode == 0 || std::find(netns_.begin(), netns_.end(), inode) == netns_.end()) return;
+  const std::string path = CgroupOf(process);
+  // An empty path: the process ended while we looked, or it is a zombie.
+  if (path.empty() || IsBelow(root_, path)) return;
+  found_.push_back({.pid = pid, .name = NameOf(process), .netns = inode});
 }
 
 }  // namespace heddle::agent

@@ -35,23 +35,29 @@ ino_t OwnNetnsInode() {
   return info.st_ino;
 }
 
+std::vector<StrayProcess> Find(std::vector<ino_t> netns, const std::string& cgroup) {
+  StraySearch search(std::move(netns), cgroup);
+  while (search.Step(7)) {
+  }
+  return search.found();
+}
+
 testing::Matcher<StrayProcess> HasPid(int pid) { return testing::Field(&StrayProcess::pid, pid); }
 
-TEST(FindStrayProcesses, NamesAProcessOutsideTheCgroup) {
+TEST(StraySearch, NamesAProcessOutsideTheCgroup) {
   const Child child;
   // Any directory that is not the root of its mount will do: this process is not in it.
   const std::string directory = testing::TempDir() + "some-cgroup-" + std::to_string(::getpid());
   ASSERT_EQ(::mkdir(directory.c_str(), 0700), 0);
-  const auto strays = FindStrayProcesses({OwnNetnsInode()}, directory);
+  const auto strays = Find({OwnNetnsInode()}, directory);
   EXPECT_THAT(strays, testing::Contains(HasPid(child.pid())));
   EXPECT_EQ(::rmdir(directory.c_str()), 0);
 }
 
-TEST(FindStrayProcesses, LooksAtTheNamedNamespacesOnly) {
+TEST(StraySearch, LooksAtTheNamedNamespacesOnly) {
   const Child child;
-  EXPECT_THAT(FindStrayProcesses({}, "/sys/fs/cgroup/x"), testing::IsEmpty());
-  EXPECT_THAT(FindStrayProcesses({1}, "/sys/fs/cgroup/x"),
-              testing::Not(testing::Contains(HasPid(child.pid()))));
+  EXPECT_THAT(Find({}, "/sys/fs/cgroup/x"), testing::IsEmpty());
+  EXPECT_THAT(Find({1}, "/sys/fs/cgroup/x"), testing::Not(testing::Contains(HasPid(child.pid()))));
 }
 
 }  // namespace
