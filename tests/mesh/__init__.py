@@ -5,6 +5,7 @@
     hbone       a peer that speaks HBONE with other code than ours (a program of its own)
     authority   certificates made with openssl
     witness     what crossed a pod's link, and its sockets
+    watch       a witness on every enrolled pod of a scene, asked at its end
     inventory   what the mesh holds of a node's resources
 """
 

@@ -14,6 +14,8 @@ import pathlib
 from topology import PodSpec, Topology, wait_until
 from topology import mesh_objects as objects
 
+from .watch import Watch
+
 HERE = pathlib.Path(__file__).parent
 PORT = 8080
 SERVICE_IP = {4: "10.96.0.10", 6: "fd96::10"}
@@ -34,10 +36,11 @@ def python(name):
 
 
 class Mesh:
-    """Made by `running`. `topology` is beneath it."""
+    """Made by `running`. `topology` is beneath it, `watch` on every pod of `shop`."""
 
     def __init__(self, topology):
         self.topology = topology
+        self.watch = Watch()
         self.version = 4 if "ipv4" in topology.families else 6
 
     @property
@@ -57,7 +60,10 @@ class Mesh:
 
     def pod(self, name, node=0, namespace="shop", service_account=None):
         spec = PodSpec(name, namespace, service_account=service_account or name, labels={"app": name})
-        return self.topology.start_pod(self.nodes[node], spec)
+        pod = self.topology.start_pod(self.nodes[node], spec)
+        if namespace == "shop":
+            self.watch.add(pod)
+        return pod
 
     def remove(self, pod, run_del=True):
         """As when a pod is deleted: first its sandbox, then its object."""
@@ -76,6 +82,7 @@ class Mesh:
         def through_tunnel():
             return answers(client, server) and tunnels(client, server)
         wait_until(through_tunnel, f"{client.name} reaches {server.name} by HBONE", 20)
+        self.watch.meshed(client.node, server)
 
     def wait_meshed_by_announcement(self, client, server):
         """The client's node knows the server as HBONE; nothing needs to listen there."""
@@ -83,6 +90,7 @@ class Mesh:
             workloads = self.admin(client.node, "/config_dump").get("workloads", [])
             return any(each.get("name") == server.name and each.get("protocol") == "HBONE" for each in workloads)
         wait_until(announced, f"{server.name} is announced as HBONE", 20)
+        self.watch.meshed(client.node, server)
 
     def policy(self, name, action, selector, principals, namespace="shop"):
         self.config.put(name, objects.authorization_policy(name, namespace, action, selector, principals))
@@ -99,13 +107,16 @@ def variant():
 
 
 @contextlib.contextmanager
-def running(nodes=2, families=None, agent_flags=None):
+def running(nodes=2, families=None, agent_flags=None, leaks_expected=False):
+    """At the end no connection of an enrolled pod may have crossed its link in clear that the mesh should have had."""
     families = variant()[0] if families is None else families
     agent_flags = variant()[1] if agent_flags is None else agent_flags
     with Topology(nodes=nodes, families=families, mesh=True, agent_flags=agent_flags) as topology:
         mesh = Mesh(topology)
         mesh.start()
         yield mesh
+        leaks = mesh.watch.leaks()
+        assert bool(leaks) == leaks_expected, leaks
 
 
 def serve(pod, port=PORT, address=None):

@@ -5,17 +5,23 @@ import re
 
 from topology.capture import Capture
 
-# What a captured pod may open by TCP to somewhere else.
-_SYN = re.compile(r"IP6? (?P<source>\S+)\.(?P<sport>\d+) > (?P<target>\S+)\.(?P<dport>\d+): ")
+# The first packet of a TCP connection, by IPv4 and by IPv6.
+FIRST_4 = "tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn"
+FIRST_6 = "ip6[6] == 6 and ip6[53] & 18 == 2"
+# Filter: of each connection its beginning, and the datagrams that say that the record is complete.
+BEGINNINGS = f"( {FIRST_4} ) or ( {FIRST_6} ) or udp port 9"
+
+_SYN = re.compile(r"(?P<time>[\d.]+) IP6? (?P<source>\S+)\.(?P<sport>\d+) > (?P<target>\S+)\.(?P<dport>\d+): ")
 
 
 class Witness:
     """Records the pod's link, from its own netns, from construction until `syns` is asked."""
 
-    def __init__(self, pod):
+    def __init__(self, pod, name="witness", filter=""):
         self._pod = pod
         self._stopped = False
-        self._capture = Capture(pod, "eth0", pod.node.topology.dir / f"{pod.spec.namespace}-{pod.name}.pcap")
+        file = pod.node.topology.dir / f"{pod.spec.namespace}-{pod.name}-{name}.pcap"
+        self._capture = Capture(pod, "eth0", file, filter)
 
     def stop(self):
         """Ends it (once), when a last datagram to the gateway is on record: so is everything before it."""
@@ -26,13 +32,14 @@ class Witness:
         datagram(self._pod, fence)
         self._capture.stop(lambda recorded: fence in recorded)
 
-    def syns(self):
-        """[(source, target, port)] of every TCP connection that was begun, in either direction, after stop()."""
-        flags = "tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn"
-        six = "ip6[6] == 6 and ip6[53] & 18 == 2"
-        lines = self._capture.packets(flags) + self._capture.packets(six)
+    def timed_syns(self):
+        """[(time, source, target, port)] of every TCP connection that was begun, in either direction, after stop()."""
+        lines = self._capture.packets(FIRST_4, timed=True) + self._capture.packets(FIRST_6, timed=True)
         matches = [_SYN.search(line) for line in lines]
-        return [(each["source"], each["target"], int(each["dport"])) for each in matches if each]
+        return [(float(each["time"]), each["source"], each["target"], int(each["dport"])) for each in matches if each]
+
+    def syns(self):
+        return [syn[1:] for syn in self.timed_syns()]
 
     def leaks(self):
         """Connections that the pod began and the mesh should have had, in clear on its link."""

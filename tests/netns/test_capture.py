@@ -6,6 +6,7 @@ import time
 
 import pytest
 from mesh import PORT, SERVICE_IP, authority, call, report, running, serve, start, wait_said, whoami
+from mesh.watch import SETTLED_SECONDS, Leak, Watch
 from mesh.witness import Witness, sockets
 from topology import mesh_objects as objects
 from topology import wait_until
@@ -45,6 +46,20 @@ def test_the_witness_sees_what_leaks(mesh):
     call(mesh.legacy, "special", mesh.address, PORT, "plain")
     witness.stop()
     assert witness.leaks() == [(str(mesh.legacy.address()), mesh.address, PORT)]
+
+
+def test_the_watch_on_every_pod_sees_what_leaks(mesh):
+    """What ends each scene is no mere formality: it finds the same, on the wire and among open connections."""
+    watch = Watch()
+    watch.add(mesh.legacy)
+    watch.meshed(mesh.legacy.node, mesh.server)
+    time.sleep(SETTLED_SECONDS)
+    keeper = start(mesh.legacy, "keep", mesh.address, PORT, 1, "hold_watched-#")
+    wait_said(keeper, "open")
+    leaks = watch.leaks()
+    keeper.stop()
+    mesh.legacy.leaving.clear()
+    assert leaks == [Leak("legacy", seen, mesh.address, PORT) for seen in ("in its sockets", "on its link")]
 
 
 def test_ordinary_traffic(mesh, witness):

@@ -1,16 +1,16 @@
-"""An independent witness: tcpdump on a link, without a filter."""
+"""An independent witness: tcpdump on a link."""
 
 from .process import run
 from .waiting import wait_until
 
 
 class Capture:
-    """Records everything on the interface, seen from `place`, until stop()."""
+    """Records what crosses the interface, seen from `place`, until stop(): everything, or what matches `filter`."""
 
-    def __init__(self, place, interface, file):
+    def __init__(self, place, interface, file, filter=""):
         self.file = file
         self._process = place.spawn(["tcpdump", "-i", interface, "-s", "0", "-U", "--immediate-mode", "-n",
-                                     "-Z", "root", "-w", file], f"tcpdump-{file.stem}")
+                                     "-Z", "root", "-w", file, *filter.split()], f"tcpdump-{file.stem}")
         self._process.wait_ready(lambda: "listening on" in self._process.output(), f"tcpdump on {interface}")
 
     def stop(self, settled=None):
@@ -22,7 +22,8 @@ class Capture:
     def bytes(self):
         return self.file.read_bytes() if self.file.exists() else b""
 
-    def packets(self, expression=""):
-        """Lines of tcpdump for the packets that match."""
-        lines = run(["tcpdump", "-nn", "-q", "-t", "-r", self.file, *expression.split()]).stdout
+    def packets(self, expression="", timed=False):
+        """Lines of tcpdump for the packets that match; timed: each begins with its time, in seconds since 1970."""
+        time = "-tt" if timed else "-t"
+        lines = run(["tcpdump", "-nn", "-q", time, "-r", self.file, *expression.split()]).stdout
         return lines.splitlines()

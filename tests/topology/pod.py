@@ -26,6 +26,7 @@ class Pod(Place):
         self.node = node
         self.netns = netns
         self.container_id = container_id
+        self.leaving = []  # Called before it goes.
         self.result = None
         self.addresses = []
 
@@ -51,6 +52,13 @@ class Pod(Place):
 
     def remove(self, run_del=True):
         """Ends its processes, runs CNI DEL (a node crash would not), and takes namespace and cgroup away."""
+        try:
+            while self.leaving:
+                self.leaving.pop()()
+        finally:
+            self._take_away(run_del)
+
+    def _take_away(self, run_del):
         self.stop_all()
         self.cgroup.remove()
         if run_del:
