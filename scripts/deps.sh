@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that building and testing Heddle needs and that are missing; a second run does nothing.
+# Usage: scripts/deps.sh [--kube]      --kube adds what the Kubernetes test cluster (tests/kube) runs.
 set -euo pipefail
 
 packages=(
@@ -29,20 +30,55 @@ debian_release() { (. /etc/os-release 2>/dev/null && printf '%s %s' "${ID:-unkno
 # cargo carries BoringSSL's sources. Debian's own cargo package is too old for them; cargo-web is current.
 if ! command -v cargo >/dev/null && [ ! -x "${HOME:-}/.cargo/bin/cargo" ]; then packages+=(cargo-web); fi
 
-missing=()
-for package in "${packages[@]}"; do
-  is_installed "$package" || missing+=("$package")
-done
+# What the cluster's nodes run beside programs from Go modules. Their daemons are not installed, only unpacked where
+# tests/kube finds them: an installed containerd or etcd would start on this machine.
+kube_packages=(nftables iptables openssl)
+kube_unpacked=(etcd-server containerd runc busybox-static)
 
-if [ "${#missing[@]}" -eq 0 ]; then
-  say "all ${#packages[@]} packages are installed; nothing to do"
-  exit 0
-fi
+install_missing() {
+  local missing=() package
+  for package in "$@"; do
+    is_installed "$package" || missing+=("$package")
+  done
+  if [ "${#missing[@]}" -eq 0 ]; then
+    say "all $# packages are installed; nothing to do"
+    return
+  fi
+  [ "$(id -u)" -eq 0 ] || die "must be root to install: ${missing[*]} (try: sudo $0)"
+  say "installing ${#missing[@]} of $# packages: ${missing[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -q
+  apt-get install -q -y --no-install-recommends "${missing[@]}"
+  say "done"
+}
 
-[ "$(id -u)" -eq 0 ] || die "must be root to install: ${missing[*]} (try: sudo $0)"
+unpack_for_kube() {
+  local cache=${HEDDLE_KUBE_CACHE:-$HOME/.cache/heddle/kube} folder unfinished package
+  folder=$cache/debian
+  if [ "$(cat "$folder/packages" 2>/dev/null)" = "${kube_unpacked[*]}" ]; then
+    say "all ${#kube_unpacked[@]} packages of the test cluster are unpacked; nothing to do"
+    return
+  fi
+  say "unpacking into $folder: ${kube_unpacked[*]}"
+  mkdir -p "$cache"
+  unfinished=$(mktemp -d "$cache/.debian-XXXXXX")
+  # shellcheck disable=SC2064  # The folder of now is meant.
+  trap "rm -rf '$unfinished'" EXIT
+  mkdir "$unfinished/root"
+  download() { (cd "$unfinished" && apt-get download -q -o APT::Sandbox::User=root "${kube_unpacked[@]}"); }
+  download || { apt-get update -q && download; }
+  for package in "$unfinished"/*.deb; do dpkg -x "$package" "$unfinished/root"; done
+  echo "${kube_unpacked[*]}" >"$unfinished/root/packages"
+  rm -rf "$folder"
+  mv "$unfinished/root" "$folder"
+  say "done"
+}
 
-say "installing ${#missing[@]} of ${#packages[@]} packages: ${missing[*]}"
-export DEBIAN_FRONTEND=noninteractive
-apt-get update -q
-apt-get install -q -y --no-install-recommends "${missing[@]}"
-say "done"
+case ${1:-} in
+  '') install_missing "${packages[@]}" ;;
+  --kube)
+    install_missing "${packages[@]}" "${kube_packages[@]}"
+    unpack_for_kube
+    ;;
+  *) die "usage: scripts/deps.sh [--kube]" ;;
+esac
