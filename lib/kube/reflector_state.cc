@@ -176,6 +176,12 @@ bool ReflectorState::OnWatchLine(std::string_view line, MonotonicTime now) {
   return true;
 }
 
+void ReflectorState::OnWatchLineTooLong(size_t bytes_max) {
+  watch_given_up_ = true;
+  StartList();
+  Retry(absl::StrCat("an event of the watch of ", path(), " is longer than ", bytes_max, " bytes"));
+}
+
 void ReflectorState::OnWatchEnded(std::string_view error, MonotonicTime now) {
   if (watch_given_up_) return;
   if (now - watch_opened_ >= kGoodWatch) Worked();

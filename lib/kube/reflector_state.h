@@ -15,6 +15,8 @@
 
 namespace heddle::kube {
 
+class ReflectorState;
+
 // Told of the objects of one kind. `object.json` is valid during the call only.
 class ObjectSink {
  public:
@@ -22,6 +24,8 @@ class ObjectSink {
   // New, or another version of it.
   virtual void OnObject(const RawObject& object) = 0;
   virtual void OnGone(const ObjectName& name) = 0;
+  // After each answer and each failure: phase() and trouble() may differ.
+  virtual void OnState(const ReflectorState&) {}
 };
 
 struct ReflectorOptions {
@@ -92,6 +96,8 @@ class ReflectorState {
   void OnWatchOpened(MonotonicTime now);
   // False: give this watch up.
   bool OnWatchLine(std::string_view line, MonotonicTime now);
+  // The same for one that is longer than we read: the list may have a shorter way to say it.
+  void OnWatchLineTooLong(size_t bytes_max);
   // The watch that was opened has ended; `error` is empty for an orderly end.
   void OnWatchEnded(std::string_view error, MonotonicTime now);
 
@@ -111,6 +117,8 @@ class ReflectorState {
   // What keeps us from following, for people; empty when nothing does.
   const std::string& trouble() const { return trouble_; }
   size_t objects() const { return known_.size(); }
+  // The longest time for which a watch is asked.
+  absl::Duration watch_time_max() const { return 2 * options_.watch_time; }
   const std::string& path() const { return options_.paths[path_]; }
   const std::string& resource_version() const { return resource_version_; }
   const ReflectorStats& stats() const { return stats_; }

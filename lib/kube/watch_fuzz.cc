@@ -49,9 +49,11 @@ void Watch(kube::ReflectorState& state, std::string_view text, size_t step) {
       CHECK(line->size() <= kLineBytesMax);
       if (!state.OnWatchLine(*line, now)) return state.OnWatchEnded("", now);
     }
-    if (lines.overflow()) break;
+    if (!lines.overflow()) continue;
+    state.OnWatchLineTooLong(kLineBytesMax);
+    break;
   }
-  state.OnWatchEnded(lines.overflow() ? "too long" : "", now);
+  state.OnWatchEnded("", now);
 }
 
 }  // namespace
