@@ -14,6 +14,7 @@
 #include "agent/identity/certificate_store.h"
 #include "agent/kernel_events.h"
 #include "agent/kernel_metrics.h"
+#include "agent/loop_metrics.h"
 #include "agent/node/capture_reporter.h"
 #include "agent/node/cni_server.h"
 #include "agent/node/pod_registry.h"
@@ -101,6 +102,7 @@ struct App::Parts {
   std::vector<io::Loop*> workers;
   io::Watchdog watchdog;
   metrics::Registry registry;
+  LoopMetrics loop_metrics;
   LineAccessLog access_log;
   std::unique_ptr<Proxy> proxy;
 
@@ -145,11 +147,18 @@ std::vector<io::Loop*> LoopsOf(io::LoopPool& pool) {
   return loops;
 }
 
-std::vector<io::Watchdog::Watched> WatchedLoops(const io::Loop& control,
-                                                const std::vector<io::Loop*>& workers) {
-  std::vector<io::Watchdog::Watched> watched = {{&control, "control"}};
+std::vector<LoopMetrics::Named> NamedLoops(io::Loop& control,
+                                           const std::vector<io::Loop*>& workers) {
+  std::vector<LoopMetrics::Named> loops = {{&control, "control"}};
   for (size_t i = 0; i < workers.size(); ++i)
-    watched.push_back({workers[i], absl::StrCat("worker-", i)});
+    loops.push_back({workers[i], absl::StrCat("worker-", i)});
+  return loops;
+}
+
+std::vector<io::Watchdog::Watched> WatchedLoops(io::Loop& control,
+                                                const std::vector<io::Loop*>& workers) {
+  std::vector<io::Watchdog::Watched> watched;
+  for (const auto& [loop, name] : NamedLoops(control, workers)) watched.push_back({loop, name});
   return watched;
 }
 
@@ -181,6 +190,7 @@ App::Parts::Parts(Config config_in, UniqueFd signals_in, NodeSetup node_in,
       disk(clock, 1, "hd-disk", io::LoopOptions{.backend = io::BackendChoice::kEpoll}),
       workers(LoopsOf(pool)),
       watchdog(clock, WatchedLoops(loop, workers)),
+      loop_metrics(registry, NamedLoops(loop, workers)),
       proxy(MakeProxy(loop, workers, registry, access_log)),
       netns_thread(clock),
       capture({loop, clock, netns_thread, *node.bpf, *proxy, workers}),

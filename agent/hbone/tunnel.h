@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/hbone/tunnel_metrics.h"
 #include "agent/model/failure.h"
 #include "agent/seams/pod_network.h"
 #include "lib/base/result.h"
@@ -48,6 +49,7 @@ struct TunnelOptions {
   absl::Duration idle_timeout = absl::Minutes(5);
   size_t tunnels_max = 4096;  // Of one pool.
   http::H2ConnectionOptions http;
+  TunnelMetrics* metrics = nullptr;  // Of all pools together; none: not counted.
 };
 
 // What an HBONE tunnel of ours announces: frames as large as Istio's proxy sends them are accepted.

@@ -101,6 +101,7 @@ Task<TunnelResult<std::unique_ptr<http::H2Stream>>> TunnelPool::Connect(TunnelTa
     if (std::find(tunnels.begin(), tunnels.end(), open.tunnel) != tunnels.end())
       open.tunnel->Retire();
     ++stats_.retried_total;
+    if (options_.metrics != nullptr) options_.metrics->retried.Add();
   }
 }
 
@@ -144,6 +145,10 @@ TunnelResult<void> TunnelPool::StartTunnel(Group& group) {
 Task<void> TunnelPool::RunTunnel(Group& group) {
   ++stats_.tunnels;
   ++stats_.attempts_total;
+  if (options_.metrics != nullptr) {
+    options_.metrics->tunnels.Add(1);
+    options_.metrics->attempts.Add();
+  }
   {
     Tunnel tunnel(loop_, network_, group.target, options_);
     auto opened = co_await tunnel.Open(scope_.stop());
@@ -164,6 +169,7 @@ Task<void> TunnelPool::RunTunnel(Group& group) {
     std::erase(group.tunnels, &tunnel);
   }
   --stats_.tunnels;
+  if (options_.metrics != nullptr) options_.metrics->tunnels.Add(-1);
   Unuse(group);
 }
 

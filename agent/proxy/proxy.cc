@@ -46,7 +46,7 @@ Task<void> Attach(Worker& worker, std::string uid, PodListener listener) {
 }  // namespace
 
 Proxy::Proxy(io::Loop& control, std::vector<WorkerPlace> places, const ProxyOptions& options)
-    : control_(control), group_(places.size(), options.limits) {
+    : control_(control), group_(places.size(), options.limits, options.registry) {
   CHECK(!places.empty());
   for (WorkerPlace& place : places) {
     auto telemetry =

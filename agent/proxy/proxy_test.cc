@@ -389,6 +389,12 @@ MESH_TEST(TellsOperatorsItsConnections) {
     EXPECT_EQ(inbound[0].source_identity, "spiffe://cluster.local/ns/default/sa/a");
     EXPECT_EQ(inbound[0].original_destination, "10.0.0.2:8080");
     EXPECT_EQ(inbound[0].pod_name, "b");
+    const std::string metrics = mesh.node(0).registry.Expose();
+    EXPECT_THAT(metrics, HasSubstr("heddle_tunnels 1\n"));
+    EXPECT_THAT(metrics, HasSubstr("heddle_tunnel_attempts_total 1\n"));
+    EXPECT_THAT(metrics, HasSubstr("heddle_connection_places 1\n"));
+    EXPECT_THAT(metrics, HasSubstr("heddle_window_bytes_limit 1073741824\n"));
+    EXPECT_THAT(metrics, ::testing::Not(HasSubstr("heddle_window_bytes 0\n")));
   }
   co_await mesh.Stop();
 }

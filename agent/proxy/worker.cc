@@ -20,6 +20,7 @@ TunnelOptions TunnelOptionsFor(WorkerGroup& group) {
                         .http = HboneOptions()};
   options.http.session.open_streams_max = limits.tunnel_streams_max;
   options.http.budget = &group.windows;
+  options.metrics = &group.metrics.tunnels;
   return options;
 }
 

@@ -13,6 +13,7 @@
 #include "agent/proxy/handshakes.h"
 #include "agent/proxy/limits.h"
 #include "agent/proxy/pod_context.h"
+#include "agent/proxy/proxy_metrics.h"
 #include "agent/proxy/snapshot.h"
 #include "agent/proxy/worker_loads.h"
 #include "agent/seams/pod_network.h"
@@ -28,12 +29,16 @@ class Worker;
 // What the workers of one proxy share. Made before them, outlives them; `workers` is complete
 // before the first pod is added.
 struct WorkerGroup {
-  WorkerGroup(size_t size, const ProxyLimits& limits)
-      : limits(limits), loads(size, limits.connections_max), windows(limits.window_bytes_max) {}
+  WorkerGroup(size_t size, const ProxyLimits& limits, metrics::Registry& registry)
+      : limits(limits),
+        loads(size, limits.connections_max),
+        windows(limits.window_bytes_max),
+        metrics(registry, loads, windows) {}
 
   const ProxyLimits limits;
   WorkerLoads loads;
   http::WindowBudget windows;
+  ProxyMetrics metrics;
   std::vector<Worker*> workers;
 };
 

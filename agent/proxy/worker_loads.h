@@ -52,6 +52,7 @@ class WorkerLoads {
   // A place on that worker, for a stream of a tunnel that lives there.
   std::optional<ConnectionPlace> TakeOn(size_t worker);
 
+  size_t limit() const { return connections_max_; }
   size_t total() const { return total_.load(std::memory_order_relaxed); }
   size_t of(size_t worker) const {
     return loads_[worker].connections.load(std::memory_order_relaxed);

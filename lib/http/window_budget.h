@@ -32,6 +32,7 @@ class WindowBudget {
     used_.fetch_sub(bytes, std::memory_order_relaxed);
     if (parent_ != nullptr) parent_->Return(bytes);
   }
+  size_t limit() const { return limit_; }
   size_t used() const { return used_.load(std::memory_order_relaxed); }
   uint64_t refused_total() const { return refused_total_.load(std::memory_order_relaxed); }
 

@@ -84,6 +84,7 @@ void Loop::EndTurn(MonotonicTime now) {
   if (took_ns > stats_.lag_max_ns.load(std::memory_order_relaxed)) {
     stats_.lag_max_ns.store(took_ns, std::memory_order_relaxed);
   }
+  if (took_ns > absl::ToInt64Nanoseconds(kTurnMax)) stats_.slow_turns_total.fetch_add(1, std::memory_order_relaxed);
   stats_.turns_total.fetch_add(1, std::memory_order_relaxed);
   stats_.turn_started_ns.store(0, std::memory_order_relaxed);
 }

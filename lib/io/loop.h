@@ -1,6 +1,7 @@
 #pragma once
 
 #include <absl/functional/any_invocable.h>
+#include <absl/time/time.h>
 
 #include <atomic>
 #include <memory>
@@ -20,9 +21,13 @@ struct LoopOptions {
   size_t buffer_limit_bytes = 512u << 20;
 };
 
+// What a turn may take: whatever else the loop serves waits so long.
+inline constexpr absl::Duration kTurnMax = absl::Milliseconds(2);
+
 // Written by the loop, read by any thread.
 struct LoopStats {
   std::atomic<uint64_t> turns_total = 0;
+  std::atomic<uint64_t> slow_turns_total = 0;  // Those longer than kTurnMax.
   std::atomic<int64_t> lag_max_ns = 0;       // The longest turn since somebody reset it.
   std::atomic<int64_t> turn_started_ns = 0;  // Start of the turn under way, 0 while waiting: for the watchdog.
 };

@@ -88,6 +88,13 @@ Gauge::Gauge(Registry& registry, const Description& description)
   Register();
 }
 
+Reading::Reading(Registry& registry, Type type, const Description& description, Read read)
+    : Metric(registry, type, description.name, description.help),
+      labels_(LabelText(description)),
+      read_(std::move(read)) {
+  Register();
+}
+
 Registry::Registry()
     : folded_(std::make_unique<Counter>(
           *this, Description{.name = "heddle_metrics_series_folded",

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <absl/functional/any_invocable.h>
 #include <absl/functional/function_ref.h>
 
 #include <atomic>
@@ -90,6 +91,21 @@ class Gauge final : public Metric {
 
   std::string labels_;
   std::atomic<int64_t> value_ = 0;
+};
+
+// A number that somebody else keeps: `read` is called by the thread that writes the exposition, at any time until this
+// goes. Of a gauge it is taken as two's complement.
+class Reading final : public Metric {
+ public:
+  using Read = absl::AnyInvocable<uint64_t() const>;
+  Reading(Registry& registry, Type type, const Description& description, Read read);
+  ~Reading() override { Unregister(); }
+
+ private:
+  void Visit(Visitor visit) const override { visit(labels_, read_()); }
+
+  std::string labels_;
+  Read read_;
 };
 
 // All metrics of a process: made by main, passed down, outlives them. Thread-safe.

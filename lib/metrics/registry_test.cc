@@ -54,6 +54,14 @@ TEST(Registry, ForgetsAMetricWithItsOwner) {
   EXPECT_THAT(registry.Expose(), Not(HasSubstr("short_lived")));
 }
 
+TEST(Registry, ReadsWhatOthersKeepWhenItWrites) {
+  Registry registry;
+  uint64_t kept = 1;
+  const Reading reading(registry, Type::kCounter, {.name = "kept", .help = "Kept."}, [&kept] { return kept; });
+  kept = 7;
+  EXPECT_THAT(registry.Expose(), HasSubstr("kept_total 7\n"));
+}
+
 TEST(Registry, EscapesLabelValuesAndHelp) {
   Registry registry;
   Gauge gauge(registry, {.name = "g", .help = "Line\none \\ \"two\".", .labels = {{"path", "a\"b\\c\nd"}}});
