@@ -5,21 +5,12 @@ import pathlib
 import signal
 import subprocess
 import sys
-import tempfile
 
 import pytest
 from topology import CniError, CommandFailed, PodSpec, Timeout, Topology, wait_until
 from topology.applications import Holder, Prober, get, serve
 from topology.capture import Capture
-from topology.cgroup import cgroup2_root
-from topology.netns import NETNS_DIR
-from topology.volatile import tmpfs_folder
-
-def made_by(pid):
-    """Everything on this machine that carries the prefix of that process."""
-    folders = (cgroup2_root(), NETNS_DIR, pathlib.Path("/sys/fs/bpf"), pathlib.Path(tempfile.gettempdir()),
-               tmpfs_folder())
-    return [str(path) for folder in folders if folder.is_dir() for path in folder.glob(f"hd{pid}-*")]
+from topology.sweep import belongings
 
 
 @pytest.mark.parametrize("families", [("ipv4",), ("ipv6",), ("ipv4", "ipv6")], ids="+".join)
@@ -99,11 +90,11 @@ def test_a_sweep_takes_away_what_a_killed_maker_left():
               "    os.kill(os.getpid(), signal.SIGKILL)\n")
     maker = subprocess.Popen([sys.executable, "-c", script, tests])
     maker.wait(30)
-    assert made_by(maker.pid)
+    assert belongings(maker.pid)
     with Topology(nodes=1) as living:
         subprocess.run([sys.executable, "-m", "topology.sweep"], env=dict(os.environ, PYTHONPATH=tests), check=True,
                        stdout=subprocess.DEVNULL)
-        assert made_by(maker.pid) == []
+        assert belongings(maker.pid) == []
         assert living.nodes[0].netns.path.exists()
 
 
@@ -152,9 +143,9 @@ def test_nothing_stays_after_a_failure():
         with Topology(nodes=2) as topology:
             serve(topology.nodes[0].add_pod(PodSpec("app")))
             topology.nodes[0].spawn(["sh", "-c", "trap '' TERM; sleep 1000 & wait"], "stubborn")
-            assert made_by(os.getpid())
+            assert belongings(os.getpid())
             1 / 0
-    assert made_by(os.getpid()) == []
+    assert belongings(os.getpid()) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -169,10 +160,10 @@ def test_nothing_stays_after_an_interrupt(number):
     with subprocess.Popen([sys.executable, "-c", script, tests], stdout=subprocess.PIPE,
                           stderr=subprocess.DEVNULL) as maker:
         assert maker.stdout.readline() == b"up\n"
-        assert made_by(maker.pid)
+        assert belongings(maker.pid)
         maker.send_signal(number)
         maker.wait(30)
-    assert made_by(maker.pid) == []
+    assert belongings(maker.pid) == []
 
 
 def test_waiting_names_what_did_not_come():

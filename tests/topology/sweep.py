@@ -14,14 +14,24 @@ from .volatile import tmpfs_folder
 _NAME = re.compile(r"hd(\d+)-\d+(-|$)")
 
 
-def leftovers():
-    """Paths of namespaces, cgroups, pins and folders whose maker does not live any more."""
+def _named():
+    """(pid of the maker, path) of namespaces, cgroups, pins and folders of any instance. Cgroups come first: their
+    processes hold the rest."""
     for folder in (*cgroup_roots(), NETNS_DIR, pathlib.Path("/sys/fs/bpf"), pathlib.Path(tempfile.gettempdir()),
-                   tmpfs_folder()):  # Cgroups first: their processes hold the rest.
+                   tmpfs_folder()):
         for path in folder.iterdir() if folder.is_dir() else ():
-            match = _NAME.match(path.name)
-            if match and not os.path.exists(f"/proc/{match.group(1)}"):
-                yield path
+            if match := _NAME.match(path.name):
+                yield int(match.group(1)), path
+
+
+def belongings(pid):
+    """What there is of the instances that the process made."""
+    return [path for maker, path in _named() if maker == pid]
+
+
+def leftovers():
+    """What there is of instances whose maker does not live any more."""
+    return (path for maker, path in _named() if not os.path.exists(f"/proc/{maker}"))
 
 
 def main():
