@@ -17,7 +17,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree
 
-PHASE_LABELS = ("unit", "sim", "bpf", "netns", "e2e", "fuzz", "tools")
+PHASE_LABELS = ("unit", "sim", "bpf", "netns", "e2e", "fuzz", "tools", "kube")
 # Beside the one above: tests that also run in a build of their own.
 EXTRA_LABELS = ("tsan",)
 

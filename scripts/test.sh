@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs everything that must pass before a change lands; see docs/architecture.md. Usage: scripts/test.sh [PHASE...]
 # Prints the time of each phase and ends in one line "N passed, N failed, N skipped"; exit code 1 on a failure.
+# The phase kube, not among the default ones, needs `scripts/deps.sh --kube` and builds Kubernetes once (tests/kube).
 # What runs is what CTest lists: a test that is not listed under a known label is an error, not a silence.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -47,6 +48,10 @@ phase_bpf() { counted build/release bpf; }
 phase_fuzz() { counted build/release fuzz --jobs "$jobs"; }
 phase_netns() { counted build/release netns; }
 phase_e2e() { counted build/release e2e; }
+phase_kube() {
+  single configure-release configure release && single kube-binaries "$python" tests/kube/build.py || return 1
+  counted build/release kube
+}
 phase_asan() {
   single configure-asan configure asan || return 1
   local status=0
