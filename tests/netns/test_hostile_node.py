@@ -151,15 +151,17 @@ def test_add_of_a_pod_with_anothers_netns_leaves_both_captured(mesh):
 
 def test_add_with_another_pods_netns_is_refused(mesh):
     spec = bound(mesh, "squatter")
-    # The record reaches the node in its own time; a refusal with 11 says that it has not.
     with open(mesh.server.netns_path) as netns:
-        answer = wait_until(lambda: refused_for_good(mesh, claim(mesh, spec), netns), "the squatter is refused")
+        answer = refusal(mesh, claim(mesh, spec), netns)
     assert "belongs to pod shop/server" in answer["msg"]
 
 
-def refused_for_good(mesh, request, netns):
-    answer = ask(mesh, request, [netns.fileno()])
-    return answer if answer["code"] != 11 else None
+def refusal(mesh, request, netns):
+    """The agent's answer, once the pod's record has reached the node: until then it says 11, to be tried again."""
+    def answer():
+        last = ask(mesh, request, [netns.fileno()])
+        return last if last["code"] != 11 else None
+    return wait_until(answer, "the agent answers for good")
 
 
 def claim(mesh, spec, netns=None):
@@ -170,7 +172,7 @@ def claim(mesh, spec, netns=None):
 def test_add_with_the_nodes_own_netns_is_refused(mesh):
     spec = bound(mesh, "host-thief")
     with open(mesh.node.netns_path) as netns:
-        answer = wait_until(lambda: refused_for_good(mesh, claim(mesh, spec), netns), "the host's netns is refused")
+        answer = refusal(mesh, claim(mesh, spec), netns)
     assert "the node's own" in answer["msg"]
 
 
@@ -179,7 +181,7 @@ def test_add_with_an_address_that_is_not_inside_is_refused(mesh):
     empty = Netns(f"{mesh.topology.prefix}-empty")
     try:
         with open(empty.path) as netns:
-            answer = wait_until(lambda: refused_for_good(mesh, claim(mesh, spec, empty.path), netns), "the address is refused")
+            answer = refusal(mesh, claim(mesh, spec, empty.path), netns)
         assert answer["code"] == 111
     finally:
         empty.remove()
@@ -196,7 +198,7 @@ def test_add_whose_path_is_not_its_descriptors_is_refused(mesh, path):
         sandbox.ip("link", "add", "eth0", "type", "veth", "peer", "name", "other")
         sandbox.ip("addr", "add", "10.99.0.2/32", "dev", "eth0")
         with open(sandbox.path) as netns:
-            answer = wait_until(lambda: refused_for_good(mesh, request, netns), "it is refused")
+            answer = refusal(mesh, request, netns)
         assert answer["code"] == 4 and str(wrong) in answer["msg"], answer
     finally:
         sandbox.remove()
