@@ -62,8 +62,7 @@ absl::StatusOr<UniqueFd> OpenNetns(const std::string& path) {
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (fd.valid()) return fd;
   const int error = errno;
-  const std::string sentence =
-      absl::StrCat("cannot open netns ", path, ": ", std::strerror(error));
+  const std::string sentence = absl::StrCat("cannot open netns ", path, ": ", std::strerror(error));
   // ESRCH: /proc of a process that has ended.
   const bool gone = error == ENOENT || error == ENOTDIR || error == ESRCH;
   return gone ? absl::NotFoundError(sentence) : absl::UnavailableError(sentence);

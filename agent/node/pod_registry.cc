@@ -94,9 +94,15 @@ Task<bool> PodRegistry::WaitIdle(std::string uid, StopToken stop) {
 }
 
 Task<cni::Reply> PodRegistry::Add(const cni::Request& request, UniqueFd netns, StopToken stop) {
-  // Without a pod UID the runtime is not a Kubernetes one, and nothing can be enrolled.
-  if (request.pod.uid.empty()) co_return Success();
+  // What names no pod at all is of no Kubernetes: nothing can be enrolled.
+  const bool of_kubernetes = !request.pod.pod_namespace.empty() || !request.pod.name.empty();
+  if (request.pod.uid.empty() && !of_kubernetes) co_return Success();
   const std::string name = absl::StrCat(request.pod.pod_namespace, "/", request.pod.name);
+  if (request.pod.uid.empty()) {
+    co_return Failure(cni::ErrorCode::kBadEnvironment,
+                      absl::StrCat("the container runtime does not give the uid of pod ", name,
+                                   " (K8S_POD_UID in CNI_ARGS); a newer one does"));
+  }
   if (!co_await WaitIdle(request.pod.uid, stop)) co_return UnderWay();
   const Busy busy(*this, request.pod.uid, {{}, request.container_id, request.ifname});
   Deadline patience(parts_.loop, stop, kPodRecordWait);

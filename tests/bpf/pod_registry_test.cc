@@ -215,6 +215,26 @@ TEST_F(PodRegistryTest, AddCapturesAndDelLeavesNothing) {
   EXPECT_EQ(Wait(Del("uid-a", *a_)).code, 0);
 }
 
+TEST_F(PodRegistryTest, RefusesAPodWithoutItsUidAndLetsOtherContainersPass) {
+  cni::Request request = Request(cni::Command::kAdd, "uid-a", *a_);
+  request.pod.uid.clear();
+  EXPECT_EQ(Wait(Send(request, a_.get())).code, static_cast<int>(cni::ErrorCode::kBadEnvironment));
+  request.pod = {};
+  EXPECT_EQ(Wait(Send(request, a_.get())).code, 0);
+  ExpectNothingLeft(*a_);
+}
+
+TEST_F(PodRegistryTest, RefusesAPathThatLeadsElsewhere) {
+  cni::Request request = Request(cni::Command::kAdd, "uid-a", *a_);
+  for (const char* path : {"/proc/self/ns/net", "/run/netns/not-there"}) {
+    request.netns = path;
+    const cni::Reply reply = Wait(Send(request, a_.get()));
+    EXPECT_EQ(reply.code, static_cast<int>(cni::ErrorCode::kBadEnvironment));
+    EXPECT_THAT(reply.msg, testing::HasSubstr(path));
+  }
+  ExpectNothingLeft(*a_);
+}
+
 TEST_F(PodRegistryTest, ReplacesALostListenerWithoutAMomentOutsideTheMesh) {
   ASSERT_EQ(Wait(Add("uid-a", *a_)).code, 0);
   for (const ListenerRole role : kListenerRoles) {
