@@ -10,9 +10,10 @@ from topology import Timeout, wait_until
 TIMES = int(os.environ.get("HEDDLE_SOAK", "1"))
 CONNECTIONS = 10_000 * TIMES
 CYCLES = 200 * TIMES
-# Measured over six rounds: 2 % from the first to the second, then ever less. It is memory that is free but kept by malloc
-# at its peak (malloc_trim gives back a tenth of what is resident), buffers of the rings that are touched for the first
-# time, and series of metrics that the second worker has not had yet; bytes in use grow by less than one a connection.
+# Measured over six rounds: 2 % from the first to the second, then ever less. It is memory that is free but kept by
+# malloc at its peak (malloc_trim gives back a tenth of what is resident), buffers of the rings that are touched for the
+# first time, and series of metrics that the second worker has not had yet; bytes in use grow by less than one a
+# connection.
 GROWTH_MAX = 1.05
 
 
