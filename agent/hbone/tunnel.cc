@@ -52,6 +52,7 @@ Task<TunnelResult<void>> Tunnel::Open(StopToken stop) {
   Deadline dial(loop_, stop, options_.connect_timeout);
   auto transport = co_await network_.DialOut(loop_, target_.next_hop, dial.token());
   if (!transport) co_return std::unexpected(DialFailure(transport.error(), target_.next_hop));
+  (*transport)->LimitUnsent(kTunnelUnsentBytesMax);
   Deadline handshake(loop_, stop, options_.handshake_timeout);
   co_return co_await Secure(*std::move(transport), handshake.token());
 }

@@ -52,6 +52,11 @@ struct TunnelOptions {
   TunnelMetrics* metrics = nullptr;  // Of all pools together; none: not counted.
 };
 
+// What the kernel may hold of a tunnel's bytes before it can send them: streams share the tunnel, and
+// what waits there waits before every other stream's bytes and before pings. Two of our writes
+// (64 KiB), so that it never runs dry while a loop turns: 1 ms of a 1 Gbit/s link.
+inline constexpr size_t kTunnelUnsentBytesMax = 128 * 1024;
+
 // What an HBONE tunnel of ours announces: frames as large as Istio's proxy sends them are accepted.
 http::H2ConnectionOptions HboneOptions();
 

@@ -94,7 +94,9 @@ Task<void> ServeSession(Worker& worker, PodContext& pod, std::unique_ptr<tls::Tl
 Task<void> ServeInboundHbone(Worker& worker, PodContext& pod, Incoming incoming) {
   InboundPeer peer{
       .address = incoming.accepted->peer(), .local = incoming.accepted->local(), .identity = {}};
-  auto secure = co_await Secure(worker, pod, incoming.accepted->Attach(worker.loop()));
+  auto transport = incoming.accepted->Attach(worker.loop());
+  transport->LimitUnsent(kTunnelUnsentBytesMax);
+  auto secure = co_await Secure(worker, pod, std::move(transport));
   incoming.accepted.reset();
   if (!secure) {
     // A flood is counted, not logged.

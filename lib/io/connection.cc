@@ -39,6 +39,7 @@ class SocketConnection final : public Connection {
   Task<std::optional<Error>> AwaitBroken(StopToken stop) override;
   void Reset() override;
   void ResetUnlessEnded() override;
+  void LimitUnsent(size_t bytes) override;
   SocketAddress local() const override { return local_; }
   SocketAddress peer() const override { return peer_; }
 
@@ -152,6 +153,11 @@ Error SocketConnection::TakeError() {
 
 void SocketConnection::ResetUnlessEnded() {
   if (!read_ended_ || !write_ended_) SetCloseResets(true);
+}
+
+void SocketConnection::LimitUnsent(size_t bytes) {
+  const auto limit = static_cast<int>(bytes);
+  ::setsockopt(fd_.get(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &limit, sizeof(limit));
 }
 
 // With a linger time of zero, close() is a reset, whoever closes; shutdown() stays a plain FIN.

@@ -2,6 +2,8 @@
 #include "lib/io/socket.h"
 
 #include <gtest/gtest.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 
 #include "lib/base/frame_allocator.h"
 #include "lib/io/loop_pool.h"
@@ -134,6 +136,46 @@ CO_TEST_P(SocketTest, ResetsAnAcceptedConnectionThatNobodyTook) {
   EXPECT_TRUE(got.error().is_errno(ECONNRESET)) << got.error().ToString();
 }
 
+Task<void> ExpectClosedRead(Connection& connection) {
+  const auto got = co_await connection.Read(BufferPool::kSmall, {});
+  EXPECT_TRUE(!got && got.error().is(IoCode::kClosed));
+}
+
+Task<void> ExpectClosedWrite(Connection& connection) {
+  const std::string much(64u << 20, 'x');
+  const auto written = co_await connection.Write(BytesOf(much), {});
+  EXPECT_TRUE(!written && written.error().is(IoCode::kClosed));
+}
+
+size_t UnsentBytes(int fd) {
+  int bytes = 0;
+  CHECK(::ioctl(fd, SIOCOUTQNSD, &bytes) == 0);
+  return static_cast<size_t>(bytes);
+}
+
+CO_TEST_P(SocketTest, HoldsNoMoreUnsentBytesThanItMay) {
+  constexpr size_t kLimit = 128 * 1024;
+  constexpr size_t kSegment = 64 * 1024;  // The kernel fills the one that it has begun.
+  auto listener = test.network.Listen(loop, Loopback());
+  CO_ASSERT_TRUE(listener);
+  ConnectOptions options;
+  options.to = (*listener)->local();
+  options.socket = UniqueFd(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  const int fd = options.socket.get();
+  auto client = co_await test.network.Connect(loop, std::move(options), {});
+  CO_ASSERT_TRUE(client);
+  auto accepted = co_await (*listener)->Accept({});
+  CO_ASSERT_TRUE(accepted);
+  (*client)->LimitUnsent(kLimit);
+  Scope scope(loop);
+  scope.Spawn(ExpectClosedWrite(**client));
+  for (int i = 0; i < 100; ++i) co_await loop.Yield();
+  EXPECT_GT(UnsentBytes(fd), 0u) << "the peer does not read";
+  EXPECT_LE(UnsentBytes(fd), kLimit + kSegment);
+  (*client)->Reset();
+  co_await scope.Join();
+}
+
 CO_TEST_P(SocketTest, ResetsThePeerWhenItGoesBeforeBothDirectionsHaveEnded) {
   for (const bool peer_has_ended : {false, true}) {
     auto ends = co_await test.ConnectEnds();
@@ -227,17 +269,6 @@ CO_TEST_P(SocketTest, DeliversEverythingAfterAnOrderlyEndOfBothDirections) {
     CO_ASSERT_TRUE(got.has_value());
     EXPECT_EQ(got->size(), text.size());
   }
-}
-
-Task<void> ExpectClosedRead(Connection& connection) {
-  const auto got = co_await connection.Read(BufferPool::kSmall, {});
-  EXPECT_TRUE(!got && got.error().is(IoCode::kClosed));
-}
-
-Task<void> ExpectClosedWrite(Connection& connection) {
-  const std::string much(64u << 20, 'x');
-  const auto written = co_await connection.Write(BytesOf(much), {});
-  EXPECT_TRUE(!written && written.error().is(IoCode::kClosed));
 }
 
 CO_TEST_P(SocketTest, EndsItsOwnOperationsWhenItIsReset) {

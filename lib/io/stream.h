@@ -58,6 +58,10 @@ class Connection : public Stream {
   // order, the peer sees a reset when the connection goes, be it destroyed here or closed by the kernel because the
   // process was killed. What was written before an orderly end is still delivered. TCP only; elsewhere without effect.
   virtual void ResetUnlessEnded() = 0;
+
+  // From now on a Write waits while the kernel holds about `bytes` that it could not send yet, so that what is written
+  // next is not far from the wire (TCP_NOTSENT_LOWAT, tcp(7)). TCP only; elsewhere without effect.
+  virtual void LimitUnsent(size_t bytes) = 0;
 };
 
 }  // namespace heddle::io

@@ -26,6 +26,7 @@ class FakeEnd final : public Connection {
   Task<std::optional<Error>> AwaitBroken(StopToken stop) override;
   void Reset() override;
   void ResetUnlessEnded() override { close_resets_ = true; }
+  void LimitUnsent(size_t) override {}
   SocketAddress local() const override { return client_ ? link_->client : link_->server; }
   SocketAddress peer() const override { return client_ ? link_->server : link_->client; }
 

@@ -33,6 +33,7 @@ class PipeEnd final : public Connection {
   Task<std::optional<Error>> AwaitBroken(StopToken stop) override;
   void Reset() override;
   void ResetUnlessEnded() override { close_resets_ = true; }
+  void LimitUnsent(size_t) override {}
   SocketAddress local() const override { return local_address; }
   SocketAddress peer() const override { return peer_address; }
 
