@@ -47,6 +47,35 @@ spec:
   ports: [{{port: 80, targetPort: 8080}}]
 """
 
+# What an agent of a mesh does on a node: it lays files and pins where the node and other pods find them.
+AGENT = f"""
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {{name: agent}}
+spec:
+  selector: {{matchLabels: {{app: agent}}}}
+  template:
+    metadata: {{labels: {{app: agent}}}}
+    spec:
+      hostNetwork: true
+      hostPID: true
+      terminationGracePeriodSeconds: 1
+      containers:
+      - name: agent
+        image: {BUSYBOX}
+        command: [sh, -c, "cp /bin/busybox /host/cni/agent && mkdir /host/bpf/agent && sleep 2147483647"]
+        securityContext: {{privileged: true}}
+        readinessProbe: {{exec: {{command: [test, -d, /host/bpf/agent]}}, periodSeconds: 1}}
+        volumeMounts:
+        - {{name: cni, mountPath: /host/cni}}
+        - {{name: bpf, mountPath: /host/bpf, mountPropagation: Bidirectional}}
+        - {{name: netns, mountPath: /host/netns, mountPropagation: HostToContainer}}
+      volumes:
+      - {{name: cni, hostPath: {{path: /opt/cni/bin}}}}
+      - {{name: bpf, hostPath: {{path: /sys/fs/bpf}}}}
+      - {{name: netns, hostPath: {{path: /run/netns}}}}
+"""
+
 
 @pytest.fixture(scope="module")
 def cluster():
@@ -60,6 +89,11 @@ def pods(cluster, app="echo"):
     """Those that live, by the name of their node."""
     listed = json.loads(cluster.kubectl("get", "pods", f"--selector=app={app}", "--output=json"))["items"]
     return {pod["spec"]["nodeName"]: pod for pod in listed if "deletionTimestamp" not in pod["metadata"]}
+
+
+def ready_pods(cluster):
+    return [pod for pod in pods(cluster).values() if any(
+        c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", ()))]
 
 
 def whoami_from_pod(cluster, pod, address, port):
@@ -132,6 +166,26 @@ def test_every_process_of_a_pod_is_in_a_cgroup_of_its_own_under_the_nodes(cluste
     assert len(found) == 1
     processes = [folder for folder in found[0].iterdir() if folder.is_dir()]
     assert len(processes) == 2  # The pause container, and the one of the manifest.
+
+
+def test_a_privileged_daemon_set_sees_and_changes_its_node(cluster):
+    cluster.kubectl("apply", "--filename=-", input=AGENT)
+    cluster.kubectl("rollout", "status", "daemonset/agent", f"--timeout={ROLLOUT_SECONDS}s", timeout=ROLLOUT_SECONDS)
+    cluster.kubectl("delete", "pod", "--selector=app=echo")  # Those that follow are younger than the agent.
+    wait_until(lambda: len(ready_pods(cluster)) == 2, "new pods are ready", ROLLOUT_SECONDS, 0.5)
+    for node in cluster.nodes:
+        name = pods(cluster, "agent")[node.name]["metadata"]["name"]
+        node.run(["test", "-x", "/opt/cni/bin/agent", "-a", "-d", "/sys/fs/bpf/agent"])
+        assert "link0" in cluster.kubectl("exec", name, "--", "ip", "addr")
+        assert "kubelet" in cluster.kubectl("exec", name, "--", "ps")  # The node's processes, by hostPID.
+        # It can enter the network namespace of a pod that came later.
+        seen = cluster.kubectl("exec", name, "--", "ls", "/host/netns").split()
+        assert seen == sorted(node.run(["ls", "/run/netns"]).stdout.split()) and seen
+        address = pods(cluster)[node.name]["status"]["podIP"]
+        entered = [cluster.kubectl("exec", name, "--", "nsenter", f"--net=/host/netns/{netns}", "--", "ip", "addr")
+                   for netns in seen]
+        assert any(f"inet {address}/" in output for output in entered)
+    cluster.kubectl("delete", "daemonset/agent", "--wait=true")
 
 
 def test_kubelet_and_containerd_restart_under_running_pods(cluster):

@@ -14,9 +14,13 @@ class Netns:
         self.name = name
         self.path = NETNS_DIR / name
         run(["ip", "netns", "add", name])
-        self.sysctl("net/ipv6/conf/default/accept_dad", 0)  # Addresses are usable at once.
-        self.sysctl("net/ipv6/conf/all/accept_dad", 0)
-        self.ip("link", "set", "lo", "up")
+        try:
+            self.sysctl("net/ipv6/conf/default/accept_dad", 0)  # Addresses are usable at once.
+            self.sysctl("net/ipv6/conf/all/accept_dad", 0)
+            self.ip("link", "set", "lo", "up")
+        except BaseException:  # Nobody else knows of it yet: Ctrl-C may come just here.
+            self.remove()
+            raise
 
     def run(self, argv, **options):
         return run(["nsenter", f"--net={self.path}", "--", *argv], **options)

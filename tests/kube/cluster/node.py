@@ -59,6 +59,8 @@ class Node(Place):
 
     def power_on(self):
         """Boots it and starts its daemons; does not wait until the node is Ready."""
+        if self.init is not None:
+            raise RuntimeError(f"{self.name} is on")
         self._connect()
         self.init = self._hardware.spawn(
             ["unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child=KILL", "--propagation=private",

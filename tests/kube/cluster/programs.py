@@ -1,8 +1,11 @@
 """Where the cluster's programs stand: built ones, and those of unpacked Debian packages."""
 
+import shutil
+
 from .. import build
 
-DEBIAN = ("etcd", "containerd", "containerd-shim-runc-v2", "ctr", "runc", "busybox")
+UNPACKED = ("etcd", "containerd", "containerd-shim-runc-v2", "ctr", "runc", "busybox")
+INSTALLED = ("nft", "iptables", "openssl")  # For kube-proxy, the portmap plugin and the PKI.
 
 
 class Programs:
@@ -11,8 +14,11 @@ class Programs:
     def __init__(self):
         self._kubernetes = build.build("kubernetes")
         self._debian = build.cache_folder() / "debian"
-        for name in DEBIAN:
+        for name in UNPACKED:
             self[name]  # Said now rather than when half of the cluster runs.
+        for name in INSTALLED:
+            if not shutil.which(name, path=self.search_path()):
+                raise FileNotFoundError(f"{name} is not installed; run: scripts/deps.sh --kube")
 
     @property
     def folders(self):
