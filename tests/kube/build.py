@@ -45,7 +45,7 @@ def say(sentence):
 def go_version(wanted):
     """Version of the installed Go, such as "1.26.8"; raises BuildFailed when it is older than `wanted` ("1.24.0")."""
     advice = (f"building Kubernetes needs Go {wanted} or newer in PATH (Debian 12's own package is too old: "
-              "unpack the Go project's release archive to /usr/local/go, or install golang from bookworm-backports)")
+              "unpack the Go project's release archive to /usr/local/go)")
     try:
         # GOTOOLCHAIN=local: a toolchain that downloads another one would hide what builds.
         done = subprocess.run(["go", "env", "GOVERSION"], env=environment(), capture_output=True, text=True, check=True)
