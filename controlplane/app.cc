@@ -10,12 +10,15 @@
 #include "controlplane/ca/certificate_service.h"
 #include "controlplane/ca/node_tokens.h"
 #include "controlplane/capture_service.h"
+#include "controlplane/cluster.h"
 #include "controlplane/debug_pages.h"
 #include "controlplane/discovery_service.h"
 #include "controlplane/grpc_port.h"
 #include "controlplane/mesh.h"
 #include "controlplane/server_certificate.h"
 #include "controlplane/signing_endpoint.h"
+#include "controlplane/sources/directory_source.h"
+#include "controlplane/sources/kubernetes_source.h"
 #include "lib/base/log.h"
 #include "lib/base/scope.h"
 #include "lib/base/status.h"
@@ -45,12 +48,39 @@ absl::StatusOr<std::unique_ptr<io::Listener>> Listen(io::Loop& loop,
                                              " takes another address"));
 }
 
+// What can fail to open. Either the directory or the cluster.
+struct Opened {
+  ca::CertificateAuthority authority;
+  ca::NodeTokens tokens;
+  std::unique_ptr<sources::DirectorySource> directory;
+  std::unique_ptr<Cluster> cluster;
+};
+
+absl::Status OpenSource(io::Loop& loop, const Config& config, Opened& opened) {
+  if (config.source == SourceKind::kKubernetes) {
+    auto cluster = Cluster::Open(loop, config.kubeconfig);
+    if (!cluster.ok()) return Annotate(cluster.status(), "--source kubernetes");
+    opened.cluster = *std::move(cluster);
+    return absl::OkStatus();
+  }
+  auto directory = sources::DirectorySource::Open(loop, config.config_dir);
+  if (!directory.ok()) return Annotate(directory.status(), "--config-dir");
+  opened.directory = *std::move(directory);
+  return absl::OkStatus();
+}
+
+std::unique_ptr<sources::Source> MakeSource(io::Loop& loop, Opened& opened, Cluster* cluster,
+                                            metrics::Registry& registry) {
+  if (cluster == nullptr) return std::move(opened.directory);
+  return std::make_unique<sources::KubernetesSource>(loop, cluster->client(), cluster->random(),
+                                                     registry);
+}
+
 }  // namespace
 
 // Members in the order of construction: each may use those above it.
 struct App::Parts {
-  Parts(io::Loop& loop_in, Config config_in, ca::CertificateAuthority authority_in,
-        ca::NodeTokens tokens_in, std::unique_ptr<sources::DirectorySource> source);
+  Parts(io::Loop& loop_in, Config config_in, Opened opened);
 
   void AddMethods();
   absl::Status OpenPorts();
@@ -58,6 +88,7 @@ struct App::Parts {
   io::Loop& loop;
   const Config config;
   metrics::Registry registry;
+  const std::unique_ptr<Cluster> cluster;  // Null without one.
   ca::CertificateAuthority authority;
   ca::NodeTokens tokens;
   Authenticator authenticator;
@@ -77,15 +108,15 @@ struct App::Parts {
   io::SocketAddress debug_address;
 };
 
-App::Parts::Parts(io::Loop& loop_in, Config config_in, ca::CertificateAuthority authority_in,
-                  ca::NodeTokens tokens_in, std::unique_ptr<sources::DirectorySource> source)
+App::Parts::Parts(io::Loop& loop_in, Config config_in, Opened opened)
     : loop(loop_in),
       config(std::move(config_in)),
-      authority(std::move(authority_in)),
-      tokens(std::move(tokens_in)),
+      cluster(std::move(opened.cluster)),
+      authority(std::move(opened.authority)),
+      tokens(std::move(opened.tokens)),
       authenticator(tokens, loop.clock(), registry),
       mesh({.loop = loop,
-            .source = std::move(source),
+            .source = MakeSource(loop, opened, cluster.get(), registry),
             .tokens = tokens,
             .capture_file = CaptureFile(config.state_dir + "/captured.json"),
             .options = config.mesh,
@@ -132,36 +163,48 @@ io::SocketAddress App::address() const { return parts_->address; }
 io::SocketAddress App::debug_address() const { return parts_->debug_address; }
 
 absl::StatusOr<std::unique_ptr<App>> App::Create(io::Loop& loop, Config config) {
-  auto source = sources::DirectorySource::Open(config.config_dir);
-  if (!source.ok()) return Annotate(source.status(), "--config-dir");
   auto authority = ca::CertificateAuthority::Open(config.state_dir, loop.clock());
   if (!authority.ok()) return Annotate(authority.status(), "--state-dir");
   auto tokens = ca::NodeTokens::Open(absl::StrCat(config.state_dir, "/tokens"));
   if (!tokens.ok()) return Annotate(tokens.status(), "--state-dir");
-  auto parts = std::make_unique<Parts>(loop, std::move(config), *std::move(authority),
-                                       *std::move(tokens), *std::move(source));
+  Opened opened{.authority = *std::move(authority), .tokens = *std::move(tokens)};
+  TRY_STATUS(OpenSource(loop, config, opened));
+  auto parts = std::make_unique<Parts>(loop, std::move(config), std::move(opened));
   const auto certificate = parts->certificate.Context();
   if (!certificate.ok()) return Annotate(certificate.status(), "--server-names");
   TRY_STATUS(parts->OpenPorts());
   return std::unique_ptr<App>(new App(std::move(parts)));
 }
 
-Task<void> App::Run(StopToken stop) {
+// Nobody is served before there is a mesh to serve: an agent that got an empty one would take
+// everything down.
+Task<void> App::ServeWhenReady(StopToken stop) {
   Parts& parts = *parts_;
-  Scope scope(parts.loop, stop);
-  scope.Spawn(parts.mesh.Run(scope.stop()));
-  scope.Spawn(parts.port.Run(std::move(parts.listener), scope.stop()));
-  scope.Spawn(parts.debug.Run(std::move(parts.debug_listener), scope.stop()));
+  if (!co_await parts.mesh.Ready(stop)) co_return;
   parts.pages.SetReady(true);
   LOG_INFO("controller.serving", KV("version", kVersion), KV("address", parts.address),
            KV("debug", parts.debug_address), KV("objects", parts.mesh.objects().size()),
            KV("problems", parts.mesh.problems().size()),
            KV("root", parts.authority.root().Fingerprint()));
+  co_await parts.port.Run(std::move(parts.listener), stop);
+}
+
+Task<void> App::Run(StopToken stop) {
+  Parts& parts = *parts_;
+  Scope scope(parts.loop, stop);
+  if (parts.cluster != nullptr) {
+    LOG_INFO("controller.reading", KV("cluster", parts.cluster->access().Authority()),
+             KV("as", parts.cluster->access().origin));
+  }
+  scope.Spawn(parts.mesh.Run(scope.stop()));
+  scope.Spawn(parts.debug.Run(std::move(parts.debug_listener), scope.stop()));
+  scope.Spawn(ServeWhenReady(scope.stop()));
   Event never(parts.loop);
   (void)co_await never.Wait(stop);
   parts.pages.SetReady(false);
   LOG_INFO("controller.stopping");
   co_await scope.Drain();
+  if (parts.cluster != nullptr) co_await parts.cluster->client().Shutdown();
   LOG_INFO("controller.stopped");
 }
 

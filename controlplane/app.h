@@ -14,7 +14,7 @@ namespace heddle::controlplane {
 // The controller as a whole: builds every part once, passes each what it needs, and ends them in
 // order.
 //
-//   directory of YAML --> mesh --> xDS (delta) ----------+
+//   YAML or cluster ----> mesh --> xDS (delta) ----------+
 //   capture reports ------^  |                           +-- gRPC over TLS, node tokens -- agents
 //   state directory --> CA --+--> who may have what -----+
 //
@@ -22,11 +22,13 @@ namespace heddle::controlplane {
 class App {
  public:
   // Everything that can fail for reasons of this machine: directories, keys, ports. The status says
-  // what to do. All objects have been read when it returns. `loop` outlives the app.
+  // what to do. A directory has been read when it returns, a cluster has not been dialled. `loop`
+  // outlives the app.
   static absl::StatusOr<std::unique_ptr<App>> Create(io::Loop& loop, Config config);
   ~App();
 
-  // Serves until stopped; nothing is left when it returns. Once.
+  // Serves until stopped, agents from when everything has been read once; nothing is left when it
+  // returns. Once.
   Task<void> Run(StopToken stop);
 
   // Where it listens, when the configuration says port 0.
@@ -36,6 +38,7 @@ class App {
  private:
   struct Parts;
   explicit App(std::unique_ptr<Parts> parts);
+  Task<void> ServeWhenReady(StopToken stop);
   std::unique_ptr<Parts> parts_;
 };
 

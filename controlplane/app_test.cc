@@ -10,6 +10,7 @@
 #include "controlplane/testing/controller.h"
 #include "controlplane/translate/resource.h"
 #include "lib/grpc/protobuf.h"
+#include "lib/io/socket.h"
 #include "lib/io/testing/co_test.h"
 #include "lib/tls/certificate.h"
 #include "lib/tls/signing_request.h"
@@ -439,6 +440,47 @@ CO_TEST(Controller, HasNoOpenSslInItsProcess) {
   }
   EXPECT_GT(lines, 0u);
   co_await controller.End();
+}
+
+// An API server that nobody has started: a closed port.
+constexpr char kNobody[] =
+    "current-context: x\n"
+    "contexts: [{name: x, context: {cluster: c, user: u}}]\n"
+    "clusters: [{name: c, cluster: {server: 'https://127.0.0.1:1', certificate-authority: none}}]\n"
+    "users: [{name: u, user: {token: t}}]\n";
+
+CO_TEST(App, IsNotReadyAndServesNobodyBeforeTheClusterIsRead) {
+  const TemporaryDirectory files;
+  const TemporaryDirectory state;
+  files.Write("kubeconfig", kNobody);
+  Config config = Controller::ConfigFor(files, state);
+  config.source = SourceKind::kKubernetes;
+  config.config_dir.clear();
+  config.kubeconfig = files / "kubeconfig";
+  auto app = App::Create(loop, config);
+  CO_ASSERT_TRUE(app.ok());
+  Scope running(loop);
+  running.Spawn((*app)->Run(running.stop()));
+  EXPECT_EQ((co_await GetPage(loop, (*app)->debug_address(), "/healthz/ready")).status, 503);
+  io::KernelNetwork network;
+  io::ConnectOptions options{.to = (*app)->address(), .bind = std::nullopt, .socket = UniqueFd()};
+  auto connection = co_await network.Connect(loop, std::move(options), {});
+  CO_ASSERT_TRUE(connection.has_value());
+  Deadline soon(loop, {}, absl::Milliseconds(100));
+  EXPECT_FALSE((co_await (*connection)->Read(1, soon.token())).has_value());
+  co_await running.Drain();
+}
+
+TEST(App, SaysWhatIsWrongWithAKubeconfig) {
+  const TemporaryDirectory files;
+  const TemporaryDirectory state;
+  Config config = Controller::ConfigFor(files, state);
+  config.source = SourceKind::kKubernetes;
+  config.kubeconfig = files / "none";
+  SystemClock clock;
+  io::Loop loop(clock, io::LoopOptions{.backend = io::BackendChoice::kEpoll});
+  const auto app = App::Create(loop, config);
+  EXPECT_THAT(std::string(app.status().message()), HasSubstr("--source kubernetes: kubeconfig: "));
 }
 
 }  // namespace

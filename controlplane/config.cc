@@ -26,10 +26,18 @@ struct Listens {
   std::string debug = "[::]:15014";
 };
 
+const std::map<std::string, SourceKind> kSources = {{"directory", SourceKind::kDirectory},
+                                                    {"kubernetes", SourceKind::kKubernetes}};
+
 void AddServeOptions(CLI::App& app, Config& config, Listens& listens) {
   app.add_option("--config-dir", config.config_dir,
-                 "Directory with the mesh's objects as YAML, as kubectl prints them; watched")
-      ->required();
+                 "Directory with the mesh's objects as YAML, as kubectl prints them; watched");
+  app.add_option("--source", config.source,
+                 "Where the objects come from: directory (--config-dir) or kubernetes")
+      ->transform(CLI::CheckedTransformer(kSources));
+  app.add_option("--kubeconfig", config.kubeconfig,
+                 "How to reach the cluster with --source kubernetes; without it as the pod that "
+                 "this runs in");
   app.add_option("--state-dir", config.state_dir,
                  "Root key and certificate, and the nodes' tokens; made on first start")
       ->required();
@@ -52,6 +60,17 @@ void AddMeshOptions(CLI::App& app, translate::MeshOptions& mesh) {
   app.add_option("--cluster-id", mesh.cluster_id, "Name of this cluster")->capture_default_str();
   app.add_option("--cluster-domain", mesh.cluster_domain, "Suffix of the services' host names")
       ->capture_default_str();
+}
+
+absl::Status CheckSource(const Config& config) {
+  const bool kubernetes = config.source == SourceKind::kKubernetes;
+  if (!kubernetes && config.config_dir.empty())
+    return absl::InvalidArgumentError("--config-dir is required, or --source kubernetes");
+  if (kubernetes && !config.config_dir.empty())
+    return absl::InvalidArgumentError("--config-dir has no meaning with --source kubernetes");
+  if (!kubernetes && !config.kubeconfig.empty())
+    return absl::InvalidArgumentError("--kubeconfig has no meaning without --source kubernetes");
+  return absl::OkStatus();
 }
 
 absl::Status Check(const Listens& listens, Config& config) {
@@ -78,7 +97,9 @@ Result<Invocation, daemon::Exit> ParseCommandLine(int argc, const char* const* a
     daemon::AddLogOptions(app, config.log);
   };
   TRY(invocation.command, daemon::ParseCommandLine(kProgram, add_options, argc, argv));
-  const absl::Status checked = Check(listens, config);
+  if (invocation.command == daemon::Command::kVersion) return invocation;
+  absl::Status checked = CheckSource(config);
+  if (checked.ok()) checked = Check(listens, config);
   if (!checked.ok())
     return std::unexpected(daemon::Exit{2, absl::StrCat(std::string(checked.message()), "\n")});
   return invocation;
@@ -86,7 +107,9 @@ Result<Invocation, daemon::Exit> ParseCommandLine(int argc, const char* const* a
 
 std::string ConfigJson(const Config& config) {
   nlohmann::ordered_json json;
+  json["source"] = daemon::NameOf(kSources, config.source);
   json["configDir"] = config.config_dir;
+  json["kubeconfig"] = config.kubeconfig;
   json["stateDir"] = config.state_dir;
   json["listen"] = config.serve.listen.ToString();
   json["debugListen"] = config.serve.debug_listen.ToString();

@@ -20,8 +20,13 @@ struct ServeConfig {
   std::vector<std::string> server_names = {"heddle-controller"};
 };
 
+// Where the mesh's objects come from.
+enum class SourceKind : uint8_t { kDirectory, kKubernetes };
+
 struct Config {
-  std::string config_dir;  // Objects, as YAML.
+  SourceKind source = SourceKind::kDirectory;
+  std::string config_dir;  // Objects, as YAML; for kDirectory.
+  std::string kubeconfig;  // For kKubernetes; empty: as the pod that the controller runs in.
   std::string state_dir;   // The root's key and certificate, and the nodes' tokens.
   ServeConfig serve;
   translate::MeshOptions mesh;

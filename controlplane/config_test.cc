@@ -42,6 +42,16 @@ TEST(ControllerConfig, SaysWhatIsMissing) {
   EXPECT_THAT(parsed.error().text, HasSubstr("--state-dir is required"));
 }
 
+TEST(ControllerConfig, ReadsACluster) {
+  const auto parsed =
+      Parse({"run", "--source", "kubernetes", "--kubeconfig", "k", "--state-dir", "s"});
+  ASSERT_TRUE(parsed) << parsed.error().text;
+  EXPECT_EQ(parsed->config.source, SourceKind::kKubernetes);
+  EXPECT_EQ(parsed->config.kubeconfig, "k");
+  EXPECT_THAT(ConfigJson(parsed->config), HasSubstr("\"source\": \"kubernetes\""));
+  EXPECT_TRUE(Parse({"run", "--source", "kubernetes", "--state-dir", "s"}));
+}
+
 TEST(ControllerConfig, RefusesValuesThatMeanNothing) {
   const struct {
     std::vector<const char*> arguments;
@@ -50,6 +60,10 @@ TEST(ControllerConfig, RefusesValuesThatMeanNothing) {
                {With({"--debug-listen", "15014"}), "--debug-listen: '15014'"},
                {With({"--trust-domain", "Not/Valid"}), "--trust-domain: 'Not/Valid'"},
                {With({"--log-level", "loud"}), "--log-level"},
+               {With({"--source", "etcd"}), "--source"},
+               {With({"--source", "kubernetes"}), "--config-dir has no meaning"},
+               {With({"--kubeconfig", "k"}), "--kubeconfig has no meaning"},
+               {{"run", "--state-dir", "s"}, "--config-dir is required, or --source kubernetes"},
                {With({"--no-such"}), "--no-such"},
                {{}, "subcommand"}};
   for (const auto& test : cases) {

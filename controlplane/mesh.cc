@@ -1,29 +1,21 @@
 #include "controlplane/mesh.h"
 
-#include <poll.h>
-
 #include <algorithm>
 #include <set>
 #include <utility>
 
 #include "lib/base/log.h"
 #include "lib/base/scope.h"
-#include "lib/io/socket.h"
 
 namespace heddle::controlplane {
-namespace {
-
-// How often reports are looked at for expiry, and the directory for having come back after it was
-// gone, of which inotify says nothing.
-constexpr absl::Duration kTickInterval = absl::Seconds(1);
-
-}  // namespace
 
 Mesh::Mesh(Parts parts)
     : parts_(std::move(parts)),
       translator_(parts_.loop.clock(), 1, "hd-translate",
                   io::LoopOptions{.backend = io::BackendChoice::kEpoll}),
+      source_changed_(parts_.loop),
       dirty_(parts_.loop),
+      ready_(parts_.loop),
       translations_(parts_.registry, {.name = "heddle_controller_translations",
                                       .help = "Times that the objects were translated."}),
       translating_us_(parts_.registry,
@@ -35,7 +27,8 @@ Mesh::Mesh(Parts parts)
                      {.name = "heddle_controller_source_problems",
                       .help = "Objects and files that are not in effect as they were written."}) {
   RestoreReports();
-  ReadDirectory();
+  ReadSource();
+  if (!parts_.source->synced()) return;
   const Input input = TakeInput();
   Publish(input, translate::Translate(input.objects, input.captured, parts_.options));
 }
@@ -57,8 +50,8 @@ void Mesh::SaveReports() {
 
 Task<void> Mesh::Run(StopToken stop) {
   Scope scope(parts_.loop, stop);
-  scope.Spawn(FollowDirectory(scope.stop()));
-  scope.Spawn(Tick(scope.stop()));
+  scope.Spawn(parts_.source->Run(source_changed_, scope.stop()));
+  scope.Spawn(FollowSource(scope.stop()));
   while (co_await dirty_.Wait(stop)) {
     const Input input = TakeInput();
     translate::Translation translation;
@@ -71,26 +64,19 @@ Task<void> Mesh::Run(StopToken stop) {
   co_await scope.Drain();
 }
 
-Task<void> Mesh::FollowDirectory(StopToken stop) {
-  while (true) {
-    const auto ready = co_await io::WaitReady(parts_.loop, parts_.source->fd(), POLLIN, stop);
-    if (!ready) co_return;
-    ReadDirectory();
+Task<void> Mesh::FollowSource(StopToken stop) {
+  while (co_await source_changed_.Wait(stop)) {
+    source_changed_.Reset();
+    if (ReadSource()) dirty_.Set();
   }
 }
 
-Task<void> Mesh::Tick(StopToken stop) {
-  while (co_await parts_.loop.Sleep(kTickInterval, stop)) {
-    ReadDirectory();
-  }
-}
-
-void Mesh::ReadDirectory() {
+bool Mesh::ReadSource() {
   const api::StoreDiff diff = parts_.source->Poll();
   LogProblems();
-  if (diff.empty()) return;
   objects_.Apply(diff);
-  dirty_.Set();
+  // A cluster without any object is published as well.
+  return parts_.source->synced() && (!diff.empty() || !ready_.set());
 }
 
 void Mesh::LogProblems() {
@@ -131,6 +117,7 @@ void Mesh::Publish(const Input& input, translate::Translation translation) {
   reports_.Retain(nodes);
   ReportsChanged();
   watchers_.ForEach([](Watcher& watcher) { watcher.changed.Set(); });
+  ready_.Set();
   SaveReports();
 }
 

@@ -10,7 +10,7 @@
 #include "controlplane/ca/node_tokens.h"
 #include "controlplane/capture_file.h"
 #include "controlplane/capture_reports.h"
-#include "controlplane/sources/directory_source.h"
+#include "controlplane/sources/source.h"
 #include "controlplane/translate/mesh_options.h"
 #include "controlplane/xds/published_state.h"
 #include "lib/base/intrusive_list.h"
@@ -23,7 +23,7 @@ namespace heddle::controlplane {
 
 // The mesh as the controller knows it: objects and capture reports in, what is published out.
 //
-//   directory --> objects --+--> translation --> published state --> watchers (one per subscriber)
+//   source ----> objects ---+--> translation --> published state --> watchers (one per subscriber)
 //   capture reports --------+                +-> tokens of nodes
 //         +--> capture file (read at start)
 //
@@ -36,13 +36,13 @@ class Mesh {
  public:
   struct Parts {
     io::Loop& loop;
-    std::unique_ptr<sources::DirectorySource> source;
+    std::unique_ptr<sources::Source> source;
     ca::NodeTokens& tokens;
     CaptureFile capture_file;
     translate::MeshOptions options;
     metrics::Registry& registry;
   };
-  // Reads everything and publishes it, so that nobody is ever served half a mesh.
+  // Reads what the source gives at once; a directory gives everything.
   explicit Mesh(Parts parts);
 
   // Told after each publication, on a later turn. Leaves when it is destroyed.
@@ -52,8 +52,12 @@ class Mesh {
     Event changed;
   };
 
-  // Follows the directory and the reports until stopped.
+  // Follows the source and the reports until stopped.
   Task<void> Run(StopToken stop);
+
+  // Waits until the source has been read once and that is published: nobody may be served half a
+  // mesh, or an empty one. False when stopped before.
+  Task<bool> Ready(StopToken stop) { co_return co_await ready_.Wait(stop); }
 
   // After a change of reports().
   void ReportsChanged() {
@@ -68,9 +72,9 @@ class Mesh {
   bool IsBound(const std::string& node, const std::string& uid) const;
 
  private:
-  Task<void> FollowDirectory(StopToken stop);
-  Task<void> Tick(StopToken stop);
-  void ReadDirectory();
+  Task<void> FollowSource(StopToken stop);
+  // True when there is something to translate.
+  bool ReadSource();
   void LogProblems();
   void RestoreReports();
   void SaveReports();
@@ -94,7 +98,9 @@ class Mesh {
   uint64_t translated_reports_ = 0;  // Generations of reports_.
   uint64_t saved_reports_ = 0;
   IntrusiveList<Watcher> watchers_;
+  Event source_changed_;
   Event dirty_;
+  Event ready_;
   metrics::Counter translations_;
   metrics::Counter translating_us_;
   metrics::Gauge objects_held_;

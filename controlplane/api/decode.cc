@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "controlplane/api/decode_kinds.h"
+#include "lib/base/check.h"
 #include "lib/base/strings.h"
 
 namespace heddle::controlplane::api {
@@ -141,7 +142,7 @@ Decoded Refuse(const Tree& tree, std::string kind, std::string reason) {
   return Decoded{.kind = std::move(kind), .line = tree.line, .reason = std::move(reason)};
 }
 
-void DecodeObject(const Tree& tree, std::string_view origin, std::vector<Decoded>& out) {
+void DecodeItem(const Tree& tree, std::string_view origin, std::vector<Decoded>& out) {
   DecodeError error;
   TreeReader header(&tree, "", Strictness::kLenient, error);
   const std::string api_version = header.String("apiVersion").substr(0, kMaxNameBytes);
@@ -173,6 +174,29 @@ void DecodeObject(const Tree& tree, std::string_view origin, std::vector<Decoded
 
 }  // namespace
 
+Decoded DecodeObject(Kind kind, const Tree& object) {
+  for (const KindRow& row : kKinds) {
+    if (row.kind == kind) return DecodeKind(row, row.versions[0], object, "");
+  }
+  CHECK(false);
+  return {};
+}
+
+Decoded RefuseObject(const ObjectKey& key, std::string reason) {
+  Decoded decoded{.key = key, .kind = std::string(ToString(key.kind)), .reason = std::move(reason)};
+  if (!IsPolicy(key.kind)) return decoded;
+  Tree metadata{.kind = Tree::Kind::kMap};
+  const auto add = [](Tree& map, const char* name, Tree value) {
+    map.members.push_back({.key = name, .value = std::move(value)});
+  };
+  add(metadata, "name", {.kind = Tree::Kind::kText, .text = key.name.name});
+  add(metadata, "namespace", {.kind = Tree::Kind::kText, .text = key.name.name_space});
+  Tree object{.kind = Tree::Kind::kMap};
+  add(object, "metadata", std::move(metadata));
+  StandInFor(key.kind, object, "", decoded);
+  return decoded;
+}
+
 std::string UnnamedName(std::string_view origin, int line) {
   uint32_t hash = 2166136261;  // FNV-1a.
   for (const char c : origin) hash = (hash ^ static_cast<uint8_t>(c)) * 16777619;
@@ -181,17 +205,17 @@ std::string UnnamedName(std::string_view origin, int line) {
 
 std::vector<Decoded> DecodeDocument(const Tree& document, std::string_view origin) {
   std::vector<Decoded> decoded;
-  DecodeError ignored;  // Of the header alone: DecodeObject reads it again.
+  DecodeError ignored;  // Of the header alone: DecodeItem reads it again.
   TreeReader header(&document, "", Strictness::kLenient, ignored);
   const Tree* kind = header.Find("kind");
   const Tree* items = header.Find("items");
   const bool is_list = kind != nullptr && kind->text.ends_with("List") && items != nullptr &&
                        items->kind == Tree::Kind::kList;
   if (!is_list) {
-    DecodeObject(document, origin, decoded);
+    DecodeItem(document, origin, decoded);
     return decoded;
   }
-  for (const Tree& item : items->items) DecodeObject(item, origin, decoded);
+  for (const Tree& item : items->items) DecodeItem(item, origin, decoded);
   return decoded;
 }
 

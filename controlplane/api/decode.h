@@ -43,6 +43,13 @@ struct Decoded {
 // have no readable name of their own.
 std::vector<Decoded> DecodeDocument(const Tree& document, std::string_view origin);
 
+// Decodes one object whose kind is known from where it was read, as an API server lists it: its own
+// apiVersion and kind may be missing, and are not looked at.
+Decoded DecodeObject(Kind kind, const Tree& object);
+
+// What becomes of an object of which nothing can be read but what it is called.
+Decoded RefuseObject(const ObjectKey& key, std::string reason);
+
 // The name of a policy in `origin` that has none of its own. No two places give the same one.
 std::string UnnamedName(std::string_view origin, int line);
 

@@ -12,6 +12,7 @@ std::string_view Describe(Problem::Effect effect) {
     case Problem::Effect::kLastGoodKept: return "the last good version stays in effect";
     case Problem::Effect::kDenyAll: return "everything it selects is denied";
     case Problem::Effect::kExcludesNothing: return "what it selects is captured without exclusions";
+    case Problem::Effect::kNothingServed: return "nothing is served until it can be read";
     case Problem::Effect::kStrict: return "what it selects takes mutual TLS only";
   }
   return "";
@@ -20,7 +21,7 @@ std::string_view Describe(Problem::Effect effect) {
 std::string Problem::ToString() const {
   std::string text = file;
   if (line > 0) absl::StrAppend(&text, ":", line);
-  absl::StrAppend(&text, ": ");
+  if (!text.empty()) absl::StrAppend(&text, ": ");
   if (object.has_value()) {
     absl::StrAppend(&text, object->ToString(), ": ");
   } else if (!kind.empty()) {

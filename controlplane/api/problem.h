@@ -19,11 +19,12 @@ struct Problem {
                     // denied.
     kExcludesNothing,  // A refused InterceptionPolicy that was never good: what it selects is
                        // captured whole, and fails closed.
+    kNothingServed,  // No object at all: what is there cannot be read, and half of it would lie.
     kStrict,  // A refused PeerAuthentication that was never good: what it selects takes mutual TLS
               // only.
   };
 
-  std::string file;
+  std::string file;                 // Empty: from an API server.
   int line = 0;                     // 0: the file as a whole.
   std::optional<ObjectKey> object;  // Empty: not known, see `kind`, or the file as a whole.
   std::string kind;

@@ -4,6 +4,7 @@
 #include <absl/strings/str_cat.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,12 +16,15 @@
 #include "controlplane/api/decode.h"
 #include "controlplane/api/salvage.h"
 #include "controlplane/api/yaml.h"
+#include "lib/base/executor.h"
+#include "lib/io/socket.h"
 
 namespace heddle::controlplane::sources {
 namespace {
 
 constexpr uint32_t kEvents = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CREATE |
                              IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
+constexpr absl::Duration kPollInterval = absl::Seconds(1);
 // The link that kubelet swaps when a mounted ConfigMap changes.
 constexpr std::string_view kConfigMapLink = "..data";
 
@@ -87,10 +91,12 @@ bool IsSourceFile(std::string_view name) {
          (name.ends_with(".yaml") || name.ends_with(".yml") || name.ends_with(".json"));
 }
 
-absl::StatusOr<std::unique_ptr<DirectorySource>> DirectorySource::Open(std::string path) {
+absl::StatusOr<std::unique_ptr<DirectorySource>> DirectorySource::Open(io::Loop& loop,
+                                                                       std::string path) {
   UniqueFd inotify(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
   if (!inotify.valid()) return FromErrno("cannot watch", path);
-  std::unique_ptr<DirectorySource> source(new DirectorySource(std::move(path), std::move(inotify)));
+  std::unique_ptr<DirectorySource> source(
+      new DirectorySource(loop, std::move(path), std::move(inotify)));
   if (absl::Status status = source->Watch(); !status.ok()) return status;
   return source;
 }
@@ -106,7 +112,20 @@ absl::Status DirectorySource::Watch() {
   return absl::OkStatus();
 }
 
+Task<void> DirectorySource::Run(Event& changed, StopToken stop) {
+  while (!stop.requested()) {
+    Deadline soon(loop_, stop, kPollInterval);
+    const auto ready = co_await io::WaitReady(loop_, fd(), POLLIN, soon.token());
+    if (stop.requested()) co_return;
+    if (!ready && !ready.error().stopped()) co_return;
+    // Read here, because the descriptor stays ready until somebody does.
+    ReadEvents();
+    changed.Set();
+  }
+}
+
 api::StoreDiff DirectorySource::Poll() {
+  synced_ = true;
   ReadEvents();
   if (watch_ < 0 && Watch().ok()) changed_ = true;
   if (watch_ >= 0 && std::exchange(read_all_, false)) ReadAll();

@@ -11,7 +11,9 @@
 #include "controlplane/api/object_store.h"
 #include "controlplane/api/problem.h"
 #include "controlplane/sources/object_claims.h"
+#include "controlplane/sources/source.h"
 #include "lib/base/unique_fd.h"
+#include "lib/io/loop.h"
 
 namespace heddle::controlplane::sources {
 
@@ -29,27 +31,27 @@ bool IsSourceFile(std::string_view name);
 // never see half a file. A directory that a ConfigMap is mounted on works too (its ..data link is
 // watched).
 //
-// Has no loop: whoever owns it waits for fd() and calls Poll(). Reads files synchronously. Belongs
-// to one thread.
-class DirectorySource {
+// Reads files synchronously, in Poll().
+class DirectorySource final : public Source {
  public:
   // Errors: not a directory, or it cannot be watched.
-  static absl::StatusOr<std::unique_ptr<DirectorySource>> Open(std::string path);
+  static absl::StatusOr<std::unique_ptr<DirectorySource>> Open(io::Loop& loop, std::string path);
 
+  // Sets `changed` every second as well: a directory that was gone is picked up when it is back, of
+  // which inotify says nothing.
+  Task<void> Run(Event& changed, StopToken stop) override;
   // Readable when Poll() has something to do.
   int fd() const { return inotify_.get(); }
-  // What changed since the last call; the first call reads everything. Never fails: what cannot be
-  // read is a problem, and its last good objects stay, also when the whole directory goes away. In
-  // that state fd() stays silent, so call every few seconds anyway: the directory is picked up
-  // again when it is back.
-  api::StoreDiff Poll();
-  // What is not in effect as written, as of the last Poll().
-  const std::vector<api::Problem>& problems() const { return problems_; }
+  // The first call reads everything. Never fails: what cannot be read is a problem, and its last
+  // good objects stay, also when the whole directory goes away.
+  api::StoreDiff Poll() override;
+  bool synced() const override { return synced_; }
+  const std::vector<api::Problem>& problems() const override { return problems_; }
   const std::string& path() const { return path_; }
 
  private:
-  DirectorySource(std::string path, UniqueFd inotify)
-      : path_(std::move(path)), inotify_(std::move(inotify)) {}
+  DirectorySource(io::Loop& loop, std::string path, UniqueFd inotify)
+      : loop_(loop), path_(std::move(path)), inotify_(std::move(inotify)) {}
 
   // Starts to watch the directory; false if it is not there.
   absl::Status Watch();
@@ -58,12 +60,14 @@ class DirectorySource {
   void ReadAll();
   void ReadFile(const std::string& name);
 
+  io::Loop& loop_;
   const std::string path_;
   UniqueFd inotify_;
   UniqueFd directory_;
   int watch_ = -1;
   bool read_all_ = true;
   bool changed_ = false;
+  bool synced_ = false;
   std::set<std::string> pending_;
   ObjectClaims claims_;
   std::string directory_problem_;

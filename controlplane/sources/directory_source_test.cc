@@ -31,13 +31,15 @@ class DirectorySourceTest : public testing::Test {
     Write(name, "apiVersion: v1\nkind: Namespace\nmetadata: {name: " + object + "}\n");
   }
   std::unique_ptr<DirectorySource> Open() {
-    return std::move(DirectorySource::Open(directory_).value());
+    return std::move(DirectorySource::Open(loop_, directory_).value());
   }
   static bool Readable(const DirectorySource& source) {
     pollfd entry{.fd = source.fd(), .events = POLLIN};
     return poll(&entry, 1, 0) == 1;
   }
 
+  SystemClock clock_;
+  io::Loop loop_{clock_, io::LoopOptions{.backend = io::BackendChoice::kEpoll}};
   std::string directory_;
 };
 
@@ -166,8 +168,8 @@ TEST_F(DirectorySourceTest, KeepsEverythingWhileTheDirectoryIsGone) {
 
 TEST_F(DirectorySourceTest, DoesNotOpenWhatIsNoDirectory) {
   Write("file", "");
-  EXPECT_FALSE(DirectorySource::Open(Path("file")).ok());
-  EXPECT_FALSE(DirectorySource::Open(Path("nothing")).ok());
+  EXPECT_FALSE(DirectorySource::Open(loop_, Path("file")).ok());
+  EXPECT_FALSE(DirectorySource::Open(loop_, Path("nothing")).ok());
 }
 
 }  // namespace

@@ -5,24 +5,13 @@
 #include <memory>
 #include <utility>
 
+#include "controlplane/sources/stand_in_effect.h"
+
 namespace heddle::controlplane::sources {
-namespace {
 
 using api::Decoded;
 using api::ObjectKey;
 using api::Problem;
-
-Problem::Effect EffectOfStandIn(const api::Object& stand_in) {
-  if (std::holds_alternative<std::shared_ptr<const api::PeerAuthentication>>(stand_in))
-    return Problem::Effect::kStrict;
-  if (std::holds_alternative<std::shared_ptr<const api::InterceptionPolicy>>(stand_in))
-    return Problem::Effect::kExcludesNothing;
-  const auto* policy = std::get_if<std::shared_ptr<const api::AuthorizationPolicy>>(&stand_in);
-  const bool denies = policy != nullptr && !(*policy)->dry_run && !(*policy)->has_target_refs;
-  return denies ? Problem::Effect::kDenyAll : Problem::Effect::kNothing;
-}
-
-}  // namespace
 
 void ObjectClaims::SetFile(const std::string& file, std::vector<Decoded> objects) {
   SetObjects(file, std::move(objects));

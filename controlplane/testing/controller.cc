@@ -80,9 +80,12 @@ Task<io::Result<std::unique_ptr<io::Stream>>> Controller::Connect(StopToken stop
 }
 
 Task<http::Http1Response> Controller::Get(std::string path) {
+  co_return co_await GetPage(loop, app->debug_address(), std::move(path));
+}
+
+Task<http::Http1Response> GetPage(io::Loop& loop, io::SocketAddress address, std::string path) {
   io::KernelNetwork network;
-  io::ConnectOptions options{
-      .to = app->debug_address(), .bind = std::nullopt, .socket = UniqueFd()};
+  io::ConnectOptions options{.to = address, .bind = std::nullopt, .socket = UniqueFd()};
   auto connection = co_await network.Connect(loop, std::move(options), {});
   CHECK(connection.has_value());
   http::Http1Request request;

@@ -19,6 +19,9 @@ namespace heddle::controlplane {
 // For what a test waits for at most; it never takes that long.
 inline constexpr absl::Duration kTestTimeout = absl::Seconds(20);
 
+// GET of a page of a debug port.
+Task<http::Http1Response> GetPage(io::Loop& loop, io::SocketAddress address, std::string path);
+
 // A controller on loopback with directories of its own, and what is needed to speak to it as an
 // agent does: TCP, TLS that verifies its name, gRPC.
 class Controller {

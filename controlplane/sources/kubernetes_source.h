@@ -1,0 +1,52 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "controlplane/sources/latest_objects.h"
+#include "controlplane/sources/source.h"
+#include "lib/base/random.h"
+#include "lib/io/loop.h"
+#include "lib/kube/api_client.h"
+#include "lib/kube/reflector.h"
+#include "lib/metrics/registry.h"
+
+namespace heddle::controlplane::sources {
+
+// The objects of a cluster, followed over the Kubernetes API: a list and a watch of each kind that
+// the mesh reads, all over one connection.
+//
+//   API server --> ApiClient --> Reflector of each kind --> decode --> LatestObjects --> Poll()
+//
+// Nothing is given before every kind has been listed once, or is not installed: half a mesh would
+// take policies away. A kind that may not be read holds that up, and is a problem. Later failures
+// change nothing but problems(), and only if they last.
+class KubernetesSource final : public Source {
+ public:
+  // All outlive it.
+  KubernetesSource(io::Loop& loop, kube::ApiClient& client, Random& random,
+                   metrics::Registry& registry);
+  ~KubernetesSource() override;
+
+  Task<void> Run(Event& changed, StopToken stop) override;
+  api::StoreDiff Poll() override;
+  bool synced() const override;
+  const std::vector<api::Problem>& problems() const override { return problems_; }
+
+ private:
+  class Follower;
+  struct Parts;
+
+  void Changed();
+  void Judge();
+  Task<void> Watch(StopToken stop);
+
+  io::Loop& loop_;
+  LatestObjects objects_;
+  std::vector<std::unique_ptr<Follower>> followers_;
+  std::vector<api::Problem> troubles_;  // Of kinds, as of the last look at them.
+  std::vector<api::Problem> problems_;
+  Event* changed_ = nullptr;
+};
+
+}  // namespace heddle::controlplane::sources
