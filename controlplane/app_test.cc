@@ -442,6 +442,15 @@ CO_TEST(Controller, HasNoOpenSslInItsProcess) {
   co_await controller.End();
 }
 
+CO_TEST(App, ShowsWhatIsPublished) {
+  Controller controller(loop, TwoNodes());
+  const auto json = nlohmann::json::parse((co_await controller.Get("/debug/resources")).body);
+  EXPECT_EQ(json.at("addresses").size(), 2U);
+  EXPECT_TRUE(json.at("nodePods").at("n1").contains("uid-cart"));
+  EXPECT_EQ(json.at("nodePods").at("n2").at("uid-pay").get<std::string>().size(), 32U);
+  co_await controller.End();
+}
+
 // An API server that nobody has started: a closed port.
 constexpr char kNobody[] =
     "current-context: x\n"

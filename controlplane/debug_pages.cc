@@ -51,6 +51,23 @@ std::string DebugPages::Nodes() const {
   return absl::StrCat(nodes.dump(2, ' ', false, Json::error_handler_t::replace), "\n");
 }
 
+std::string DebugPages::Resources() const {
+  const xds::PublishedState& published = sources_.mesh.published();
+  const auto versions = [&published](xds::ResourceType type, const std::string& node) {
+    Json json = Json::object();
+    for (const xds::ResourcePtr& resource : published.Get(type, node)->resources)
+      json[resource->name] = resource->version;
+    return json;
+  };
+  Json json;
+  json["addresses"] = versions(xds::ResourceType::kAddress, "");
+  json["authorizations"] = versions(xds::ResourceType::kAuthorization, "");
+  json["nodePods"] = Json::object();
+  for (const auto& [name, node] : sources_.mesh.objects().All<api::Node>())
+    json["nodePods"][name.name] = versions(xds::ResourceType::kNodePod, name.name);
+  return absl::StrCat(json.dump(2, ' ', false, Json::error_handler_t::replace), "\n");
+}
+
 http::Http1Response DebugPages::Page(const std::string& path) const {
   if (path == "/healthz/ready") {
     if (ready_) return {.body = "ready\n"};
@@ -61,6 +78,7 @@ http::Http1Response DebugPages::Page(const std::string& path) const {
             .body = sources_.registry.Expose()};
   }
   if (path == "/debug/nodes") return {.content_type = kJson, .body = Nodes()};
+  if (path == "/debug/resources") return {.content_type = kJson, .body = Resources()};
   if (path == "/debug/objects") {
     const auto rows =
         status::StatusRows(sources_.mesh.problems(), sources_.mesh.published().statuses());
@@ -71,8 +89,8 @@ http::Http1Response DebugPages::Page(const std::string& path) const {
   }
   return {.status = 404,
           .body =
-              "there are /healthz/ready, /metrics, /debug/nodes, /debug/objects and "
-              "/config_dump\n"};
+              "there are /healthz/ready, /metrics, /debug/nodes, /debug/objects, "
+              "/debug/resources and /config_dump\n"};
 }
 
 Task<http::Http1Response> DebugPages::Answer(http::Http1Request request) {

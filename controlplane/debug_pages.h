@@ -16,6 +16,8 @@ namespace heddle::controlplane {
 //   /metrics         OpenMetrics
 //   /debug/nodes     which nodes are connected, and which of their pods are captured, and how
 //   /debug/objects   what became of each policy, and what is not in effect and why
+//   /debug/resources what is published: name and version of each resource; equal versions, equal
+//                    resources
 //   /config_dump     the effective configuration
 //
 // Everything is made anew for each request. One loop's.
@@ -36,6 +38,7 @@ class DebugPages {
  private:
   http::Http1Response Page(const std::string& path) const;
   std::string Nodes() const;
+  std::string Resources() const;
 
   Sources sources_;
   bool ready_ = false;

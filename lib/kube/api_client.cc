@@ -59,6 +59,7 @@ ApiClient::ApiClient(io::Loop& loop, Connector connector, BearerToken token,
       token_(std::move(token)),
       options_(std::move(options)),
       connect_ended_(loop),
+      connection_made_(loop),
       scope_(loop) {}
 
 ApiClient::~ApiClient() { CHECK(!connecting_); }
@@ -137,8 +138,15 @@ Task<absl::StatusOr<http::H2ClientConnection*>> ApiClient::Connection(StopToken 
       std::make_unique<http::H2ClientConnection>(loop_, *std::move(transport), options_.connection);
   connection_ = connection.get();
   running_.insert(connection_);
+  connection_made_.NotifyAll();
   scope_.Spawn(RunConnection(std::move(connection)));
   co_return connection_;
+}
+
+Task<bool> ApiClient::AwaitConnection(absl::Duration patience, StopToken stop) {
+  Deadline over(loop_, stop, patience);
+  if (!connected()) (void)co_await connection_made_.Wait(over.token());
+  co_return !stop.requested();
 }
 
 Task<void> ApiClient::RunConnection(std::unique_ptr<http::H2ClientConnection> connection) {

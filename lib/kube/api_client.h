@@ -86,6 +86,10 @@ class ApiClient {
   // fail.
   Task<void> Shutdown();
 
+  // Waits until a connection has been made, by whichever request, or `patience` is over: for those
+  // who failed for want of one. False when stopped.
+  Task<bool> AwaitConnection(absl::Duration patience, StopToken stop);
+
   bool connected() const { return connection_ != nullptr && connection_->usable(); }
   uint64_t connects_total() const { return connects_total_; }
   size_t body_bytes_max() const { return options_.body_bytes_max; }
@@ -109,6 +113,7 @@ class ApiClient {
   bool connecting_ = false;
   uint64_t connects_total_ = 0;
   WaitQueue connect_ended_;
+  WaitQueue connection_made_;
   Scope scope_;
 };
 

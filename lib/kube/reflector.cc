@@ -24,7 +24,11 @@ Reflector::Reflector(io::Loop& loop, ApiClient& client, ReflectorOptions options
 Task<void> Reflector::Run(StopToken stop) {
   while (!stop.requested()) {
     ReflectorState::Action action = state_.Next();
-    if (action.wait > absl::ZeroDuration() && !co_await loop_.Sleep(action.wait, stop)) co_return;
+    if (action.until_reachable) {
+      if (!co_await client_.AwaitConnection(action.wait, stop)) co_return;
+    } else if (action.wait > absl::ZeroDuration()) {
+      if (!co_await loop_.Sleep(action.wait, stop)) co_return;
+    }
     if (action.step == ReflectorState::Step::kList) {
       co_await List(std::move(action.path), stop);
     } else {

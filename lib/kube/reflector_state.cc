@@ -47,7 +47,10 @@ ReflectorState::ReflectorState(ReflectorOptions options, ObjectSink& sink, Rando
 }
 
 ReflectorState::Action ReflectorState::Next() {
-  Action action{.wait = std::exchange(wait_, absl::ZeroDuration()), .step = step_, .path = path()};
+  Action action{.wait = std::exchange(wait_, absl::ZeroDuration()),
+                .until_reachable = unreachable_,
+                .step = step_,
+                .path = path()};
   if (step_ == Step::kList) {
     absl::StrAppend(&action.path, "?limit=", page_objects_);
     if (!continue_token_.empty())
@@ -68,6 +71,7 @@ void ReflectorState::StartList() {
 }
 
 bool ReflectorState::BeginPage(const ListPage* page) {
+  OnAnswer();
   if (page == nullptr) {
     StartList();
     Retry("the server's list cannot be read");
@@ -118,6 +122,7 @@ void ReflectorState::EndPage(bool whole) {
 }
 
 void ReflectorState::OnPageTooLarge() {
+  OnAnswer();
   StartList();
   const bool smallest = page_objects_ == 1;
   page_objects_ = std::max(page_objects_ / 2, 1U);
@@ -141,6 +146,7 @@ std::string ReflectorState::TooMany() const {
 }
 
 void ReflectorState::OnWatchOpened(MonotonicTime now) {
+  OnAnswer();
   ++stats_.watches;
   watch_opened_ = now;
   watch_progressed_ = false;
@@ -194,6 +200,7 @@ void ReflectorState::OnWatchEnded(std::string_view error, MonotonicTime now) {
 
 void ReflectorState::OnRefused(const ApiStatus& status, absl::Duration retry_after,
                                MonotonicTime now) {
+  OnAnswer();
   const bool watching = step_ == Step::kWatch;
   const std::string said =
       absl::StrCat("the server answers ", status.code, status.reason.empty() ? "" : " ",
@@ -251,6 +258,12 @@ void ReflectorState::ForgetAll() {
 void ReflectorState::OnFailure(std::string_view error) {
   // A list in pages goes on where it was: its token is good for minutes.
   Retry(error);
+  unreachable_ = true;
+}
+
+// The server is there: how long it was away says nothing about how it is now.
+void ReflectorState::OnAnswer() {
+  if (std::exchange(unreachable_, false)) backoff_.Reset();
 }
 
 void ReflectorState::Retry(std::string_view trouble, absl::Duration at_least) {

@@ -78,6 +78,8 @@ class ReflectorState {
   enum class Step : uint8_t { kList, kWatch };
   struct Action {
     absl::Duration wait;  // Before it.
+    // There was no answer: the wait may end as soon as the server can be reached.
+    bool until_reachable = false;
     Step step = Step::kList;
     std::string path;  // With the query.
   };
@@ -134,6 +136,7 @@ class ReflectorState {
   std::string TooMany() const;
   void Retry(std::string_view trouble, absl::Duration at_least = absl::ZeroDuration());
   void Relist();
+  void OnAnswer();
   void OnNotFound(MonotonicTime now);
   void ForgetAll();
   void Worked();
@@ -145,6 +148,7 @@ class ReflectorState {
   Phase phase_ = Phase::kStarting;
   Step step_ = Step::kList;
   absl::Duration wait_;
+  bool unreachable_ = false;  // The last request had no answer.
   size_t path_ = 0;
   size_t paths_not_found_ = 0;
   MonotonicTime not_found_since_ = MonotonicTime::Infinite();

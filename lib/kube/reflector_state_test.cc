@@ -158,6 +158,16 @@ TEST_F(ReflectorStateTest, AFailedConnectionGoesOnWhereItWas) {
   EXPECT_THAT(told, ElementsAre("+a@1"));
 }
 
+TEST_F(ReflectorStateTest, AServerThatIsBackIsNotMadeToWaitForItsAbsence) {
+  ReflectorState state = Following();
+  for (int i = 0; i < 12; ++i) state.OnFailure("no connection");
+  EXPECT_TRUE(state.Next().until_reachable);
+  state.OnRefused({.code = 429, .message = "storage is (re)initializing"}, absl::Seconds(1), now);
+  const auto action = state.Next();
+  EXPECT_FALSE(action.until_reachable);
+  EXPECT_EQ(action.wait, absl::Seconds(1));
+}
+
 TEST_F(ReflectorStateTest, AKindThatIsNotInstalledIsNoTrouble) {
   ReflectorState state = Make({.paths = {"/apis/g/v1/xs", "/apis/g/v1beta1/xs"}});
   EXPECT_THAT(state.Next().path, StartsWith("/apis/g/v1/xs?"));
