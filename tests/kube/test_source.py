@@ -40,7 +40,8 @@ def pod(name, node="n1"):
     return {"apiVersion": "v1", "kind": "Pod",
             "metadata": {"name": name, "namespace": "shop", "labels": {"app": name.split("-")[0]}},
             "spec": {"nodeName": node, "serviceAccountName": "web", "automountServiceAccountToken": False,
-                     "containers": [{"name": "c", "image": "none:1", "ports": [{"name": "http", "containerPort": 8080}]}]}}
+                     "containers": [{"name": "c", "image": "none:1",
+                                     "ports": [{"name": "http", "containerPort": 8080}]}]}}
 
 
 def status(ip):
@@ -54,7 +55,8 @@ OBJECTS = [
     {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "istio-system"}},
     {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "web", "namespace": "shop"}},
     *({"apiVersion": "v1", "kind": "Node",
-       "metadata": {"name": name, "labels": {"topology.kubernetes.io/region": "r", "topology.kubernetes.io/zone": name}}}
+       "metadata": {"name": name, "labels": {"topology.kubernetes.io/region": "r",
+                                             "topology.kubernetes.io/zone": name}}}
       for name in ("n1", "n2")),
     {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "shop"},
      "spec": {"selector": {"app": "web"}, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]}},
@@ -98,7 +100,8 @@ class Controller:
         return self._place.run(["curl", "-sS", "-m", "5", url]).stdout
 
     def is_ready(self):
-        done = self._place.run(["curl", "-s", "-m", "2", f"http://127.0.0.1:{self._port + 1}/healthz/ready"], check=False)
+        url = f"http://127.0.0.1:{self._port + 1}/healthz/ready"
+        done = self._place.run(["curl", "-s", "-m", "2", url], check=False)
         return done.stdout == "ready\n"
 
     def wait_ready(self):
