@@ -52,7 +52,7 @@ void AddNodeOptions(CLI::App& app, NodeConfig& node) {
          "--probe-mode", node.probe_mode,
          "Which of the node's own connects to a pod are probes and pass untouched: none, all, "
          "outside-pods (not from --probe-cgroup), inside-cgroup (only from --probe-cgroup)")
-      ->transform(CLI::CheckedTransformer(kProbeModes));
+      ->transform(daemon::OneOf(kProbeModes));
   app.add_option("--probe-cgroup", node.probe_cgroup, "cgroup below --cgroup, for --probe-mode")
       ->capture_default_str();
   app.add_option("--exempt-namespaces", node.exempt_namespaces,
@@ -83,7 +83,7 @@ void AddProxyOptions(CLI::App& app, ProxyConfig& proxy) {
   app.add_option(
          "--backend", proxy.backend,
          "Event loop of the workers: auto (io_uring where a trial succeeds), epoll, io_uring")
-      ->transform(CLI::CheckedTransformer(kBackends));
+      ->transform(daemon::OneOf(kBackends));
 }
 
 void AddAdminOptions(CLI::App& app, Listens& listens) {

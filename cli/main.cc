@@ -8,6 +8,7 @@
 #include "cli/views.h"
 #include "lib/base/status.h"
 #include "lib/base/version.h"
+#include "lib/daemon/option_values.h"
 
 namespace heddle::cli {
 namespace {
@@ -86,8 +87,7 @@ void AddOptions(CLI::App& app, Options& options) {
                  "Admin port of the agent to ask, instead of its socket in --run-dir (host:port)");
   app.add_option("--controller", options.controller,
                  "Debug port of the controller (host:port), for the status of all nodes");
-  app.add_option("-o,--output", options.output, "table or json")
-      ->transform(CLI::CheckedTransformer(outputs));
+  app.add_option("-o,--output", options.output, "table or json")->transform(daemon::OneOf(outputs));
 }
 
 int Main(int argc, char** argv) {

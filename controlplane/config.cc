@@ -34,7 +34,7 @@ void AddServeOptions(CLI::App& app, Config& config, Listens& listens) {
                  "Directory with the mesh's objects as YAML, as kubectl prints them; watched");
   app.add_option("--source", config.source,
                  "Where the objects come from: directory (--config-dir) or kubernetes")
-      ->transform(CLI::CheckedTransformer(kSources));
+      ->transform(daemon::OneOf(kSources));
   app.add_option("--kubeconfig", config.kubeconfig,
                  "How to reach the cluster with --source kubernetes; without it as the pod that "
                  "this runs in");

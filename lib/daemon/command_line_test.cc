@@ -67,6 +67,16 @@ TEST(CommandLine, HelpIsNoFailureAndWrongUsageIs) {
   }
 }
 
+TEST(OptionValues, HelpAndErrorsNameTheChoicesAsTheyAreWritten) {
+  const Parsed help = Parse({"run", "--help"});
+  ASSERT_FALSE(help.command.has_value());
+  EXPECT_THAT(help.command.error().text, HasSubstr("{debug,error,info,warn}"));
+  EXPECT_EQ(help.command.error().text.find('\0'), std::string::npos);  // It would end there.
+  const Parsed wrong = Parse({"run", "--name", "x", "--log-level", "loud"});
+  ASSERT_FALSE(wrong.command.has_value());
+  EXPECT_THAT(wrong.command.error().text, HasSubstr("must be one of {debug,error,info,warn}"));
+}
+
 TEST(OptionValues, AnAddressToListenOnNamesItsFlagWhenItIsNone) {
   io::SocketAddress address;
   EXPECT_TRUE(ParseListen("--listen", "[::]:15012", address).ok());

@@ -15,10 +15,8 @@ const std::map<std::string, log::Format> kFormats = {{"text", log::Format::kText
 }  // namespace
 
 void AddLogOptions(CLI::App& app, log::Options& log) {
-  app.add_option("--log-level", log.level, "debug, info, warn or error")
-      ->transform(CLI::CheckedTransformer(kLevels));
-  app.add_option("--log-format", log.format, "text or json")
-      ->transform(CLI::CheckedTransformer(kFormats));
+  app.add_option("--log-level", log.level, "debug, info, warn or error")->transform(OneOf(kLevels));
+  app.add_option("--log-format", log.format, "text or json")->transform(OneOf(kFormats));
 }
 
 std::string NameOf(log::Level level) { return NameOf(kLevels, level); }

@@ -17,7 +17,21 @@ void AddLogOptions(CLI::App& app, log::Options& log);
 // As --log-level takes it.
 std::string NameOf(log::Level level);
 
-// The name of a value in the table that CLI::CheckedTransformer takes; empty if it has none.
+// For CLI::Option::transform: one of these names. CLI11's own transformer would print the values in
+// help and errors, too, and those of small enums are control characters.
+template <typename T>
+CLI::Validator OneOf(const std::map<std::string, T>& names) {
+  std::string choices;
+  for (const auto& [name, value] : names) choices += (choices.empty() ? "{" : ",") + name;
+  choices += "}";
+  const auto parse = [names, choices](std::string& input) {
+    if (!names.contains(input)) return "must be one of " + choices + ", not " + input;
+    return CLI::CheckedTransformer(names)(input);
+  };
+  return CLI::Validator(parse, choices, "");
+}
+
+// The name of a value in such a table; empty if it has none.
 template <typename T>
 std::string NameOf(const std::map<std::string, T>& names, T value) {
   for (const auto& [name, candidate] : names) {
