@@ -88,6 +88,8 @@ Task<Result<Buffer>> SocketConnection::Read(size_t size_hint, StopToken stop) {
   reading_ = nullptr;
   if (reset_) co_return std::unexpected(Error::Io(IoCode::kClosed, Op::kRead));
   if (result < 0) co_return std::unexpected(FailureOf(result, Op::kRead, stop));
+  // AwaitBroken was told of the error while this began: to whoever comes next the kernel says "end".
+  if (result == 0 && broken_) co_return std::unexpected(*broken_);
   if (result == 0) {
     read_ended_ = true;
     if (write_ended_) SetCloseResets(false);

@@ -217,6 +217,32 @@ CO_TEST_P(SocketTest, TellsOfAResetWithoutReading) {
   EXPECT_FALSE(co_await ends.server->Write(BytesOf("x"), {}));
 }
 
+Task<void> ReadTwice(Connection& first, Connection& second, Result<Buffer>& out) {
+  EXPECT_TRUE(co_await first.Read(BufferPool::kSmall, {}));
+  out = co_await second.Read(BufferPool::kSmall, {});
+}
+
+// The watch learns of the reset in the turn in which the read begins, and takes the kernel's error.
+CO_TEST_P(SocketTest, TakesNoResetForAnOrderlyEndWhenAWatchWasToldOfIt) {
+  auto ends = co_await test.ConnectEnds();
+  int pair[2];
+  CO_ASSERT_TRUE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0);
+  const auto other = MakeConnection(loop, UniqueFd(pair[0]));
+  const UniqueFd signal(pair[1]);
+  std::optional<Error> broken;
+  bool ended = false;
+  auto got = Result<Buffer>();
+  Scope scope(loop);
+  scope.Spawn(ReadTwice(*other, *ends.server, got));
+  scope.Spawn(RecordBroken(*ends.server, broken, ended, {}));
+  for (int i = 0; i < 10; ++i) co_await loop.Yield();
+  EXPECT_EQ(::send(signal.get(), "x", 1, 0), 1);
+  ends.client->Reset();
+  co_await scope.Join();
+  CO_ASSERT_TRUE(!got.has_value());
+  EXPECT_TRUE(got.error().is_errno(ECONNRESET)) << got.error().ToString();
+}
+
 CO_TEST_P(SocketTest, TakesNoOrderlyEndForABrokenConnection) {
   auto ends = co_await test.ConnectEnds();
   std::optional<Error> broken;
