@@ -152,6 +152,25 @@ CO_TEST(H2Connection, WhatCameBeforeAnOrderlyEndSurvivesALaterReset) {
   co_await pair.End();
 }
 
+CO_TEST(H2Connection, AStreamThatEndedInOrderIsNotBrokenByWhatFollows) {
+  ConnectionPair pair(loop);
+  StreamEnds ends = co_await OpenStream(pair);
+  std::optional<io::Error> broken = io::Error::Errno(EIO, io::Op::kRead);
+  Scope scope(loop);
+  scope.Spawn(RecordBroken(*ends.client, broken));
+  EXPECT_TRUE(co_await ends.client->ShutdownWrite({}));
+  EXPECT_EQ(co_await ReadAll(*ends.server), "");
+  co_await WriteAndEnd(*ends.server, "all of it");
+  co_await scope.Join();
+  EXPECT_FALSE(broken) << broken->ToString();
+  pair.server.Close(ErrorCode::kInternalError, "lost");
+  while (!ends.client->failure()) co_await loop.Yield();
+  EXPECT_FALSE(co_await ends.client->AwaitBroken({}));
+  EXPECT_EQ(co_await ReadAll(*ends.client), "all of it");
+  ends = {};
+  co_await pair.End();
+}
+
 CO_TEST(H2Connection, DestroyedStreamIsReset) {
   ConnectionPair pair(loop);
   {

@@ -13,10 +13,10 @@ H2Stream::H2Stream(H2Connection& connection, StreamId id, bool is_connect)
       is_connect_(is_connect),
       read_changed_(connection.loop_),
       write_changed_(connection.loop_),
-      failed_(connection.loop_) {}
+      over_(connection.loop_) {}
 
 H2Stream::~H2Stream() {
-  CHECK(!read_changed_.has_waiters() && !write_changed_.has_waiters() && !failed_.has_waiters());
+  CHECK(!read_changed_.has_waiters() && !write_changed_.has_waiters() && !over_.has_waiters());
   connection_.Forget(*this);
 }
 
@@ -35,6 +35,7 @@ io::Result<void> H2Stream::Respond(const Headers& response, bool end) {
   // Also when it fails: what the caller does next must fail too, and not be a bug.
   response_status_ = response.status();
   write_ended_ = end;
+  if (end) over_.NotifyAll();
   if (failure_) return std::unexpected(FailureFor(io::Op::kWrite));
   if (!connection_.session_.Respond(id_, response, end)) {
     return std::unexpected(io::Error::Io(io::IoCode::kClosed, io::Op::kWrite));
@@ -84,8 +85,11 @@ Task<io::Result<void>> H2Stream::Write(std::span<const uint8_t> data, StopToken 
 Task<io::Result<void>> H2Stream::ShutdownWrite(StopToken) { co_return EndWithTrailers({}); }
 
 Task<std::optional<io::Error>> H2Stream::AwaitBroken(StopToken stop) {
-  while (!failure_ && co_await failed_.Wait(stop)) {
+  while (!failure_ && !ended_in_order() && co_await over_.Wait(stop)) {
   }
+  // What becomes of the connection later is nothing to a stream that has ended: its last bytes may
+  // still be read.
+  if (ended_in_order()) co_return std::nullopt;
   co_return failure_;
 }
 
@@ -93,6 +97,7 @@ io::Result<void> H2Stream::EndWithTrailers(const Headers& trailers) {
   CHECK(!write_pending_);
   if (failure_) return std::unexpected(FailureFor(io::Op::kShutdown));
   if (std::exchange(write_ended_, true)) return {};
+  over_.NotifyAll();
   connection_.session_.EndWrite(id_, trailers);
   connection_.Kick();
   return {};
@@ -136,6 +141,7 @@ void H2Stream::OnData(std::span<const uint8_t> data) {
 void H2Stream::OnEnd() {
   read_ended_ = true;
   read_changed_.NotifyAll();
+  over_.NotifyAll();
 }
 
 void H2Stream::OnWritten() {
@@ -151,7 +157,7 @@ void H2Stream::Fail(io::Error error) {
   aborted_.RequestStop();
   read_changed_.NotifyAll();
   write_changed_.NotifyAll();
-  failed_.NotifyAll();
+  over_.NotifyAll();
 }
 
 io::Error H2Stream::FailureFor(io::Op op) const {

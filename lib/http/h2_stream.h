@@ -78,6 +78,7 @@ class H2Stream final : public io::Stream {
     return !is_connect_ || (response_status_ >= 200 && response_status_ < 300);
   }
   io::Error FailureFor(io::Op op) const;
+  bool ended_in_order() const { return read_ended_ && write_ended_; }
   void ReturnWindow();
 
   H2Connection& connection_;
@@ -95,7 +96,7 @@ class H2Stream final : public io::Stream {
   StopSource aborted_;
   WaitQueue read_changed_;
   WaitQueue write_changed_;
-  WaitQueue failed_;
+  WaitQueue over_;  // Notified when the stream failed, or a direction has ended.
 };
 
 }  // namespace heddle::http
