@@ -3,6 +3,7 @@
 #include <absl/strings/str_cat.h>
 
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "controlplane/api/json.h"
@@ -20,6 +21,8 @@ namespace {
 
 // What lasts as long is a problem; what goes over by itself before is not.
 constexpr absl::Duration kTroublePatience = absl::Seconds(5);
+// How often a kind that has no effect is looked for while it is not installed.
+constexpr absl::Duration kIgnoredInterval = absl::Minutes(1);
 
 // How one kind is followed, for operators.
 class KindMetrics {
@@ -128,12 +131,43 @@ class KubernetesSource::Follower final : public kube::ObjectSink {
   bool troubled_ = false;
 };
 
+// A kind that has no effect here: whether there is any of it. One that may not be read is not
+// there, as far as we are concerned.
+class KubernetesSource::Bystander final : public kube::ObjectSink {
+ public:
+  Bystander(io::Loop& loop, const IgnoredKind& kind, const Parts& parts)
+      : name_(kind.name),
+        reflector_(
+            loop, parts.client,
+            kube::ReflectorOptions{
+                .paths = kind.paths, .metadata_only = true, .absent_interval = kIgnoredInterval},
+            *this, parts.random) {}
+
+  void OnObject(const kube::RawObject&) override {}
+  void OnGone(const kube::ObjectName&) override {}
+
+  kube::Reflector& reflector() { return reflector_; }
+  std::optional<Problem> problem() const {
+    const size_t count = reflector_.state().objects();
+    if (count == 0) return std::nullopt;
+    return Problem{.kind = name_,
+                   .reason = absl::StrCat("this kind is not supported, and there ",
+                                          count == 1 ? "is one object" : "are objects", " of it")};
+  }
+
+ private:
+  const std::string name_;
+  kube::Reflector reflector_;
+};
+
 KubernetesSource::KubernetesSource(io::Loop& loop, kube::ApiClient& client, Random& random,
                                    metrics::Registry& registry)
     : loop_(loop) {
   const Parts parts{.client = client, .random = random, .registry = registry};
   for (const WatchedKind& kind : WatchedKinds())
     followers_.push_back(std::make_unique<Follower>(*this, kind, parts));
+  for (const IgnoredKind& kind : IgnoredKinds())
+    bystanders_.push_back(std::make_unique<Bystander>(loop, kind, parts));
 }
 
 KubernetesSource::~KubernetesSource() = default;
@@ -142,6 +176,7 @@ Task<void> KubernetesSource::Run(Event& changed, StopToken stop) {
   changed_ = &changed;
   Scope scope(loop_, stop);
   for (const auto& follower : followers_) scope.Spawn(follower->reflector().Run(scope.stop()));
+  for (const auto& bystander : bystanders_) scope.Spawn(bystander->reflector().Run(scope.stop()));
   scope.Spawn(Watch(scope.stop()));
   co_await scope.Join();
   changed_ = nullptr;
@@ -166,6 +201,9 @@ void KubernetesSource::Judge() {
                                    : absl::StrCat(kinds.size(), " kinds"),
          .reason = reason,
          .effect = synced() ? Problem::Effect::kLastGoodKept : Problem::Effect::kNothingServed});
+  }
+  for (const auto& bystander : bystanders_) {
+    if (std::optional<Problem> problem = bystander->problem()) troubles.push_back(*problem);
   }
   if (troubles == troubles_) return;
   troubles_ = std::move(troubles);

@@ -19,7 +19,8 @@ namespace heddle::controlplane::sources {
 //   API server --> ApiClient --> Reflector of each kind --> decode --> LatestObjects --> Poll()
 //
 // Nothing is given before every kind has been listed once, or is not installed: half a mesh would
-// take policies away. A kind that may not be read holds that up, and is a problem. Later failures
+// take policies away. Kinds that have no effect here (IgnoredKinds) are counted, and hold up nothing.
+// A kind that may not be read holds that up, and is a problem. Later failures
 // change nothing but problems(), and only if they last.
 class KubernetesSource final : public Source {
  public:
@@ -35,6 +36,7 @@ class KubernetesSource final : public Source {
 
  private:
   class Follower;
+  class Bystander;
   struct Parts;
 
   void Changed();
@@ -44,6 +46,7 @@ class KubernetesSource final : public Source {
   io::Loop& loop_;
   LatestObjects objects_;
   std::vector<std::unique_ptr<Follower>> followers_;
+  std::vector<std::unique_ptr<Bystander>> bystanders_;
   std::vector<api::Problem> troubles_;  // Of kinds, as of the last look at them.
   std::vector<api::Problem> problems_;
   Event* changed_ = nullptr;

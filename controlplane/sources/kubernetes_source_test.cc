@@ -159,6 +159,25 @@ TEST(KubernetesSource, FollowsChangesAndSaysWhatIsRefused) {
   });
 }
 
+TEST(KubernetesSource, SaysThatAKindHasNoEffectAndWaitsForNone) {
+  World world;
+  world.Run([](World& world) -> Task<void> {
+    const std::string requests = "/apis/security.istio.io/v1/requestauthentications";
+    const std::string routes = "/apis/gateway.networking.k8s.io/v1/httproutes";
+    world.Install();
+    world.server.Put(requests, Object("security.istio.io/v1", "RequestAuthentication", "jwt"));
+    world.server.Put(routes, Object("gateway.networking.k8s.io/v1", "HTTPRoute", "r"));
+    world.server.forbidden.insert(routes);
+    world.Start();
+    EXPECT_TRUE(co_await world.Until([&] { return world.store.size() == 1; }));
+    co_await world.Pass(absl::Minutes(5));
+    CO_ASSERT_TRUE(world.source.problems().size() == 1);
+    EXPECT_EQ(world.source.problems()[0].ToString(),
+              "RequestAuthentication: this kind is not supported, and there is one object of it; "
+              "it has no effect");
+  });
+}
+
 TEST(KubernetesSource, AServerThatIsAwayIsOneProblemAfterAWhileAndChangesNothing) {
   World world;
   world.Run([](World& world) -> Task<void> {

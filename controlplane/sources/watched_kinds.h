@@ -20,4 +20,12 @@ struct WatchedKind {
 // counts is the name that a pod gives.
 const std::vector<WatchedKind>& WatchedKinds();
 
+// Kinds that steer or guard traffic elsewhere and have no effect here, as for a directory
+// (api::DecodeDocument): that they are there is said.
+struct IgnoredKind {
+  std::string name;
+  std::vector<std::string> paths;
+};
+const std::vector<IgnoredKind>& IgnoredKinds();
+
 }  // namespace heddle::controlplane::sources

@@ -107,7 +107,7 @@ absl::StatusOr<http::Headers> ApiClient::RequestHeaders(const ApiRequest& reques
                            {":scheme", "https"},
                            {":path", options_.path_prefix + request.path},
                            {":authority", options_.authority},
-                           {"accept", "application/json"},
+                           {"accept", request.accept},
                            {"user-agent", options_.user_agent}};
   TRY_ASSIGN(const std::string token, token_.Get(loop_.Now()));
   if (!token.empty()) headers.Add("authorization", absl::StrCat("Bearer ", token));

@@ -26,6 +26,7 @@ struct ApiRequest {
   std::string path;          // With the query: "/api/v1/pods?limit=500".
   std::string body;          // None when empty.
   std::string content_type;  // Of the body.
+  std::string accept = "application/json";
 };
 
 // An answer with all of its body.

@@ -1,5 +1,7 @@
 #include "lib/kube/reflector.h"
 
+#include <absl/strings/str_cat.h>
+
 #include <utility>
 
 #include "lib/base/strings.h"
@@ -14,6 +16,12 @@ constexpr absl::Duration kSlice = absl::Milliseconds(1);
 constexpr size_t kMaxErrorBytes = size_t{64} * 1024;
 // Beyond the time for which the server was asked to keep a watch: then it has forgotten.
 constexpr absl::Duration kWatchGrace = absl::Minutes(1);
+
+// A server that cannot leave the rest out answers with all of it.
+std::string Accept(bool metadata_only, const char* type) {
+  constexpr char kJson[] = "application/json";
+  return metadata_only ? absl::StrCat(kJson, ";as=", type, ";g=meta.k8s.io;v=v1,", kJson) : kJson;
+}
 
 }  // namespace
 
@@ -39,7 +47,8 @@ Task<void> Reflector::Run(StopToken stop) {
 }
 
 Task<void> Reflector::List(std::string path, StopToken stop) {
-  ApiRequest request{.path = std::move(path)};
+  ApiRequest request{.path = std::move(path),
+                     .accept = Accept(state_.options().metadata_only, "PartialObjectMetadataList")};
   const absl::StatusOr<ApiAnswer> answer = co_await client_.Call(std::move(request), stop);
   if (stop.requested()) co_return;
   if (absl::IsResourceExhausted(answer.status())) co_return state_.OnPageTooLarge();
@@ -69,7 +78,8 @@ Task<void> Reflector::YieldWhenLong() {
 }
 
 Task<void> Reflector::Watch(std::string path, StopToken stop) {
-  ApiRequest request{.path = std::move(path)};
+  ApiRequest request{.path = std::move(path),
+                     .accept = Accept(state_.options().metadata_only, "PartialObjectMetadata")};
   const absl::Duration time = state_.watch_time_max() + kWatchGrace;
   auto opened = co_await client_.Open(std::move(request), time, stop);
   if (stop.requested()) co_return;

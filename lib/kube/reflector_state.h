@@ -32,6 +32,8 @@ struct ReflectorOptions {
   // Of the collection, in order of preference when the server may serve one of several versions:
   // "/apis/security.istio.io/v1/peerauthentications". Objects must be the same in all of them.
   std::vector<std::string> paths;
+  // The sink needs nothing but metadata.
+  bool metadata_only = false;
   // Objects of one page: what clients of Kubernetes ask for; 500 large ones are about 10 MiB.
   uint32_t page_objects = 500;
   absl::Duration backoff_min = absl::Milliseconds(200);
@@ -119,6 +121,7 @@ class ReflectorState {
   // What keeps us from following, for people; empty when nothing does.
   const std::string& trouble() const { return trouble_; }
   size_t objects() const { return known_.size(); }
+  const ReflectorOptions& options() const { return options_; }
   // The longest time for which a watch is asked.
   absl::Duration watch_time_max() const { return 2 * options_.watch_time; }
   const std::string& path() const { return options_.paths[path_]; }

@@ -84,6 +84,10 @@ POLICIES = [
 ]
 
 
+# A kind that steers traffic elsewhere and has no effect here.
+IGNORED = "VirtualService"
+
+
 class Controller:
     """A controller on loopback of the control machine. The programs of one test have ports of their own."""
 
@@ -112,7 +116,11 @@ class Controller:
         return json.loads(self.get("/debug/resources"))
 
     def refused(self):
-        return [row for row in json.loads(self.get("/debug/objects")) if row["state"] == "refused"]
+        rows = json.loads(self.get("/debug/objects"))
+        return [row for row in rows if row["state"] == "refused" and row["kind"] != IGNORED]
+
+    def notes_of(self, kind):
+        return [row["note"] for row in json.loads(self.get("/debug/objects")) if row["kind"] == kind]
 
     def metric(self, name, kind):
         line = f'heddle_controller_kube_{name}{{kind="{kind}"}} '
@@ -157,6 +165,10 @@ def cluster():
         apply(made, OBJECTS)
         start_pod(made, "web-1", "10.9.0.1")
         start_pod(made, "web-2", "10.9.0.2", "n2")
+        apply(made, [definition(IGNORED, "networking.istio.io", "v1")])
+        made.kubectl("wait", "--for=condition=Established", "crd/virtualservices.networking.istio.io")
+        apply(made, [{"apiVersion": "networking.istio.io/v1", "kind": IGNORED,
+                      "metadata": {"name": "routes", "namespace": "shop"}, "spec": {"hosts": ["web"]}}])
         yield made
 
 
@@ -178,6 +190,11 @@ def test_serves_a_cluster_without_custom_kinds(controller):
     assert len([name for name in resources["addresses"] if "/Pod/shop/" in name]) == 2
     assert controller.refused() == []
     assert controller.metric("failures_total", "PeerAuthentication") == 0
+
+
+def test_says_that_a_kind_has_no_effect(controller):
+    controller.wait_for(lambda: controller.notes_of(IGNORED) == [
+        "this kind is not supported, and there is one object of it; it has no effect"], "it is said")
 
 
 def test_a_dump_as_a_directory_gives_the_same_resources(cluster, controller):
@@ -251,7 +268,7 @@ def test_who_may_not_read_a_kind_serves_nothing_and_says_so(cluster):
     # A kube-proxy may list services and nodes, and no pods.
     config = cluster.control_plane.kubeconfig("proxy")
     made = Controller(cluster, "forbidden", 20020, "--source", "kubernetes", "--kubeconfig", config)
-    made.process.wait_ready(lambda: "403" in made.process.output(), "it is said", SECONDS)
+    made.process.wait_ready(lambda: "403 Forbidden" in made.process.output(), "it is said", SECONDS)
     assert not made.is_ready()
     assert any("is forbidden" in row["note"] and "nothing is served" in row["note"] for row in made.refused())
     assert made.process.stop() == 0
