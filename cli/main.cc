@@ -5,6 +5,7 @@
 #include <string>
 
 #include "cli/fetch.h"
+#include "cli/place_file.h"
 #include "cli/views.h"
 #include "lib/base/status.h"
 #include "lib/base/version.h"
@@ -20,6 +21,7 @@ struct Options {
   std::string agent;       // host:port; empty: the socket in run_dir.
   std::string controller;  // host:port; empty: ask the agent only.
   Output output = Output::kTable;
+  std::string from, to;  // Of place-file.
 };
 
 Source AgentOf(const Options& options) {
@@ -58,6 +60,8 @@ absl::StatusOr<std::string> Version(const Options& options) {
   return absl::StrCat("heddlectl ", kVersion, "\n");
 }
 
+constexpr char kPlaceFile[] = "place-file";
+
 struct Subcommand {
   const char* name;
   const char* help;
@@ -75,6 +79,11 @@ const Subcommand kSubcommands[] = {
      [](const Options& o) { return Single(o, "/debug/policies", PoliciesTable); }},
     {"certificates", "Certificates of this node's identities",
      [](const Options& o) { return Single(o, "/debug/certificates", CertificatesTable); }},
+    {"ready", "Whether the agent serves: exit code 1 and why, when it does not",
+     [](const Options& o) { return Single(o, "/debug/status", Readiness); }},
+    {kPlaceFile,
+     "Copies a small file, whole or not at all (for init containers: images have no cp)",
+     [](const Options& o) { return PlaceFile(o.from, o.to); }},
     {"version", "Version of this program", Version},
 };
 
@@ -98,6 +107,10 @@ int Main(int argc, char** argv) {
   Options options;
   AddOptions(app, options);
   for (const Subcommand& command : kSubcommands) app.add_subcommand(command.name, command.help);
+  CLI::App* place = app.get_subcommand(kPlaceFile);
+  place->add_option("from", options.from, "The file")->required();
+  place->add_option("to", options.to, "What it is to be called there; missing folders are made")
+      ->required();
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/table.h"
+#include "lib/base/status.h"
 
 namespace heddle::cli {
 namespace {
@@ -79,6 +80,16 @@ absl::StatusOr<std::string> AgentStatusTable(std::string_view agent_status, std:
     AddPods(Json::parse(pods), Field(status, "node"), captured);
     return absl::StrCat(agent.ToString(), "\n", captured.ToString());
   });
+}
+
+absl::StatusOr<std::string> Readiness(std::string_view agent_status) {
+  TRY_ASSIGN(const std::string pending, FromJson([&] {
+               const Json status = Json::parse(agent_status);
+               const bool ready = status.at("ready");
+               return ready ? "" : absl::StrCat("pending: ", Field(status, "notReadyBecause"));
+             }));
+  if (pending.empty()) return "ready\n";
+  return absl::UnavailableError(absl::StrCat("the agent is not ready, ", pending));
 }
 
 absl::StatusOr<std::string> NodesTable(std::string_view controller_nodes) {

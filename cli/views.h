@@ -10,6 +10,8 @@
 namespace heddle::cli {
 
 absl::StatusOr<std::string> AgentStatusTable(std::string_view agent_status, std::string_view pods);
+// "ready", or why the agent is not, as an error: for probes.
+absl::StatusOr<std::string> Readiness(std::string_view agent_status);
 absl::StatusOr<std::string> NodesTable(std::string_view controller_nodes);
 absl::StatusOr<std::string> PodsTable(std::string_view pods);
 absl::StatusOr<std::string> ConnectionsTable(std::string_view connections, std::string_view pods);

@@ -37,10 +37,10 @@ TEST(PodsTable, SaysWhatIsMissingForAPodThatIsNotCaptured) {
 }
 
 TEST(ConnectionsTable, NamesThePodOfEachConnection) {
-  const auto table = ConnectionsTable(
-      R"([{"podUid":"u1","kind":"outbound","src":"10.0.0.2:5",)"
-      R"("originalDst":"10.96.0.1:80","actualDst":"10.0.0.3:15008"}])",
-      kPods);
+  const auto table =
+      ConnectionsTable(R"([{"podUid":"u1","kind":"outbound","src":"10.0.0.2:5",)"
+                       R"("originalDst":"10.96.0.1:80","actualDst":"10.0.0.3:15008"}])",
+                       kPods);
   ASSERT_TRUE(table.ok()) << table.status();
   EXPECT_NE(table->find("shop/web  outbound  10.0.0.2:5  10.96.0.1:80"), std::string::npos)
       << *table;
@@ -65,6 +65,17 @@ TEST(Views, RefuseAnAnswerOfAnotherForm) {
     EXPECT_FALSE(PodsTable(text).ok()) << text;
     EXPECT_FALSE(NodesTable(text).ok()) << text;
   }
+}
+
+TEST(Readiness, IsAnErrorThatSaysWhatIsPending) {
+  const auto ready = Readiness(R"({"ready": true, "notReadyBecause": ""})");
+  ASSERT_TRUE(ready.ok());
+  EXPECT_EQ(*ready, "ready\n");
+  const auto pending = Readiness(R"({"ready": false, "notReadyBecause": "no state yet"})");
+  EXPECT_NE(std::string(pending.status().message()).find("pending: no state yet"),
+            std::string::npos);
+  EXPECT_FALSE(Readiness("{}").ok());
+  EXPECT_FALSE(Readiness("no JSON").ok());
 }
 
 }  // namespace
