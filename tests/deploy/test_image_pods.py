@@ -16,7 +16,8 @@ POD_SECONDS = 60
 @pytest.fixture(scope="module")
 def cluster(prefix, tmp_path_factory):
     out = tmp_path_factory.mktemp("images")
-    archives = [image_script.write(prefix, image, out, f"localhost/heddle-{image}:test") for image in image_script.IMAGES]
+    archives = [image_script.write(prefix, image, out, f"localhost/heddle-{image}:test")
+                for image in image_script.IMAGES]
     with Cluster(nodes=1, images=archives) as made:
         yield made
 
