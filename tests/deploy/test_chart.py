@@ -1,0 +1,220 @@
+"""The Helm chart: what it renders, to the real programs and to a real API server. That it makes a mesh is not claimed
+yet (deploy/helm/heddle/README.md)."""
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+
+import pytest
+import yaml
+from conftest import ROOT
+from kube.cluster import Cluster
+from topology import CommandFailed, wait_until
+
+CHART = ROOT / "deploy/helm/heddle"
+NAMESPACE = "heddle-system"
+ACCOUNT = f"system:serviceaccount:{NAMESPACE}:heddle-controller"
+VARIANTS = {
+    "defaults": (),
+    "everything": (
+        "controller.replicas=2", "controller.state.kind=existingClaim", "controller.state.existingClaim=shared",
+        "image.tag=1.2.3", "image.pullSecrets={registry}", "mesh.network=east", "agent.workers=4",
+        "agent.seLinuxOptions.type=spc_t", "controller.tolerations[0].operator=Exists", "agent.podLabels.team=net",
+        "controller.podAnnotations.note=x", "log.format=json"),
+    "trial": ("controller.state.kind=emptyDir", "agent.seccomp.type=RuntimeDefault", "crds.install=false"),
+}
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with Cluster(nodes=0) as made:
+        made.kubectl("create", "namespace", NAMESPACE)
+        yield made
+
+
+def template(cluster, *values):
+    """The objects, in order."""
+    text = cluster.helm("template", "heddle", CHART, f"--namespace={NAMESPACE}", *(f"--set={v}" for v in values))
+    return [found for found in yaml.safe_load_all(text) if found]
+
+
+def find(objects, kind, name):
+    found, = (o for o in objects if o["kind"] == kind and o["metadata"]["name"] == name)
+    return found
+
+
+def pod_spec(objects, kind, name):
+    return find(objects, kind, name)["spec"]["template"]["spec"]
+
+
+def test_lint_finds_nothing(cluster):
+    assert "1 chart(s) linted, 0 chart(s) failed" in cluster.helm("lint", "--strict", CHART)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_api_server_takes_every_object(cluster, variant):
+    objects = template(cluster, *VARIANTS[variant])
+    done = cluster.kubectl("apply", "--dry-run=server", "--validate=strict", "--filename=-",
+                           input=yaml.safe_dump_all(objects))
+    assert done.count("(server dry run)") == len(objects)
+    assert {o["metadata"].get("namespace", NAMESPACE) for o in objects} == {NAMESPACE}
+
+
+@pytest.mark.parametrize("wrong, why", [
+    ("agent.workerz=3", "workerz"), ("agent.backend=uring", "backend"), ("controller.replicas=-1", "replicas"),
+    ("mesh.trustDomain=Upper", "trustDomain"), ("agent.capabilities={ALL}", "capabilities"),
+    ("agent.host.run=run", "run"), ("agent.terminationGracePeriodSeconds=5", "terminationGracePeriodSeconds"),
+    ("controller.replicas=2", "several controllers cannot share"),
+    ("controller.state.kind=existingClaim", "existingClaim is empty")])
+def test_a_wrong_value_is_refused_by_name(cluster, wrong, why):
+    with pytest.raises(CommandFailed, match=re.escape(why)):
+        template(cluster, wrong)
+
+
+def test_every_value_has_a_comment_and_a_place_in_the_schema():
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    lines = (CHART / "values.yaml").read_text().split("\n")
+    assert schema["additionalProperties"] is False
+    values = yaml.safe_load("\n".join(lines))
+
+    def walk(part, described, path):
+        assert described["additionalProperties"] is False, path
+        assert set(part) == set(described["properties"]) - {"global"}, path
+        for name, value in part.items():
+            inner = described["properties"][name]
+            if isinstance(value, dict) and "properties" in inner and not set(inner) & {"minProperties"}:
+                walk(value, inner, [*path, name])
+
+    walk(values, schema, [])
+    assert sum(line.strip().startswith("#") for line in lines) > 30
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_programs_take_the_arguments_that_they_get(cluster, build, variant):
+    objects = template(cluster, *VARIANTS[variant])
+    for kind, name in (("DaemonSet", "heddle-agent"), ("Deployment", "heddle-controller")):
+        container, = pod_spec(objects, kind, name)["containers"]
+        assert container["args"][0] == "run"
+        checked = subprocess.run([build / "bin" / name, "check-config", *container["args"][1:]], capture_output=True,
+                                 text=True, env={**os.environ, "NODE_NAME": "node1"})
+        assert checked.returncode == 0, checked.stderr
+        assert json.loads(checked.stdout)["clusterId"] == "Kubernetes"
+
+
+def test_agent_and_controller_agree_on_names_and_ports(cluster):
+    objects = template(cluster)
+    agent = pod_spec(objects, "DaemonSet", "heddle-agent")["containers"][0]["args"]
+    controller = pod_spec(objects, "Deployment", "heddle-controller")["containers"][0]["args"]
+    name = f"heddle-controller.{NAMESPACE}.svc"
+    assert {f"--controller={name}:15012", f"--controller-name={name}"} < set(agent)
+    assert f"--server-names={name},heddle-controller" in controller and "--listen=[::]:15012" in controller
+    service = find(objects, "Service", "heddle-controller")
+    assert service["spec"]["selector"] == {"app": "heddle-controller"}
+    assert {port["port"] for port in service["spec"]["ports"]} == {15012, 15014}
+
+
+def test_the_agent_has_listed_capabilities_and_nothing_of_the_api(cluster):
+    spec = pod_spec(template(cluster), "DaemonSet", "heddle-agent")
+    context = spec["containers"][0]["securityContext"]
+    assert not context["privileged"] and context["readOnlyRootFilesystem"]
+    assert context["capabilities"]["drop"] == ["ALL"] and "SYS_MODULE" not in context["capabilities"]["add"]
+    assert context["seccompProfile"] == {"type": "Localhost", "localhostProfile": "heddle/agent.json"}
+    assert spec["automountServiceAccountToken"] is False
+    assert not any("projected" in volume for volume in spec["volumes"])
+    assert not any("ports" in container for container in spec["containers"])
+    assert "exec" in spec["containers"][0]["readinessProbe"]
+    assert spec["tolerations"] == [{"operator": "Exists"}] and spec["priorityClassName"] == "system-node-critical"
+    mounted = {mount["name"] for container in [*spec["containers"], *spec["initContainers"]]
+               for mount in container["volumeMounts"]}
+    assert mounted == {volume["name"] for volume in spec["volumes"]}
+
+
+def test_the_seccomp_profile_is_a_list_of_what_is_allowed(cluster):
+    profile = json.loads(find(template(cluster), "ConfigMap", "heddle-agent-seccomp")["data"]["seccomp-agent.json"])
+    allowed = {name for rule in profile["syscalls"] for name in rule["names"]}
+    assert profile["defaultAction"] == "SCMP_ACT_ERRNO"
+    assert {"bpf", "setns", "io_uring_setup", "io_uring_enter", "io_uring_register"} < allowed
+    assert not allowed & {"mount", "umount2", "ptrace", "kexec_load", "init_module", "unshare", "reboot", "add_key"}
+
+
+def test_several_controllers_have_a_disruption_budget_and_one_has_none(cluster):
+    assert find(template(cluster, *VARIANTS["everything"]), "PodDisruptionBudget", "heddle-controller")
+    objects = template(cluster)
+    assert not any(o["kind"] == "PodDisruptionBudget" for o in objects)
+    assert find(objects, "Deployment", "heddle-controller")["spec"]["strategy"] == {"type": "Recreate"}
+
+
+def kinds_that_the_controller_reads():
+    """{(group, resource)} as controlplane/sources/watched_kinds.cc has them."""
+    source = (ROOT / "controlplane/sources/watched_kinds.cc").read_text()
+    read = {(match[1].rstrip("/"), match[2])
+            for match in re.finditer(r'"/apis?/((?:[\w.]+/)?)v\w+/(\w+)"', source)}
+    read |= set(re.findall(r'Paths\(\s*"([\w.]+)",\s*"(\w+)"', source))
+    for call, group in (("networking", "networking.istio.io"), ("gateway", "gateway.networking.k8s.io")):
+        read |= {(group, resource) for resource in re.findall(rf'\b{call}\("(\w+)"\)', source)}
+    rows = re.findall(r'^      \{(?:Kind::|")', source, re.MULTILINE)
+    assert len(read) == len(rows), "the file is written in another way than this test reads"
+    return read
+
+
+def test_the_controller_may_list_and_watch_what_it_reads_and_nothing_else(cluster):
+    read = kinds_that_the_controller_reads()
+    rules = find(template(cluster), "ClusterRole", "heddle-controller")["rules"]
+    granted = {(group, name) for rule in rules for group in rule["apiGroups"] for name in rule["resources"]}
+    assert granted == read
+    assert {verb for rule in rules for verb in rule["verbs"]} == {"list", "watch"}
+    bound = [o["roleRef"]["name"] for o in template(cluster) if o["kind"] in ("ClusterRoleBinding", "RoleBinding")]
+    assert bound == ["heddle-controller"]
+
+
+@contextlib.contextmanager
+def installed(cluster, *values):
+    cluster.helm("install", "heddle", CHART, f"--namespace={NAMESPACE}", *(f"--set={v}" for v in values))
+    try:
+        yield
+    finally:
+        cluster.helm("uninstall", "heddle", f"--namespace={NAMESPACE}")
+
+
+def test_the_real_controller_starts_with_the_rights_of_its_account(cluster, build, tmp_path):
+    """With the arguments and the token that its pod has; what is read covers every kind, those of Istio apart."""
+    with installed(cluster):
+        token = cluster.kubectl("create", "token", "heddle-controller", f"--namespace={NAMESPACE}").strip()
+        admin = yaml.safe_load(cluster.control_plane.kubeconfig("admin").read_text())
+        admin["users"][0]["user"] = {"token": token}
+        (tmp_path / "kubeconfig").write_text(yaml.safe_dump(admin))
+        args = pod_spec(template(cluster), "Deployment", "heddle-controller")["containers"][0]["args"]
+        args = [a for a in args if not a.startswith("--state-dir=")]
+        running = cluster.control.spawn([build / "bin/heddle-controller", *args, f"--state-dir={tmp_path / 'state'}",
+                                         f"--kubeconfig={tmp_path / 'kubeconfig'}"], "controller")
+        try:
+            def ready():
+                return cluster.control.run(["curl", "-sS", "-m", "5", "http://127.0.0.1:15014/healthz/ready"],
+                                           check=False).stdout == "ready\n"
+
+            wait_until(ready, "the controller is ready", 30)
+        finally:
+            running.kill()
+        may = ("auth", "can-i", f"--as={ACCOUNT}", "--all-namespaces")
+        assert cluster.kubectl(*may, "watch", "pods").strip() == "yes"
+        for verb, resource in (("get", "secrets"), ("list", "secrets"), ("delete", "pods"), ("patch", "nodes"),
+                               ("list", "configmaps"), ("create", "tokenreviews"), ("get", "pods")):
+            assert cluster.kubectl(*may, verb, resource, check=False).strip() == "no", (verb, resource)
+
+
+def test_the_release_goes_and_leaves_policies_and_the_authority(cluster):
+    with installed(cluster):
+        cluster.kubectl("wait", "--for=condition=Established", "crd/interceptionpolicies.heddle.io")
+        cluster.helm("upgrade", "heddle", CHART, f"--namespace={NAMESPACE}", "--set=log.level=debug")
+        assert "--log-level=debug" in cluster.kubectl("get", "deployment", "heddle-controller", "--output=yaml",
+                                                      f"--namespace={NAMESPACE}")
+        cluster.helm("rollback", "heddle", "1", f"--namespace={NAMESPACE}")
+        assert "--log-level=info" in cluster.kubectl("get", "deployment", "heddle-controller", "--output=yaml",
+                                                     f"--namespace={NAMESPACE}")
+    left = cluster.kubectl("get", "crd,clusterrole,clusterrolebinding", "--output=name",
+                           "--selector=app.kubernetes.io/part-of=heddle").split()
+    assert left == ["customresourcedefinition.apiextensions.k8s.io/interceptionpolicies.heddle.io"]
+    assert cluster.find("persistentvolumeclaim", "heddle-controller", NAMESPACE)
+    assert cluster.find("deployment", "heddle-controller", NAMESPACE) is None
