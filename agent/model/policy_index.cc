@@ -91,10 +91,9 @@ std::vector<PolicyIndex::Place> PolicyIndex::PlacesOf(const Rule& rule, PolicyAc
   std::vector<Place> places;
   for (const Value& value : ValuesOf(rule))
     places.push_back({HashOf(scope, action, value), value.key});
-  const auto by_hash = [](const Place& a, const Place& b) { return a.hash < b.hash; };
-  std::sort(places.begin(), places.end(), by_hash);
-  const auto same = [](const Place& a, const Place& b) { return a.hash == b.hash; };
-  places.erase(std::unique(places.begin(), places.end(), same), places.end());
+  // A value may be named twice. Two keys with one hash are two places, as each key is counted.
+  std::sort(places.begin(), places.end());
+  places.erase(std::unique(places.begin(), places.end()), places.end());
   return places;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <compare>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -51,6 +52,7 @@ class PolicyIndex {
   struct Place {
     uint64_t hash = 0;
     RuleKey key = RuleKey::kNone;
+    auto operator<=>(const Place&) const = default;
   };
   struct IndexedRule {
     PolicyRef policy;
