@@ -312,6 +312,12 @@ Task<void> PodRegistry::LetGo(std::string uid, std::string_view why) {
   }
 }
 
+std::optional<std::string> PodRegistry::ContainerOf(const std::string& uid) const {
+  if (const auto it = pods_.find(uid); it != pods_.end()) return it->second.pod->record.container_id;
+  const auto it = unadopted_.find(uid);
+  return it == unadopted_.end() ? std::nullopt : std::optional(it->second.container_id);
+}
+
 Task<cni::Reply> PodRegistry::CollectGarbage(const cni::Request& request) {
   const auto valid = [&request](const CaptureRecord& record) {
     return std::any_of(request.attachments.begin(), request.attachments.end(),
@@ -320,17 +326,24 @@ Task<cni::Reply> PodRegistry::CollectGarbage(const cni::Request& request) {
                                 attachment.ifname == record.ifname;
                        });
   };
-  std::vector<std::string> stale;
+  struct Stale {
+    std::string uid;
+    std::string container_id;
+  };
+  std::vector<Stale> stale;
   for (const auto& [uid, entry] : pods_) {
     const CaptureRecord& record = entry.pod->record;
-    if (record.network == request.network && !valid(record)) stale.push_back(uid);
+    if (record.network == request.network && !valid(record))
+      stale.push_back({uid, record.container_id});
   }
   for (const auto& [uid, record] : unadopted_) {
-    if (record.network == request.network && !valid(record)) stale.push_back(uid);
+    if (record.network == request.network && !valid(record))
+      stale.push_back({uid, record.container_id});
   }
-  for (std::string& uid : stale) {
-    // What a command has hold of, the next GC finds.
-    if (!busy_.contains(uid)) co_await LetGo(std::move(uid), "GC");
+  for (Stale& each : stale) {
+    // What a command has hold of, the next GC finds; what an ADD took meanwhile is not stale.
+    if (!busy_.contains(each.uid) && ContainerOf(each.uid) == each.container_id)
+      co_await LetGo(std::move(each.uid), "GC");
   }
   co_return Success();
 }

@@ -107,6 +107,8 @@ class PodRegistry final : public CniHandler {
   CaptureRecord MakeRecord(const cni::Request& request, const NodePod& pod) const;
   absl::Status CheckNetns(const std::string& uid, const NetnsInode& netns) const;
   std::optional<std::string> FindAttached(const cni::Request& request) const;
+  // Of a pod that is captured, served or not.
+  std::optional<std::string> ContainerOf(const std::string& uid) const;
   Task<bool> WaitIdle(std::string uid, StopToken stop);
   Task<void> Adopt(CaptureRecord record);
   Task<void> AdoptTheRest();

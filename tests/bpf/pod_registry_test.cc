@@ -40,11 +40,13 @@ class IdleProxy final : public PodObserver {
     if (on_release) on_release();
     served_.erase(uid);
     networks_.erase(uid);
-    co_return;
+    if (std::exchange(hold_next_release_, false)) co_await released_.Wait({});
   }
 
   // From now on a capture does not end before LetGo().
   void Hold() { held_ = true; }
+  // The next release, and only that one, does not end before LetGo().
+  void HoldNextRelease() { hold_next_release_ = true; }
   void LetGo() {
     held_ = false;
     released_.NotifyAll();
@@ -61,6 +63,7 @@ class IdleProxy final : public PodObserver {
   io::Loop& loop_;
   WaitQueue released_;
   bool held_ = false;
+  bool hold_next_release_ = false;
   std::map<std::string, std::map<ListenerRole, std::unique_ptr<io::Listener>>> served_;
   std::map<std::string, std::shared_ptr<PodNetwork>> networks_;
 };
@@ -446,6 +449,30 @@ TEST_F(PodRegistryTest, GarbageCollectionReleasesWhatIsNotToStay) {
   request.attachments = {};
   ASSERT_EQ(Wait(Send(request, nullptr)).code, 0);
   ExpectNothingLeft(*a_);
+}
+
+TEST_F(PodRegistryTest, GarbageCollectionKeepsWhatWasCapturedAnewMeanwhile) {
+  const auto b = MakePod("b", 2);
+  Bind("uid-b", "b");
+  ASSERT_EQ(Wait(Add("uid-a", *a_)).code, 0);
+  ASSERT_EQ(Wait(Add("uid-b", *b)).code, 0);
+  proxy_->HoldNextRelease();
+  Scope scope(loop_);
+  cni::Reply collected;
+  Start(scope, Send({.command = cni::Command::kGc, .network = "pods"}, nullptr), collected,
+        [&] { return !proxy_->Serves("uid-a") || !proxy_->Serves("uid-b"); });
+  const bool a_first = !proxy_->Serves("uid-a");
+  const std::string uid = a_first ? "uid-b" : "uid-a";
+  const Pod& pod = a_first ? *b : *a_;
+  cni::Request again = Request(cni::Command::kAdd, uid, pod);
+  again.container_id = "container-new";
+  ASSERT_EQ(Wait(Send(again, &pod)).code, 0);
+  proxy_->LetGo();
+  Finish(scope);
+  EXPECT_EQ(collected.code, 0);
+  EXPECT_TRUE(proxy_->Serves(uid));
+  EXPECT_TRUE(InKernel(pod).has_value());
+  EXPECT_FALSE(InKernel(a_first ? *a_ : *b).has_value());
 }
 
 TEST_F(PodRegistryTest, AnAddThatFailsLeavesNothing) {
