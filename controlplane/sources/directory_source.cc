@@ -125,8 +125,8 @@ Task<void> DirectorySource::Run(Event& changed, StopToken stop) {
 }
 
 api::StoreDiff DirectorySource::Poll() {
-  synced_ = true;
   ReadEvents();
+  LookAtPath();
   if (watch_ < 0 && Watch().ok()) changed_ = true;
   if (watch_ >= 0 && std::exchange(read_all_, false)) ReadAll();
   for (const std::string& name : std::exchange(pending_, {})) ReadFile(name);
@@ -160,9 +160,7 @@ void DirectorySource::ReadEvents() {
 void DirectorySource::OnEvent(uint32_t mask, std::string_view name) {
   changed_ = true;
   if ((mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED | IN_UNMOUNT)) != 0) {
-    if ((mask & IN_MOVE_SELF) != 0) inotify_rm_watch(inotify_.get(), watch_);
-    watch_ = -1;
-    directory_problem_ = "the directory is gone";
+    LoseDirectory();
   } else if ((mask & IN_Q_OVERFLOW) != 0 || name == kConfigMapLink) {
     read_all_ = true;
   } else if (IsSourceFile(name)) {
@@ -170,6 +168,23 @@ void DirectorySource::OnEvent(uint32_t mask, std::string_view name) {
     const std::string file(name);
     if ((mask & IN_CREATE) == 0 || IsLink(directory_.get(), file)) pending_.insert(file);
   }
+}
+
+void DirectorySource::LoseDirectory() {
+  changed_ = true;
+  inotify_rm_watch(inotify_.get(), watch_);  // Of a directory that lives on under another name.
+  watch_ = -1;
+  directory_problem_ = "the directory is gone";
+}
+
+// One that is removed while we hold it open says nothing: IN_DELETE_SELF comes with the last close.
+void DirectorySource::LookAtPath() {
+  if (watch_ < 0) return;
+  struct stat held{};
+  struct stat named{};
+  const bool same = fstat(directory_.get(), &held) == 0 && stat(path_.c_str(), &named) == 0 &&
+                    held.st_dev == named.st_dev && held.st_ino == named.st_ino;
+  if (!same) LoseDirectory();
 }
 
 void DirectorySource::ReadAll() {
@@ -181,6 +196,7 @@ void DirectorySource::ReadAll() {
     return;
   }
   directory_problem_.clear();
+  synced_ = true;
   for (const std::string& file : claims_.Files()) pending_.insert(file);
   pending_.merge(*names);
 }

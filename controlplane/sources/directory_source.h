@@ -57,6 +57,9 @@ class DirectorySource final : public Source {
   absl::Status Watch();
   void ReadEvents();
   void OnEvent(uint32_t mask, std::string_view name);
+  // Whether the path still leads to the directory that is watched.
+  void LookAtPath();
+  void LoseDirectory();
   void ReadAll();
   void ReadFile(const std::string& name);
 

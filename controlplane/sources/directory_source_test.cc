@@ -166,6 +166,31 @@ TEST_F(DirectorySourceTest, KeepsEverythingWhileTheDirectoryIsGone) {
   std::filesystem::remove_all(directory_ + "-away");
 }
 
+TEST_F(DirectorySourceTest, PicksUpADirectoryThatWasRemovedAndMadeAgain) {
+  const auto source = Open();
+  WriteNamespace("a.yaml", "a");
+  EXPECT_EQ(source->Poll().upserted.size(), 1u);
+  std::filesystem::remove_all(directory_);
+  std::filesystem::create_directory(directory_);
+  WriteNamespace("a.yaml", "b");
+  const api::StoreDiff diff = source->Poll();
+  EXPECT_EQ(diff.upserted.size(), 1u);
+  EXPECT_EQ(diff.removed.size(), 1u);
+  WriteNamespace("c.yaml", "c");
+  EXPECT_EQ(source->Poll().upserted.size(), 1u);
+}
+
+TEST_F(DirectorySourceTest, HasReadNothingUntilTheDirectoryCouldBeListed) {
+  const auto source = Open();
+  std::filesystem::remove_all(directory_);
+  EXPECT_TRUE(source->Poll().empty());
+  EXPECT_FALSE(source->synced()) << "an empty mesh would be served";
+  std::filesystem::create_directory(directory_);
+  WriteNamespace("a.yaml", "a");
+  EXPECT_EQ(source->Poll().upserted.size(), 1u);
+  EXPECT_TRUE(source->synced());
+}
+
 TEST_F(DirectorySourceTest, DoesNotOpenWhatIsNoDirectory) {
   Write("file", "");
   EXPECT_FALSE(DirectorySource::Open(loop_, Path("file")).ok());
