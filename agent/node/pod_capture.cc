@@ -35,6 +35,15 @@ bool Same(const Exclusions& a, const Exclusions& b) {
          a.outbound_prefixes == b.outbound_prefixes;
 }
 
+// Whether the kernel's set is this one, as far as this process has written it.
+bool HoldsExclusions(const LivePod& pod, const Exclusions& wanted) {
+  return Same(wanted, pod.exclusions) && (wanted.empty() == (pod.kernel.exclusion_set == 0));
+}
+
+hd_fail_mode FailModeOf(const Interception& interception) {
+  return interception.fail_mode == FailMode::kOpen ? HD_FAIL_OPEN : HD_FAIL_CLOSED;
+}
+
 CapturedPod PodOf(const CaptureRecord& record) {
   return {.uid = record.uid,
           .namespace_name = record.namespace_name,
@@ -118,7 +127,7 @@ absl::Status PodCapture::ProgramKernel(LivePod& pod, const NodePodRef& settings)
   pod.kernel.name = pod.record.name;
   pod.kernel.uid = pod.record.uid;
   if (settings != nullptr) {
-    TRY_STATUS(Update(pod, settings->interception, pod.kernel.refuse_plaintext));
+    TRY_STATUS(Write(pod, settings->interception, pod.kernel.refuse_plaintext));
   } else {
     TRY_STATUS(maps_.Put(pod.kernel));
   }
@@ -128,12 +137,19 @@ absl::Status PodCapture::ProgramKernel(LivePod& pod, const NodePodRef& settings)
 
 absl::Status PodCapture::Update(LivePod& pod, const Interception& interception,
                                 bool refuse_plaintext) {
+  const bool same = pod.kernel.refuse_plaintext == refuse_plaintext &&
+                    pod.kernel.fail_mode == FailModeOf(interception) &&
+                    HoldsExclusions(pod, ExclusionsOf(interception));
+  return same ? absl::OkStatus() : Write(pod, interception, refuse_plaintext);
+}
+
+absl::Status PodCapture::Write(LivePod& pod, const Interception& interception,
+                               bool refuse_plaintext) {
   const Exclusions wanted = ExclusionsOf(interception);
-  const bool same_exclusions =
-      Same(wanted, pod.exclusions) && (wanted.empty() == (pod.kernel.exclusion_set == 0));
+  const bool same_exclusions = HoldsExclusions(pod, wanted);
   PodRecord next = pod.kernel;
   next.refuse_plaintext = refuse_plaintext;
-  next.fail_mode = interception.fail_mode == FailMode::kOpen ? HD_FAIL_OPEN : HD_FAIL_CLOSED;
+  next.fail_mode = FailModeOf(interception);
   if (!same_exclusions) {
     next.exclusion_set = 0;
     if (!wanted.empty()) {

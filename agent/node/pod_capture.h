@@ -80,7 +80,8 @@ class PodCapture {
   // Repairs what Verify can find missing. If that needs other listeners, the pod's connections end.
   Task<absl::Status> Repair(LivePod& pod);
 
-  // Changed settings of the pod, or a changed answer to whether all plaintext is denied.
+  // Changed settings of the pod, or a changed answer to whether all plaintext is denied. Costs no
+  // system call when neither has changed: it is asked for every pod with every state that comes.
   absl::Status Update(LivePod& pod, const Interception& interception, bool refuse_plaintext);
 
   // The addresses and the cookie of a netns.
@@ -97,6 +98,7 @@ class PodCapture {
   std::unique_ptr<LivePod> MakeLivePod(CaptureRecord record, UniqueFd netns);
   Task<absl::Status> TakeOver(LivePod& pod, NodePodRef settings);
   Task<absl::Status> PrepareNetns(LivePod& pod, Listeners& listeners);
+  absl::Status Write(LivePod& pod, const Interception& interception, bool refuse_plaintext);
   absl::Status ProgramKernel(LivePod& pod, const NodePodRef& settings);
   Task<void> HandToProxy(LivePod& pod, Listeners listeners);
   Task<void> TakeFromProxy(LivePod& pod);

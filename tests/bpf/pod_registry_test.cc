@@ -313,6 +313,23 @@ TEST_F(PodRegistryTest, RepairsWhatTheKernelLost) {
   EXPECT_EQ(proxy_->captured_total, 1) << "what the proxy has was whole all the time";
 }
 
+// With each endpoint that comes or goes every pod is asked: to write them all would hold up the loop.
+TEST_F(PodRegistryTest, AStateWithoutChangesForAPodWritesNothing) {
+  node::v1::Interception settings;
+  settings.add_excluded_outbound_ports(25);
+  Bind("uid-a", "a", settings);
+  ASSERT_EQ(Wait(Add("uid-a", *a_)).code, 0);
+  pods_->Erase(a_->netns.cookie());
+  Bind("uid-b", "b");
+  registry_->StateChanged();
+  EXPECT_FALSE(InKernel(*a_).has_value());
+  settings.set_fail_mode(node::v1::OPEN);
+  Bind("uid-a", "a", settings);
+  registry_->StateChanged();
+  ASSERT_TRUE(InKernel(*a_).has_value());
+  EXPECT_EQ(InKernel(*a_)->fail_mode, HD_FAIL_OPEN);
+}
+
 TEST_F(PodRegistryTest, OfTwoAddsForOneNetnsAtTheSameTimeOneIsRefused) {
   Bind("uid-b", "b");
   proxy_->Hold();
