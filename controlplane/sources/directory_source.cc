@@ -116,8 +116,9 @@ Task<void> DirectorySource::Run(Event& changed, StopToken stop) {
   while (!stop.requested()) {
     Deadline soon(loop_, stop, kPollInterval);
     const auto ready = co_await io::WaitReady(loop_, fd(), POLLIN, soon.token());
+    // Without inotify, by the clock alone.
+    if (!ready && !ready.error().stopped()) co_await loop_.Sleep(kPollInterval, stop);
     if (stop.requested()) co_return;
-    if (!ready && !ready.error().stopped()) co_return;
     // Read here, because the descriptor stays ready until somebody does.
     ReadEvents();
     changed.Set();
