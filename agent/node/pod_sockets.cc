@@ -4,6 +4,7 @@
 #include <absl/strings/strip.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -57,11 +58,34 @@ absl::StatusOr<std::string> ReadSysctl(const std::string& name) {
   return std::string(absl::StripSuffix({text.data(), static_cast<size_t>(got)}, "\n"));
 }
 
+// A procfs of its own that is attached nowhere. Needs CAP_SYS_ADMIN.
+UniqueFd MountDetachedProc() {
+  const UniqueFd context(::fsopen("proc", FSOPEN_CLOEXEC));
+  if (!context.valid()) return {};
+  if (::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) return {};
+  constexpr unsigned kAttributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+  return UniqueFd(::fsmount(context.get(), FSMOUNT_CLOEXEC, kAttributes));
+}
+
+// In a container that is not privileged /proc/sys is read-only, by its mount. sys/net of any procfs
+// is that of the calling thread's network namespace.
+UniqueFd OpenSysctlToWrite(const std::string& name) {
+  UniqueFd fd(::open(SysctlPath(name).c_str(), O_WRONLY | O_CLOEXEC));
+  if (fd.valid() || errno != EROFS) return fd;
+  const UniqueFd proc = MountDetachedProc();
+  if (proc.valid())
+    return UniqueFd(::openat(proc.get(), absl::StrCat("sys/", name).c_str(), O_WRONLY | O_CLOEXEC));
+  errno = EROFS;
+  return {};
+}
+
 absl::Status WriteSysctl(const std::string& name, const std::string& value) {
-  const UniqueFd fd(::open(SysctlPath(name).c_str(), O_WRONLY | O_CLOEXEC));
+  const UniqueFd fd = OpenSysctlToWrite(name);
   if (!fd.valid() ||
       ::write(fd.get(), value.data(), value.size()) != static_cast<ssize_t>(value.size())) {
-    return ErrnoStatus(absl::StrCat("write sysctl ", name, "; /proc/sys must be writable").c_str(),
+    return ErrnoStatus(absl::StrCat("write sysctl ", name,
+                                    "; /proc/sys must be writable, or procfs may be mounted")
+                           .c_str(),
                        errno);
   }
   return absl::OkStatus();
