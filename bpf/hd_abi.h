@@ -1,7 +1,8 @@
 /* What the BPF programs and user space share: constants, map keys and map values. Plain C, read by
  * both compilers; both assert the layout. Addresses are 16 bytes, IPv4 as ::ffff:a.b.c.d; ports are
- * in host order; padding is spelled out and zero, because keys compare as bytes. Values only grow
- * at their end within one HD_SCHEMA_VERSION. */
+ * in host order; padding is spelled out and zero, because keys compare as bytes. Whoever changes the
+ * size or the meaning of a key or a value raises HD_SCHEMA_VERSION: pinned maps keep the sizes that
+ * they were made with, and libbpf refuses others. */
 #pragma once
 
 #include <linux/types.h>
