@@ -80,6 +80,7 @@ struct App::Parts {
   void ApplySnapshot();
   AgentStatus Status();
   Task<std::vector<ConnectionDump>> Connections();
+  void UpdateEnrollment();
   AdminSources MakeAdminSources();
   void RestoreState();
   absl::Status OpenPorts();
@@ -202,8 +203,10 @@ App::Parts::Parts(Config config_in, UniqueFd signals_in, NodeSetup node_in,
       counters(node.bpf->maps()),
       events(loop, std::move(events_in), registry),
       kernel_metrics(registry, counters, pods),
-      enrollment(absl::StrCat(config.node.run_dir, "/", std::string(cni::kEnrollmentFile)),
-                 config.node.exempt_namespaces),
+      enrollment(clock,
+                 {.path = absl::StrCat(config.node.run_dir, "/", std::string(cni::kEnrollmentFile)),
+                  .mixed_path = absl::StrCat(config.node.state_dir, "/mixed-namespaces.json"),
+                  .exempt_namespaces = config.node.exempt_namespaces}),
       channel(loop, MakeControllerConnector(loop, config.controller, clock),
               grpc::ChannelOptions{.authority = config.controller.server_name,
                                    .message_bytes_max = 200u << 20}),
@@ -253,7 +256,12 @@ void App::Parts::Publish(StateRef state) {
   certificates.Want(identities);
   ApplySnapshot();
   pods.StateChanged();
-  if (!state->has(ResourceKind::kNodePod)) return;
+  UpdateEnrollment();
+}
+
+void App::Parts::UpdateEnrollment() {
+  const StateRef& state = node_pods.state();
+  if (state == nullptr || !state->has(ResourceKind::kNodePod)) return;
   if (const absl::Status written = enrollment.Update(*state); !written.ok()) {
     LOG_WARN("enrollment.save.failed", KV("error", written));
   }
@@ -380,6 +388,7 @@ Task<void> App::Parts::Serve(absl::Status& outcome) {
     LOG_INFO("agent.stopping", KV("signalled", signalled.has_value()));
   } else {
     outcome = absl::UnavailableError(
+    UpdateEnrollment();  // What was mixed a day ago is forgotten.
         absl::StrCat("cannot listen on ", path, " for the CNI plugin: ",
                      listener.error().ToString(), "; is another agent running here?"));
   }

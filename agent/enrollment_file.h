@@ -5,23 +5,39 @@
 #include <string>
 #include <vector>
 
+#include "agent/mixed_namespaces.h"
 #include "agent/model/state.h"
+#include "lib/base/clock.h"
+#include "lib/cni/enrollment.h"
 
 namespace heddle::agent {
 
-// What the CNI plugin may decide by itself while the agent is away (lib/cni/enrollment.h), from the
-// pods of this node: a namespace all of whose pods here are enrolled, none of them, or some. Others
-// are unknown, and then no pod starts. Written to a temporary file and renamed; nothing is written
-// when nothing changed.
+// What a namespace's pods on this node allow the CNI plugin to decide alone: what the namespace says
+// of itself, unless a pod's own label differs or did within a day. Notes such pods in `mixed`.
+// Namespaces of which nothing is known, because they have no pod here, are not in it.
+cni::Enrollment CollectEnrollment(const State& state, MixedNamespaces& mixed, absl::Time now);
+
+// enroll.json (lib/cni/enrollment.h) in the agent's run directory, and beside it, in the state
+// directory, which namespaces were mixed lately. Both are written to a temporary file and renamed,
+// and only when something changed. Control loop.
 class EnrollmentFile {
  public:
-  EnrollmentFile(std::string path, std::vector<std::string> exempt_namespaces)
-      : path_(std::move(path)), exempt_namespaces_(std::move(exempt_namespaces)) {}
+  struct Options {
+    std::string path;
+    std::string mixed_path;
+    std::vector<std::string> exempt_namespaces;
+  };
+  // Reads what was remembered; blocks. What cannot be read leaves every namespace mixed for a day.
+  EnrollmentFile(const Clock& clock, Options options);
+
+  // There is a new state, or some time has passed.
   absl::Status Update(const State& state);
 
  private:
-  const std::string path_;
-  const std::vector<std::string> exempt_namespaces_;
+  const Clock& clock_;
+  const Options options_;
+  MixedNamespaces mixed_;
+  std::string mixed_written_;
   std::string written_;
 };
 

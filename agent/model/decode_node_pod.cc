@@ -38,6 +38,13 @@ absl::StatusOr<Interception> DecodeInterception(const wire::Interception& messag
   return interception;
 }
 
+// What a newer controller may say beyond is as good as nothing said.
+NamespaceMode DecodeNamespaceMode(wire::NamespaceEnrollment message) {
+  if (message == wire::NAMESPACE_ENROLLED) return NamespaceMode::kEnrolled;
+  if (message == wire::NAMESPACE_NONE) return NamespaceMode::kNone;
+  return NamespaceMode::kUnknown;
+}
+
 }  // namespace
 
 absl::StatusOr<NodePod> DecodeNodePod(const wire::NodePod& message) {
@@ -53,7 +60,8 @@ absl::StatusOr<NodePod> DecodeNodePod(const wire::NodePod& message) {
               .identity = std::move(identity),
               .enrolled = message.enrolled(),
               .host_network = message.host_network(),
-              .workload = WorkloadUid(message.workload_uid())};
+              .workload = WorkloadUid(message.workload_uid()),
+              .namespace_mode = DecodeNamespaceMode(message.namespace_enrollment())};
   for (const std::string& bytes : message.pod_ips()) {
     TRY_ASSIGN(const io::IpAddress address, DecodeAddress(bytes, "pod address"));
     pod.pod_ips.push_back(address);

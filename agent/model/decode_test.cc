@@ -131,6 +131,21 @@ TEST(DecodePolicy, ReadsMappedBlocksAsIpv4) {
   EXPECT_FALSE(DecodePolicy(message).ok());
 }
 
+TEST(DecodeNodePod, TakesWhatItDoesNotKnowOfTheNamespaceForNothingSaid) {
+  const std::pair<const char*, NamespaceMode> cases[] = {
+      {"", NamespaceMode::kUnknown},
+      {"namespace_enrollment: NAMESPACE_ENROLLED", NamespaceMode::kEnrolled},
+      {"namespace_enrollment: NAMESPACE_NONE", NamespaceMode::kNone},
+      {"namespace_enrollment: 7", NamespaceMode::kUnknown},
+  };
+  for (const auto& [text, mode] : cases) {
+    const auto pod = DecodeNodePod(FromText<heddle::node::v1::NodePod>(
+        std::string("uid: 'u' namespace: 'n' service_account: 's' trust_domain: 'd' ") + text));
+    ASSERT_TRUE(pod.ok()) << pod.status();
+    EXPECT_EQ(pod->namespace_mode, mode) << text;
+  }
+}
+
 TEST(DecodeNodePod, RefusesWhatItDoesNotUnderstandWithASentence) {
   const Refused cases[] = {
       {"namespace: 'n'", "the pod has no uid"},

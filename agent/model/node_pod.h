@@ -22,6 +22,9 @@ struct Interception {
   bool operator==(const Interception&) const = default;
 };
 
+// What a namespace says about pods without a label of their own. kUnknown: the controller does not say.
+enum class NamespaceMode : uint8_t { kUnknown, kEnrolled, kNone };
+
 // A pod bound to this node, as the controller says: who it is, known before it has an address. Immutable once in a
 // State.
 struct NodePod {
@@ -34,6 +37,7 @@ struct NodePod {
   std::vector<io::IpAddress> pod_ips;  // status.podIPs, once known.
   Interception interception;
   WorkloadUid workload;
+  NamespaceMode namespace_mode = NamespaceMode::kUnknown;
 
   bool operator==(const NodePod&) const = default;
 };

@@ -16,8 +16,15 @@ bool IsEnrolled(const api::Pod& pod, const api::ObjectStore& objects, const Mesh
   const std::string_view own = pod.meta.Label(kModeLabel);
   if (own == "ambient") return true;
   if (own == "none") return false;
-  const auto* name_space = objects.Find<api::Namespace>({"", pod.meta.name_space});
-  return name_space != nullptr && name_space->meta.Label(kModeLabel) == "ambient";
+  return IsNamespaceEnrolled(pod.meta.name_space, objects, options).value_or(false);
+}
+
+std::optional<bool> IsNamespaceEnrolled(std::string_view name, const api::ObjectStore& objects,
+                                        const MeshOptions& options) {
+  if (options.excluded_namespaces.contains(std::string(name))) return false;
+  const auto* name_space = objects.Find<api::Namespace>({"", std::string(name)});
+  if (name_space == nullptr) return std::nullopt;
+  return name_space->meta.Label(kModeLabel) == "ambient";
 }
 
 std::string IdentityOf(const api::Pod& pod, const MeshOptions& options) {

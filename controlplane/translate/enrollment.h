@@ -1,5 +1,8 @@
 #pragma once
 
+#include <optional>
+#include <string_view>
+
 #include "controlplane/api/object_store.h"
 #include "controlplane/translate/mesh_options.h"
 
@@ -9,6 +12,10 @@ namespace heddle::controlplane::translate {
 // unless the pod says "none". Never: pods on the host's network, pods with a sidecar, pods of
 // excluded namespaces.
 bool IsEnrolled(const api::Pod& pod, const api::ObjectStore& objects, const MeshOptions& options);
+
+// What its namespace alone says about a pod; empty while the Namespace object is not there.
+std::optional<bool> IsNamespaceEnrolled(std::string_view name, const api::ObjectStore& objects,
+                                        const MeshOptions& options);
 
 // spiffe://<trust domain>/ns/<namespace>/sa/<service account>
 std::string IdentityOf(const api::Pod& pod, const MeshOptions& options);

@@ -13,8 +13,8 @@ struct MeshOptions {
   std::string cluster_id = "Kubernetes";
   // Suffix of service host names.
   std::string cluster_domain = "cluster.local";
-  // Pods in these are never captured.
-  std::set<std::string> excluded_namespaces = {"kube-system"};
+  // Pods in these are never captured: what a node needs to come up, and Heddle itself.
+  std::set<std::string> excluded_namespaces = {"heddle-system", "kube-system"};
 };
 
 }  // namespace heddle::controlplane::translate

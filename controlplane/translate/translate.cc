@@ -102,6 +102,10 @@ class Translator {
     message.set_enrolled(enrolled);
     message.set_host_network(pod.host_network);
     message.set_workload_uid(WorkloadUidOf(pod, options_));
+    if (const auto of_all = IsNamespaceEnrolled(pod.meta.name_space, objects_, options_)) {
+      message.set_namespace_enrollment(*of_all ? heddle::node::v1::NAMESPACE_ENROLLED
+                                               : heddle::node::v1::NAMESPACE_NONE);
+    }
     for (const io::IpAddress& address : pod.ips) {
       const std::span<const uint8_t> bytes = address.native_bytes();
       message.add_pod_ips(std::string(bytes.begin(), bytes.end()));
