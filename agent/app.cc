@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <set>
 
 #include "agent/admin_pages.h"
@@ -16,6 +17,7 @@
 #include "agent/kernel_metrics.h"
 #include "agent/loop_metrics.h"
 #include "agent/node/capture_reporter.h"
+#include "agent/node/cni_installer.h"
 #include "agent/node/cni_server.h"
 #include "agent/node/pod_registry.h"
 #include "agent/node_setup.h"
@@ -78,9 +80,9 @@ struct App::Parts {
   void Publish(StateRef state);
   void Publish(std::shared_ptr<const Certificates> certificates);
   void ApplySnapshot();
+  void UpdateEnrollment();
   AgentStatus Status();
   Task<std::vector<ConnectionDump>> Connections();
-  void UpdateEnrollment();
   AdminSources MakeAdminSources();
   void RestoreState();
   absl::Status OpenPorts();
@@ -113,6 +115,7 @@ struct App::Parts {
   NodePods node_pods;
   PodRegistry pods;
   CniServer cni;
+  std::unique_ptr<CniInstaller> cni_installer;  // Null when the chain is made by hand.
   BpfCounters counters;
   KernelEvents events;
   KernelMetrics kernel_metrics;
@@ -172,6 +175,26 @@ std::unique_ptr<Proxy> MakeProxy(io::Loop& control, const std::vector<io::Loop*>
   return std::make_unique<Proxy>(control, std::move(places), options);
 }
 
+// The plugin that came with this program: beside it, or where cmake --install puts it.
+std::string OwnCniPlugin() {
+  std::error_code error;
+  const auto folder = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
+  std::filesystem::path beside = folder / kCniPluginName;
+  std::filesystem::path installed = folder.parent_path() / "libexec/heddle" / kCniPluginName;
+  return std::filesystem::exists(beside, error) ? beside : installed;
+}
+
+std::unique_ptr<CniInstaller> MakeCniInstaller(io::Loop& loop, io::Loop& disk,
+                                               const NodeConfig& node,
+                                               metrics::Registry& registry) {
+  if (node.cni.conf_dir.empty()) return nullptr;
+  CniInstaller::Options options{
+      .paths = node.cni,
+      .plugin = OwnCniPlugin(),
+      .entry = {.run_dir = node.run_dir, .exempt_namespaces = node.exempt_namespaces}};
+  return std::make_unique<CniInstaller>(loop, disk, std::move(options), registry);
+}
+
 NetnsInode HostNetns() {
   const auto own = OwnNetns();
   CHECK(own.ok());
@@ -200,6 +223,7 @@ App::Parts::Parts(Config config_in, UniqueFd signals_in, NodeSetup node_in,
       pods({loop, clock, capture, records, node_pods, HostNetns(), netns_thread,
             config.node.cgroup}),
       cni(loop, pods),
+      cni_installer(MakeCniInstaller(loop, disk.loop(0), config.node, registry)),
       counters(node.bpf->maps()),
       events(loop, std::move(events_in), registry),
       kernel_metrics(registry, counters, pods),
@@ -279,9 +303,15 @@ AgentStatus App::Parts::Status() {
   const StateRef state = node_pods.state();
   status.state_generation = state == nullptr ? 0 : state->generation();
   const bool has_state = state != nullptr && state->ready();
-  status.ready = serving && has_state;
-  if (!serving) status.not_ready_because = "start";
-  if (serving && !has_state) status.not_ready_because = "state from the controller";
+  const bool in_chain = cni_installer == nullptr || cni_installer->installed();
+  status.ready = serving && has_state && in_chain;
+  if (!serving) {
+    status.not_ready_because = "start";
+  } else if (!has_state) {
+    status.not_ready_because = "state from the controller";
+  } else if (!in_chain) {
+    status.not_ready_because = absl::StrCat("CNI configuration (", cni_installer->pending(), ")");
+  }
   return status;
 }
 
@@ -358,6 +388,7 @@ Task<void> App::Parts::Reconcile(StopToken stop) {
     const absl::Status probes = ApplyProbeRule(config.node, node);
     if (!probes.ok()) LOG_WARN("probe.rule", KV("error", probes));
     co_await pods.Reconcile();
+    UpdateEnrollment();  // What was mixed a day ago is forgotten.
   }
 }
 
@@ -382,13 +413,14 @@ Task<void> App::Parts::Serve(absl::Status& outcome) {
   if (listener) {
     scope.Spawn(cni.Run(*std::move(listener), stop));
     serving = true;
+    // After that: a chain that names the plugin needs somebody who answers it.
+    if (cni_installer != nullptr) scope.Spawn(cni_installer->Run(stop));
     LOG_INFO("agent.serving", KV("node", config.node.node_name), KV("backend", Status().backend),
              KV("workers", workers.size()), KV("pods", pods.List().size()));
     const auto signalled = co_await io::WaitReady(loop, signals.get(), POLLIN, stop);
     LOG_INFO("agent.stopping", KV("signalled", signalled.has_value()));
   } else {
     outcome = absl::UnavailableError(
-    UpdateEnrollment();  // What was mixed a day ago is forgotten.
         absl::StrCat("cannot listen on ", path, " for the CNI plugin: ",
                      listener.error().ToString(), "; is another agent running here?"));
   }

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lib/base/status.h"
+#include "lib/cni/invocation.h"
 #include "lib/daemon/option_values.h"
 
 namespace heddle::agent {
@@ -34,6 +35,13 @@ struct Listens {
   std::string ready = "[::]:15021";
 };
 
+// Of a platform's directories those count that are not given by themselves.
+struct CniOptions {
+  std::string platform;
+  std::string conf_dir;
+  std::string bin_dir;
+};
+
 void AddNodeOptions(CLI::App& app, NodeConfig& node) {
   app.add_option("--node-name", node.node_name, "Name of this node, as in a pod's spec.nodeName")
       ->required()
@@ -58,6 +66,44 @@ void AddNodeOptions(CLI::App& app, NodeConfig& node) {
   app.add_option("--exempt-namespaces", node.exempt_namespaces,
                  "Namespaces whose pods start even while the agent is away")
       ->delimiter(',');
+}
+
+void AddCniOptions(CLI::App& app, CniOptions& cni) {
+  app.add_option("--cni-conf-dir", cni.conf_dir,
+                 "Where the container runtime reads its CNI configuration; the agent keeps an "
+                 "entry of heddle-cni in it (default: the chain is made by hand)");
+  app.add_option("--cni-bin-dir", cni.bin_dir,
+                 "Where the container runtime finds CNI plugins; the agent keeps heddle-cni in it");
+  app.add_option("--cni-platform", cni.platform,
+                 "Sets both: default, eks, gke, k3d, k3s, microk8s, minikube");
+}
+
+// What the plugin would refuse in its entry or in enroll.json, so that no pod of the node started.
+absl::Status CheckForPlugin(const NodeConfig& node) {
+  for (const std::string& name : node.exempt_namespaces) {
+    if (!cni::IsObjectName(name))
+      return absl::InvalidArgumentError(
+          absl::StrCat("--exempt-namespaces: \"", name, "\" is no name of a namespace"));
+  }
+  if (!node.cni.conf_dir.empty() && !node.run_dir.starts_with('/'))
+    return absl::InvalidArgumentError(
+        "--run-dir must be an absolute path when the agent installs the CNI plugin");
+  return absl::OkStatus();
+}
+
+absl::Status ResolveCni(const CniOptions& options, CniPaths& paths) {
+  if (!options.platform.empty()) {
+    const auto known = CniPathsOf(options.platform);
+    if (!known.ok()) return Annotate(known.status(), "--cni-platform");
+    paths = *known;
+  }
+  if (!options.conf_dir.empty()) paths.conf_dir = options.conf_dir;
+  if (!options.bin_dir.empty()) paths.bin_dir = options.bin_dir;
+  if (paths.conf_dir.empty() != paths.bin_dir.empty())
+    return absl::InvalidArgumentError(
+        "--cni-conf-dir and --cni-bin-dir go together: an entry without its program lets no pod "
+        "start");
+  return absl::OkStatus();
 }
 
 void AddControllerOptions(CLI::App& app, ControllerConfig& controller) {
@@ -105,17 +151,21 @@ Result<Invocation, daemon::Exit> ParseCommandLine(int argc, const char* const* a
   Invocation invocation;
   Config& config = invocation.config;
   Listens listens;
-  const auto add_options = [&config, &listens](CLI::App& app) {
+  CniOptions cni;
+  const auto add_options = [&config, &listens, &cni](CLI::App& app) {
     AddNodeOptions(app, config.node);
+    AddCniOptions(app, cni);
     AddControllerOptions(app, config.controller);
     AddProxyOptions(app, config.proxy);
     AddAdminOptions(app, listens);
     daemon::AddLogOptions(app, config.log);
   };
   TRY(invocation.command, daemon::ParseCommandLine(kProgram, add_options, argc, argv));
-  const absl::Status listening = ParseListens(listens, config.admin);
-  if (!listening.ok())
-    return std::unexpected(daemon::Exit{2, absl::StrCat(std::string(listening.message()), "\n")});
+  absl::Status valid = ParseListens(listens, config.admin);
+  if (valid.ok()) valid = ResolveCni(cni, config.node.cni);
+  if (valid.ok()) valid = CheckForPlugin(config.node);
+  if (!valid.ok())
+    return std::unexpected(daemon::Exit{2, absl::StrCat(std::string(valid.message()), "\n")});
   return invocation;
 }
 
@@ -129,6 +179,8 @@ std::string ConfigJson(const Config& config) {
   json["probeMode"] = daemon::NameOf(kProbeModes, config.node.probe_mode);
   json["probeCgroup"] = config.node.probe_cgroup;
   json["exemptNamespaces"] = config.node.exempt_namespaces;
+  json["cniConfDir"] = config.node.cni.conf_dir;
+  json["cniBinDir"] = config.node.cni.bin_dir;
   json["controller"] = config.controller.address;
   json["controllerRoots"] = config.controller.roots_file;
   json["controllerName"] = config.controller.server_name;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/node/cni_paths.h"
 #include "lib/base/log.h"
 #include "lib/base/result.h"
 #include "lib/daemon/command_line.h"
@@ -29,6 +30,7 @@ struct NodeConfig {
   ProbeMode probe_mode = ProbeMode::kOutsidePods;
   std::string probe_cgroup = "kubepods";  // Below --cgroup: what holds the pods, or the kubelet.
   std::vector<std::string> exempt_namespaces = {"kube-system", "heddle-system"};
+  CniPaths cni;  // Where the agent installs the CNI plugin; both empty: nowhere.
 };
 
 // How the controller is reached and known.

@@ -46,6 +46,40 @@ TEST(AgentConfig, RefusesValuesThatMeanNothing) {
   }
 }
 
+TEST(AgentConfig, TakesTheCniDirectoriesOfAPlatformOrByThemselves) {
+  const struct {
+    std::vector<const char*> arguments;
+    CniPaths paths;
+  } rows[] = {
+      {kComplete, {}},
+      {With({"--cni-platform", "default"}), {"/etc/cni/net.d", "/opt/cni/bin"}},
+      {With({"--cni-conf-dir", "/c", "--cni-bin-dir", "/b"}), {"/c", "/b"}},
+      {With({"--cni-platform", "gke", "--cni-bin-dir", "/b"}), {"/etc/cni/net.d", "/b"}},
+  };
+  for (const auto& row : rows) {
+    const auto parsed = Parse(row.arguments);
+    ASSERT_TRUE(parsed) << parsed.error().text;
+    EXPECT_EQ(parsed->config.node.cni, row.paths);
+  }
+}
+
+TEST(AgentConfig, RefusesCniDirectoriesThatCannotBeUsed) {
+  const std::pair<std::vector<const char*>, const char*> rows[] = {
+      {With({"--cni-conf-dir", "/c"}), "go together"},
+      {With({"--cni-bin-dir", "/b"}), "go together"},
+      {With({"--cni-platform", "openshift"}), "Multus"},
+      {With({"--cni-platform", "vms"}), "known are"},
+      {With({"--cni-platform", "default", "--run-dir", "run"}), "absolute"},
+      {With({"--exempt-namespaces", "kube-system,a/b"}), "no name of a namespace"},
+  };
+  for (const auto& [arguments, sentence] : rows) {
+    const auto parsed = Parse(arguments);
+    ASSERT_FALSE(parsed);
+    EXPECT_EQ(parsed.error().code, 2);
+    EXPECT_THAT(parsed.error().text, testing::HasSubstr(sentence));
+  }
+}
+
 TEST(AgentConfig, HelpIsNoError) {
   const auto parsed = Parse({"run", "--help"});
   ASSERT_FALSE(parsed);

@@ -1,6 +1,7 @@
 # Every fuzz target of the tree, one per parser of outside bytes. The test "fuzz_registry" compares this list with the
 # targets that exist, so that none is lost and none is forgotten here.
 set(HEDDLE_FUZZ_REGISTRY
+  cni_chain_fuzz
   cni_message_fuzz
   cni_stdin_fuzz
   controlplane_json_fuzz

@@ -107,11 +107,11 @@ def variant():
 
 
 @contextlib.contextmanager
-def running(nodes=2, families=None, agent_flags=None, leaks_expected=False):
+def running(nodes=2, families=None, agent_flags=None, leaks_expected=False, installs=False):
     """At the end no connection of an enrolled pod may have crossed its link in clear that the mesh should have had."""
     families = variant()[0] if families is None else families
     agent_flags = variant()[1] if agent_flags is None else agent_flags
-    with Topology(nodes=nodes, families=families, mesh=True, agent_flags=agent_flags) as topology:
+    with Topology(nodes=nodes, families=families, mesh=True, agent_flags=agent_flags, installs=installs) as topology:
         mesh = Mesh(topology)
         mesh.start()
         yield mesh

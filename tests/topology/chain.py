@@ -17,40 +17,60 @@ class CniError(Exception):
         self.msg = answer.get("msg", "")
 
 
+def first_conflist(conf_dir):
+    """What a runtime uses of a directory: the first valid list in lexical order."""
+    for path in sorted(conf_dir.glob("*.conflist")):
+        try:
+            conflist = json.loads(path.read_text())
+        except (OSError, ValueError):
+            continue
+        if isinstance(conflist, dict) and "name" in conflist and conflist.get("plugins"):
+            return conflist
+    raise FileNotFoundError(f"no valid conflist in {conf_dir}: a runtime would call the node not ready")
+
+
 class Chain:
-    """One conflist, executed in a node's network namespace; results are cached per container, as libcni does."""
+    """One conflist, executed in a node's network namespace; results are cached per container, as libcni does.
+
+    `conflist` may be a function: then each ADD asks it anew, as a runtime that watches a directory."""
 
     def __init__(self, conflist, node_netns, plugin_dirs, cache_dir):
-        self.conflist = conflist
+        self._conflist = conflist
         self._netns = node_netns
         self._plugin_dirs = [pathlib.Path(p) for p in plugin_dirs]
         self._cache_dir = pathlib.Path(cache_dir)
 
+    @property
+    def conflist(self):
+        return self._conflist() if callable(self._conflist) else self._conflist
+
     def add(self, container_id, netns_path, ifname="eth0", args=None):
         """Runs ADD in order of the list and returns the final result; on a failure runs DEL and raises CniError."""
         result = None
+        conflist = self.conflist
         try:
-            for plugin in self.conflist["plugins"]:
-                result = self._execute(plugin, "ADD", container_id, netns_path, ifname, args, result)
+            for plugin in conflist["plugins"]:
+                result = self._execute(conflist, plugin, "ADD", container_id, netns_path, ifname, args, result)
         except CniError:
             self.delete(container_id, netns_path, ifname, args, best_effort=True)
             raise
         self._cache_file(container_id, ifname).write_text(
-            json.dumps({"result": result, "conflist": self.conflist, "args": args}))
+            json.dumps({"result": result, "conflist": conflist, "args": args}))
         return result
 
     def check(self, container_id, netns_path, ifname="eth0", args=None):
         cached = self._cached(container_id, ifname)
-        for plugin in self.conflist["plugins"]:
-            self._execute(plugin, "CHECK", container_id, netns_path, ifname, args, cached["result"])
+        for plugin in cached["conflist"]["plugins"]:
+            self._execute(cached["conflist"], plugin, "CHECK", container_id, netns_path, ifname, args,
+                          cached["result"])
 
     def delete(self, container_id, netns_path, ifname="eth0", args=None, best_effort=False):
         """Runs DEL in reverse order, with the configuration and result that ADD had."""
         cached = self._cached(container_id, ifname)
         for plugin in reversed(cached["conflist"]["plugins"]):
             try:
-                self._execute(plugin, "DEL", container_id, netns_path, ifname, args or cached["args"],
-                              cached["result"])
+                self._execute(cached["conflist"], plugin, "DEL", container_id, netns_path, ifname,
+                              args or cached["args"], cached["result"])
             except CniError:
                 if not best_effort:
                     raise
@@ -71,8 +91,8 @@ class Chain:
                 return folder / plugin_type
         raise FileNotFoundError(f"CNI plugin {plugin_type} is in none of {[str(p) for p in self._plugin_dirs]}")
 
-    def _execute(self, plugin, command, container_id, netns_path, ifname, args, prev_result):
-        config = dict(plugin, cniVersion=self.conflist["cniVersion"], name=self.conflist["name"])
+    def _execute(self, conflist, plugin, command, container_id, netns_path, ifname, args, prev_result):
+        config = dict(plugin, cniVersion=conflist["cniVersion"], name=conflist["name"])
         if prev_result is not None:
             config["prevResult"] = prev_result
         environment = dict(os.environ, CNI_COMMAND=command, CNI_CONTAINERID=container_id,

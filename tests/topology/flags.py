@@ -14,7 +14,9 @@ def agent(node):
             "--state-dir", node.state_dir,
             "--controller", f"{host if version == 4 else f'[{host}]'}:15012",
             "--controller-roots", topology.controller_dir / "root-cert.pem",
-            "--token-file", topology.controller_dir / "tokens" / node.name]
+            "--token-file", topology.controller_dir / "tokens" / node.name,
+            *(("--cni-conf-dir", node.cni_conf_file.parent, "--cni-bin-dir", node.cni_bin_dir)
+              if topology.installs else ())]
 
 
 def controller(topology):

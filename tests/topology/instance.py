@@ -15,12 +15,14 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 class Topology(Ground):
     """`families` says which addresses pods get; nodes have both. With `mesh`, heddle-cni ends the chain.
-    `agent_flags` go to every agent, e.g. ("--backend", "epoll")."""
+    `agent_flags` go to every agent, e.g. ("--backend", "epoll"). With `installs` the chain is without heddle-cni, and
+    agents put it there."""
 
-    def __init__(self, nodes=2, families=("ipv4",), mesh=False, binaries=None, agent_flags=()):
+    def __init__(self, nodes=2, families=("ipv4",), mesh=False, binaries=None, agent_flags=(), installs=False):
         super().__init__()
         self.families = tuple(families)
         self.mesh = mesh
+        self.installs = installs
         self.agent_flags = tuple(agent_flags)
         self.binaries = pathlib.Path(binaries or os.environ.get("HEDDLE_BIN", ROOT / "build/release/bin"))
         self.plugin_dirs = ["/usr/lib/cni", self.binaries]

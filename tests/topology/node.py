@@ -1,7 +1,9 @@
 """A node: a network namespace on the fabric, a cgroup subtree, a CNI chain, and perhaps an agent."""
 
+import json
+
 from . import flags
-from .chain import Chain
+from .chain import Chain, first_conflist
 from .netns import Netns
 from .pod import Pod
 from .process import Place
@@ -28,7 +30,8 @@ class Node(Place):
         self.agent = None
         self._containers = 0
         topology.join_fabric(self.netns, index, self.name)
-        self.chain = Chain(self._conflist(), self.netns, topology.plugin_dirs, self.dir / "cni-cache")
+        self.chain = self._install_chain() if topology.installs else Chain(
+            self._conflist(), self.netns, topology.plugin_dirs, self.dir / "cni-cache")
 
     # Addresses. Every instance has the same ones.
     def address(self, version):
@@ -62,10 +65,26 @@ class Node(Place):
                      "ranges": [[{"subnet": self.pod_subnet(v)}] for v in versions],
                      "routes": [{"dst": "0.0.0.0/0" if v == 4 else "::/0"} for v in versions]},
         }]
-        if self.topology.mesh:
+        if self.topology.mesh and not self.topology.installs:
             plugins.append({"type": "heddle-cni", "runDir": str(self.run_dir),
                             "exemptNamespaces": ["kube-system"]})
         return {"cniVersion": "1.0.0", "name": "pods", "plugins": plugins}
+
+    @property
+    def cni_conf_file(self):
+        return self.dir / "cni-net.d" / "10-pods.conflist"
+
+    @property
+    def cni_bin_dir(self):
+        return self.dir / "cni-bin"
+
+    def _install_chain(self):
+        """As on a node of a cluster: the agent puts plugin and entry where the runtime looks."""
+        self.cni_conf_file.parent.mkdir()
+        self.cni_bin_dir.mkdir()
+        self.cni_conf_file.write_text(json.dumps(self._conflist(), indent=2))
+        return Chain(lambda: first_conflist(self.cni_conf_file.parent), self.netns,
+                     ["/usr/lib/cni", self.cni_bin_dir], self.dir / "cni-cache")
 
     def add_pod(self, spec, connect=True):
         """Makes namespace and cgroup and runs CNI ADD; a refusal (CniError) leaves nothing behind."""
