@@ -89,6 +89,7 @@ struct App::Parts {
   const Config config;
   metrics::Registry registry;
   const std::unique_ptr<Cluster> cluster;  // Null without one.
+  const std::unique_ptr<sources::Source> source;
   ca::CertificateAuthority authority;
   ca::NodeTokens tokens;
   Authenticator authenticator;
@@ -112,11 +113,12 @@ App::Parts::Parts(io::Loop& loop_in, Config config_in, Opened opened)
     : loop(loop_in),
       config(std::move(config_in)),
       cluster(std::move(opened.cluster)),
+      source(MakeSource(loop, opened, cluster.get(), registry)),
       authority(std::move(opened.authority)),
       tokens(std::move(opened.tokens)),
       authenticator(tokens, loop.clock(), registry),
       mesh({.loop = loop,
-            .source = MakeSource(loop, opened, cluster.get(), registry),
+            .source = *source,
             .tokens = tokens,
             .capture_file = CaptureFile(config.state_dir + "/captured.json"),
             .options = config.mesh,

@@ -28,7 +28,7 @@ Mesh::Mesh(Parts parts)
                       .help = "Objects and files that are not in effect as they were written."}) {
   RestoreReports();
   ReadSource();
-  if (!parts_.source->synced()) return;
+  if (!parts_.source.synced()) return;
   const Input input = TakeInput();
   Publish(input, translate::Translate(input.objects, input.captured, parts_.options));
 }
@@ -50,7 +50,7 @@ void Mesh::SaveReports() {
 
 Task<void> Mesh::Run(StopToken stop) {
   Scope scope(parts_.loop, stop);
-  scope.Spawn(parts_.source->Run(source_changed_, scope.stop()));
+  scope.Spawn(parts_.source.Run(source_changed_, scope.stop()));
   scope.Spawn(FollowSource(scope.stop()));
   while (co_await dirty_.Wait(stop)) {
     const Input input = TakeInput();
@@ -72,15 +72,15 @@ Task<void> Mesh::FollowSource(StopToken stop) {
 }
 
 bool Mesh::ReadSource() {
-  const api::StoreDiff diff = parts_.source->Poll();
+  const api::StoreDiff diff = parts_.source.Poll();
   LogProblems();
   objects_.Apply(diff);
   // A cluster without any object is published as well.
-  return parts_.source->synced() && (!diff.empty() || !ready_.set());
+  return parts_.source.synced() && (!diff.empty() || !ready_.set());
 }
 
 void Mesh::LogProblems() {
-  const std::vector<api::Problem>& problems = parts_.source->problems();
+  const std::vector<api::Problem>& problems = parts_.source.problems();
   if (problems == logged_) return;
   std::set<std::string> before;
   for (const api::Problem& problem : logged_) before.insert(problem.ToString());

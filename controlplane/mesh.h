@@ -36,7 +36,7 @@ class Mesh {
  public:
   struct Parts {
     io::Loop& loop;
-    std::unique_ptr<sources::Source> source;
+    sources::Source& source;
     ca::NodeTokens& tokens;
     CaptureFile capture_file;
     translate::MeshOptions options;
@@ -67,7 +67,7 @@ class Mesh {
 
   const xds::PublishedState& published() const { return published_; }
   const api::ObjectStore& objects() const { return objects_; }
-  const std::vector<api::Problem>& problems() const { return parts_.source->problems(); }
+  const std::vector<api::Problem>& problems() const { return parts_.source.problems(); }
   // Whether a live pod with this uid is bound to the node.
   bool IsBound(const std::string& node, const std::string& uid) const;
 
