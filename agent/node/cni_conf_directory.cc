@@ -21,6 +21,10 @@ namespace {
 
 using Verdict = ChainEdit::Verdict;
 
+// One writer, one name: what a crash leaves is taken by the next.
+constexpr char kTemporary[] = ".heddle-cni-conf.tmp";
+static_assert(std::string_view(kTemporary).starts_with(kCniTemporaryPrefix));
+
 struct CloseDirectory {
   void operator()(DIR* directory) const { ::closedir(directory); }
 };
@@ -72,16 +76,16 @@ absl::StatusOr<ConfFile> ReadConf(int directory, const std::string& name) {
   return absl::OutOfRangeError("is longer than 1 MiB");
 }
 
-// What a file that cannot be read means. A link that leads nowhere may lead somewhere for the
-// runtime, which may see another root than we.
+// What a file that cannot be read means. A runtime passes over what is no file, too; it may see what
+// is hidden from us, behind a link (it may have another root) or for want of a permission.
 ChainEdit WithoutText(int directory, const std::string& name, const absl::Status& status) {
   struct stat link{};
   const bool is_link =
       ::fstatat(directory, name.c_str(), &link, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(link.st_mode);
   if (is_link && absl::IsNotFound(status))
     return {Verdict::kBlocked, "", "is a link to what the agent cannot see"};
-  if (absl::IsOutOfRange(status)) return {Verdict::kBlocked, "", std::string(status.message())};
-  return {Verdict::kSkip, "", std::string(status.message())};
+  const bool no_file = absl::IsNotFound(status) || absl::IsFailedPrecondition(status);
+  return {no_file ? Verdict::kSkip : Verdict::kBlocked, "", std::string(status.message())};
 }
 
 absl::Status FillAs(int fd, std::string_view text, const struct stat& like) {
@@ -90,8 +94,13 @@ absl::Status FillAs(int fd, std::string_view text, const struct stat& like) {
     if (written < 0) return Failure("write the new file");
     text.remove_prefix(static_cast<size_t>(written));
   }
-  if (::fchown(fd, like.st_uid, like.st_gid) != 0 || ::fchmod(fd, like.st_mode & 0777) != 0)
-    return Failure("keep the file's owner and mode");
+  struct stat ours{};
+  if (::fstat(fd, &ours) != 0) return Failure("look at the new file");
+  // Only where it changes anything: an agent without CAP_CHOWN may not even try.
+  const bool owned = ours.st_uid == like.st_uid && ours.st_gid == like.st_gid;
+  if (!owned && ::fchown(fd, like.st_uid, like.st_gid) != 0)
+    return Failure("keep the file's owner");
+  if (::fchmod(fd, like.st_mode & 0777) != 0) return Failure("keep the file's mode");
   // A node that comes up with an empty configuration has no network at all.
   if (TEMP_FAILURE_RETRY(::fsync(fd)) != 0) return Failure("sync the new file");
   return absl::OkStatus();
@@ -106,10 +115,9 @@ struct Replacement {
 };
 
 absl::Status Replace(int directory, const Replacement& replacement) {
-  const std::string temporary = absl::StrCat(kCniTemporaryPrefix, "-conf.tmp");
-  ::unlinkat(directory, temporary.c_str(), 0);
-  const UniqueFd fd(::openat(directory, temporary.c_str(),
-                             O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  ::unlinkat(directory, kTemporary, 0);
+  const UniqueFd fd(
+      ::openat(directory, kTemporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!fd.valid()) return Failure("create a file in the directory");
   absl::Status status = FillAs(fd.get(), replacement.text, replacement.read.info);
   if (status.ok()) {
@@ -117,11 +125,10 @@ absl::Status Replace(int directory, const Replacement& replacement) {
     if (!now.ok() || now->text != replacement.read.text)
       status = absl::AbortedError("another program is writing it");
   }
-  if (status.ok() &&
-      ::renameat(directory, temporary.c_str(), directory, replacement.to.c_str()) != 0)
+  if (status.ok() && ::renameat(directory, kTemporary, directory, replacement.to.c_str()) != 0)
     status = Failure("rename the new file");
   if (!status.ok()) {
-    ::unlinkat(directory, temporary.c_str(), 0);
+    ::unlinkat(directory, kTemporary, 0);
     return status;
   }
   if (replacement.to != replacement.from && ::unlinkat(directory, replacement.from.c_str(), 0) != 0)
@@ -201,6 +208,7 @@ absl::Status RemoveCniEntries(const std::string& directory) {
   const UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd.valid() && errno == ENOENT) return absl::OkStatus();
   if (!fd.valid()) return Annotate(Failure("open"), directory);
+  ::unlinkat(fd.get(), kTemporary, 0);
   TRY_ASSIGN(const std::vector<std::string> names, ListConfFiles(directory));
   std::vector<std::string> problems;
   for (const std::string& name : names) {

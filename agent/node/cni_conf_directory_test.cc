@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -161,6 +162,18 @@ TEST_F(CniConfDirectory, DoesNotWriteThroughALinkThatWaitsUnderItsTemporaryName)
   EXPECT_TRUE(Install().installed);
   EXPECT_EQ(elsewhere.Read("victim"), "precious");
   EXPECT_THAT(Names(), testing::ElementsAre("10-a.conflist"));
+}
+
+TEST_F(CniConfDirectory, StopsAtAFileThatItMayNotRead) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  directory_.Write("10-a.conflist", kList, 0600);
+  directory_.Write("20-b.conflist", kList, 0644);
+  ASSERT_EQ(::chmod(directory_.path().c_str(), 0755), 0);
+  ::setfsuid(65534);  // Takes away CAP_DAC_OVERRIDE for files, as a container without it.
+  const CniConfReport report = Install(CniMode::kLook);
+  ::setfsuid(0);
+  EXPECT_EQ(report.file, "10-a.conflist");
+  EXPECT_THAT(report.pending, HasSubstr("Permission denied"));
 }
 
 TEST_F(CniConfDirectory, KeepsTheOwner) {
