@@ -23,7 +23,8 @@ VARIANTS = {
         "image.tag=1.2.3", "image.pullSecrets={registry}", "mesh.network=east", "agent.workers=4",
         "agent.seLinuxOptions.type=spc_t", "controller.tolerations[0].operator=Exists", "agent.podLabels.team=net",
         "controller.podAnnotations.note=x", "log.format=json"),
-    "trial": ("controller.state.kind=emptyDir", "agent.seccomp.type=RuntimeDefault", "crds.install=false"),
+    "trial": ("controller.state.kind=emptyDir", "agent.seccomp.type=RuntimeDefault", "crds.install=false",
+              "agent.cni.install=false"),
 }
 
 
@@ -66,6 +67,7 @@ def test_the_api_server_takes_every_object(cluster, variant):
     ("agent.workerz=3", "workerz"), ("agent.backend=uring", "backend"), ("controller.replicas=-1", "replicas"),
     ("mesh.trustDomain=Upper", "trustDomain"), ("agent.capabilities={ALL}", "capabilities"),
     ("agent.host.run=run", "run"), ("agent.terminationGracePeriodSeconds=5", "terminationGracePeriodSeconds"),
+    ("agent.cni.platform=openshift", "platform"), ("agent.cni.binDir=/opt/bin", "go together"),
     ("controller.replicas=2", "several controllers cannot share"),
     ("controller.state.kind=existingClaim", "existingClaim is empty")])
 def test_a_wrong_value_is_refused_by_name(cluster, wrong, why):
@@ -113,6 +115,20 @@ def test_agent_and_controller_agree_on_names_and_ports(cluster):
     service = find(objects, "Service", "heddle-controller")
     assert service["spec"]["selector"] == {"app": "heddle-controller"}
     assert {port["port"] for port in service["spec"]["ports"]} == {15012, 15014}
+
+
+@pytest.mark.parametrize("platform", ["default", "eks", "gke", "k3d", "k3s", "microk8s", "minikube"])
+def test_a_platform_is_what_the_agent_takes_it_for(cluster, build, platform):
+    spec = pod_spec(template(cluster, f"agent.cni.platform={platform}"), "DaemonSet", "heddle-agent")
+    known = json.loads(subprocess.check_output([
+        build / "bin/heddle-agent", "check-config", "--node-name=a", "--controller=b:1", "--token-file=c",
+        "--controller-roots=d", f"--cni-platform={platform}"]))
+    paths = {volume["name"]: volume.get("hostPath", {}).get("path") for volume in spec["volumes"]}
+    assert (paths["cni-conf"], paths["cni-bin"]) == (known["cniConfDir"], known["cniBinDir"])
+    container, = spec["containers"]
+    mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    assert {f"--cni-conf-dir={mounts['cni-conf']}", f"--cni-bin-dir={mounts['cni-bin']}"} < set(container["args"])
+    assert all(mounts[name] == paths[name] for name in ("cni-conf", "cni-bin", "run", "netns"))
 
 
 def test_the_agent_has_listed_capabilities_and_nothing_of_the_api(cluster):
