@@ -26,8 +26,8 @@ struct ObjectMeta {
   std::string name_space;  // Empty for kinds without one.
   std::string uid;
   Labels labels;
-  Labels
-      annotations;  // Those of istio.io and heddle.io; others can be large and mean nothing here.
+  // Those of istio.io, heddle.io and kuma.io; others can be large and mean nothing here.
+  Labels annotations;
   std::optional<absl::Time> created;
   bool deleting = false;
   std::vector<OwnerReference> owners;

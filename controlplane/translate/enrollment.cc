@@ -6,12 +6,18 @@ namespace heddle::controlplane::translate {
 namespace {
 
 constexpr std::string_view kModeLabel = "istio.io/dataplane-mode";
-constexpr std::string_view kSidecarAnnotation = "sidecar.istio.io/status";
+
+// What the injectors of Istio, Linkerd and Kuma leave on a pod that has their proxy.
+bool HasSidecar(const api::ObjectMeta& pod) {
+  return !pod.Annotation("sidecar.istio.io/status").empty() ||
+         !pod.Label("linkerd.io/control-plane-ns").empty() ||
+         pod.Annotation("kuma.io/sidecar-injected") == "true";
+}
 
 }  // namespace
 
 bool IsEnrolled(const api::Pod& pod, const api::ObjectStore& objects, const MeshOptions& options) {
-  if (pod.host_network || !pod.meta.Annotation(kSidecarAnnotation).empty()) return false;
+  if (pod.host_network || HasSidecar(pod.meta)) return false;
   if (options.excluded_namespaces.contains(pod.meta.name_space)) return false;
   const std::string_view own = pod.meta.Label(kModeLabel);
   if (own == "ambient") return true;

@@ -9,8 +9,8 @@
 namespace heddle::controlplane::translate {
 
 // Whether a pod is to be captured: label istio.io/dataplane-mode=ambient on it, or on its namespace
-// unless the pod says "none". Never: pods on the host's network, pods with a sidecar, pods of
-// excluded namespaces.
+// unless the pod says "none". Never: pods on the host's network, pods with another mesh's sidecar, pods
+// of excluded namespaces.
 bool IsEnrolled(const api::Pod& pod, const api::ObjectStore& objects, const MeshOptions& options);
 
 // What its namespace alone says about a pod; empty while the Namespace object is not there.

@@ -86,6 +86,9 @@ TEST(Translate, EnrollsByLabelOfPodOrNamespace) {
       {"ambient", "{}", "{}", "{hostNetwork: true}", false},
       {"none", "{istio.io/dataplane-mode: ambient}", "{}", "{hostNetwork: true}", false},
       {"ambient", "{}", "{sidecar.istio.io/status: x}", "{}", false},
+      {"ambient", "{linkerd.io/control-plane-ns: linkerd}", "{}", "{}", false},
+      {"ambient", "{}", "{kuma.io/sidecar-injected: 'true'}", "{}", false},
+      {"ambient", "{}", "{kuma.io/sidecar-injected: 'false'}", "{}", true},
   };
   for (const auto& c : cases) {
     std::string text =
