@@ -11,7 +11,7 @@ constexpr char kIndex[] =
     "Heddle agent. Read-only pages:\n"
     "  /config_dump         workloads, services, policies, certificates, pods and connections\n"
     "  /debug/status        this agent\n"
-    "  /debug/pods          pods captured on this node\n"
+    "  /debug/pods          pods captured on this node, and those that should be\n"
     "  /debug/connections   connections being served\n"
     "  /debug/policies      authorization policies held\n"
     "  /debug/certificates  certificates of this node's identities\n";
@@ -42,8 +42,9 @@ Task<http::Http1Response> AdminPages::Admin(http::Http1Request request) {
   if (request.path == "/") co_return Text(200, kIndex);
   if (request.path == "/config_dump") co_return co_await ConfigDump();
   if (request.path == "/debug/status")
-    co_return Json(StatusJson(sources_.status(), sources_.pods()));
-  if (request.path == "/debug/pods") co_return Json(PodsJson(sources_.pods()));
+    co_return Json(StatusJson(sources_.status(), sources_.pods(), sources_.uncaptured()));
+  if (request.path == "/debug/pods")
+    co_return Json(PodsJson(sources_.pods(), sources_.uncaptured()));
   if (request.path == "/debug/connections") {
     const std::vector<ConnectionDump> connections = co_await sources_.connections();
     co_return Json(ConnectionsJson(connections));

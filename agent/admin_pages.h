@@ -16,6 +16,7 @@ struct AdminSources {
   absl::AnyInvocable<StateRef()> state;
   absl::AnyInvocable<std::shared_ptr<const Certificates>()> certificates;
   absl::AnyInvocable<std::vector<PodStatus>()> pods;
+  absl::AnyInvocable<std::vector<UncapturedPod>()> uncaptured;
   absl::AnyInvocable<Task<std::vector<ConnectionDump>>()> connections;
   absl::AnyInvocable<AgentStatus()> status;
   absl::AnyInvocable<absl::Time()> now;

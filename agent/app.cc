@@ -37,7 +37,6 @@ namespace heddle::agent {
 namespace {
 
 constexpr absl::Duration kHeartbeatInterval = absl::Milliseconds(500);
-constexpr absl::Duration kReconcileInterval = absl::Seconds(10);
 
 size_t WorkerCount(size_t configured) {
   return configured != 0 ? configured
@@ -114,6 +113,7 @@ struct App::Parts {
   CaptureRecordStore records;
   NodePods node_pods;
   PodRegistry pods;
+  Event look_now;  // Reconcile() has something to do.
   CniServer cni;
   std::unique_ptr<CniInstaller> cni_installer;  // Null when the chain is made by hand.
   BpfCounters counters;
@@ -222,6 +222,7 @@ App::Parts::Parts(Config config_in, UniqueFd signals_in, NodeSetup node_in,
       node_pods(loop),
       pods({loop, clock, capture, records, node_pods, HostNetns(), netns_thread,
             config.node.cgroup}),
+      look_now(loop),
       cni(loop, pods),
       cni_installer(MakeCniInstaller(loop, disk.loop(0), config.node, registry)),
       counters(node.bpf->maps()),
@@ -274,12 +275,13 @@ void App::Parts::Publish(std::shared_ptr<const Certificates>) { ApplySnapshot();
 void App::Parts::Publish(StateRef state) {
   node_pods.Update(state);
   std::set<tls::SpiffeId> identities;
-  state->node_pods().ForEach([&identities](const PodUid&, const NodePodRef& pod) {
-    if (pod->enrolled && !pod->host_network) identities.insert(pod->identity);
+  state->node_pods().ForEach([this, &identities](const PodUid&, const NodePodRef& pod) {
+    // One that leaves the mesh is still reached by HBONE for a while.
+    if (pod->in_mesh() || pods.Holds(pod->uid)) identities.insert(pod->identity);
   });
   certificates.Want(identities);
   ApplySnapshot();
-  pods.StateChanged();
+  if (pods.StateChanged()) look_now.Set();
   UpdateEnrollment();
 }
 
@@ -325,6 +327,7 @@ AdminSources App::Parts::MakeAdminSources() {
   return {.state = [this] { return node_pods.state(); },
           .certificates = [this] { return certificates.current(); },
           .pods = [this] { return pods.List(); },
+          .uncaptured = [this] { return pods.Uncaptured(); },
           .connections = [this] { return Connections(); },
           .status = [this] { return Status(); },
           .now = [this] { return clock.Wall(); },
@@ -378,7 +381,11 @@ Task<void> App::Parts::Beat(StopToken stop) {
 }
 
 Task<void> App::Parts::Reconcile(StopToken stop) {
-  while (co_await loop.Sleep(kReconcileInterval, stop)) {
+  while (true) {
+    Deadline next(loop, stop, pods.NextLook());
+    co_await look_now.Wait(next.token());
+    if (stop.requested()) break;
+    look_now.Reset();
     const auto repaired = node.bpf->Repair();
     if (!repaired.ok()) LOG_ERROR("bpf.repair.failed", KV("error", repaired.status()));
     if (repaired.ok()) {
@@ -420,9 +427,9 @@ Task<void> App::Parts::Serve(absl::Status& outcome) {
     const auto signalled = co_await io::WaitReady(loop, signals.get(), POLLIN, stop);
     LOG_INFO("agent.stopping", KV("signalled", signalled.has_value()));
   } else {
-    outcome = absl::UnavailableError(
-        absl::StrCat("cannot listen on ", path, " for the CNI plugin: ",
-                     listener.error().ToString(), "; is another agent running here?"));
+    outcome = absl::UnavailableError(absl::StrCat(
+        "cannot listen on ", path, " for the CNI plugin: ", listener.error().ToString(),
+        "; is another agent running here?"));
   }
   co_await ShutDown();
 }

@@ -15,7 +15,13 @@ KernelMetrics::KernelMetrics(metrics::Registry& registry, const BpfCounters& cou
       strays_(registry,
               {"heddle_stray_processes",
                "Processes in captured network namespaces but outside the cgroup of the hooks"}),
-      repaired_(registry, {"heddle_capture_repairs", "Gaps that the reconciler found and closed"}) {
+      repaired_(registry, {"heddle_capture_repairs", "Gaps that the reconciler found and closed"}),
+      captured_running_(registry, {"heddle_pods_captured_running",
+                                   "Pods that were captured in place, while their processes ran"}),
+      open_before_capture_(
+          registry, {"heddle_connections_open_before_capture",
+                     "Connections that pods had open when they were captured in place: they go on "
+                     "outside of the mesh until they end"}) {
   for (size_t i = 0; i < HD_STAT_COUNT; ++i) {
     const metrics::Description description{
         .name = "heddle_kernel_decisions",
@@ -36,6 +42,8 @@ void KernelMetrics::Update() {
   gaps_.Set(static_cast<int64_t>(pods_.stats().gaps));
   strays_.Set(static_cast<int64_t>(pods_.stats().stray_processes));
   repaired_.Add(pods_.stats().repaired_total - repaired_.value());
+  captured_running_.Add(pods_.stats().captured_running_total - captured_running_.value());
+  open_before_capture_.Add(pods_.stats().open_before_capture_total - open_before_capture_.value());
 }
 
 }  // namespace heddle::agent

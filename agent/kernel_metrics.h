@@ -25,6 +25,8 @@ class KernelMetrics {
   metrics::Gauge gaps_;
   metrics::Gauge strays_;
   metrics::Counter repaired_;
+  metrics::Counter captured_running_;
+  metrics::Counter open_before_capture_;
 };
 
 }  // namespace heddle::agent

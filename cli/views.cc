@@ -43,6 +43,7 @@ std::string YesNo(bool yes) { return yes ? "yes" : "NO"; }
 std::string CapturedCell(const Json& pod) {
   if (pod.at("captured").get<bool>()) {
     const auto strays = pod.find("processesOutsideCgroup");
+    if (pod.value("leaving", false)) return absl::StrCat(Field(pod, "how"), ", leaving the mesh");
     if (strays == pod.end() || strays->empty()) return Field(pod, "how");
     return absl::StrCat(Field(pod, "how"), ", BUT ", strays->size(),
                         " process(es) outside its cgroup");

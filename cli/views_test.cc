@@ -14,6 +14,17 @@ constexpr std::string_view kPods = R"([
    "captured":false,"how":"ebpf","problem":"a listener is gone","netns":"/run/netns/b","netnsCookie":2,
    "capturedSince":"2026-01-01T00:00:00Z"}])";
 
+TEST(PodsTable, ShowsAPodThatLeavesAndOneThatIsNotCapturedAtAll) {
+  const auto table = PodsTable(R"([
+    {"namespace":"shop","name":"web","uid":"u1","serviceAccount":"web","addresses":["10.0.0.2"],
+     "captured":true,"how":"ebpf","leaving":true,"netns":"/run/netns/a","netnsCookie":1,
+     "capturedSince":"2026-01-01T00:00:00Z"},
+    {"namespace":"shop","name":"db","uid":"u2","captured":false,"problem":"port 15001 is taken"}])");
+  ASSERT_TRUE(table.ok());
+  EXPECT_NE(table->find("ebpf, leaving the mesh"), std::string::npos) << *table;
+  EXPECT_NE(table->find("NO: port 15001 is taken"), std::string::npos) << *table;
+}
+
 TEST(Table, AlignsColumnsAndShowsEmptyCells) {
   Table table({"A", "LONGER"});
   table.Add({"value", ""});

@@ -266,6 +266,7 @@ Json PodJson(const PodStatus& pod) {
   for (const io::IpAddress& ip : pod.record.addresses) json["addresses"].push_back(ip.ToString());
   json["captured"] = pod.captured;
   json["how"] = "ebpf";
+  if (pod.leaving) json["leaving"] = true;
   Put(json, "problem", pod.problem);
   for (const StrayProcess& stray : pod.strays) {
     json["processesOutsideCgroup"].push_back({{"pid", stray.pid}, {"name", stray.name}});
@@ -293,9 +294,17 @@ std::string ConfigDumpJson(const State& state, const Certificates& certificates,
   return Text(json);
 }
 
-std::string PodsJson(const std::vector<PodStatus>& pods) {
+std::string PodsJson(const std::vector<PodStatus>& pods,
+                     const std::vector<UncapturedPod>& uncaptured) {
   Json array = Json::array();
   for (const PodStatus& pod : pods) array.push_back(PodJson(pod));
+  for (const UncapturedPod& pod : uncaptured) {
+    array.push_back({{"namespace", pod.namespace_name},
+                     {"name", pod.name},
+                     {"uid", pod.uid},
+                     {"captured", false},
+                     {"problem", pod.problem}});
+  }
   return Text(array);
 }
 
@@ -318,7 +327,8 @@ std::string CertificatesJson(const Certificates& certificates, absl::Time now) {
   return Text(CertificatesArray(certificates, now));
 }
 
-std::string StatusJson(const AgentStatus& status, const std::vector<PodStatus>& pods) {
+std::string StatusJson(const AgentStatus& status, const std::vector<PodStatus>& pods,
+                       const std::vector<UncapturedPod>& uncaptured) {
   const auto captured =
       std::count_if(pods.begin(), pods.end(), [](const PodStatus& pod) { return pod.captured; });
   Json json;
@@ -333,7 +343,7 @@ std::string StatusJson(const AgentStatus& status, const std::vector<PodStatus>& 
   Put(json["controller"], "lastError", status.controller_error);
   json["stateGeneration"] = status.state_generation;
   json["podsCaptured"] = captured;
-  json["podsWithProblems"] = static_cast<int64_t>(pods.size()) - captured;
+  json["podsWithProblems"] = static_cast<int64_t>(pods.size() + uncaptured.size()) - captured;
   return Text(json);
 }
 

@@ -39,10 +39,12 @@ std::string ConfigDumpJson(const State& state, const Certificates& certificates,
                            const std::vector<PodStatus>& pods,
                            const std::vector<ConnectionDump>& connections,
                            const std::string& config_json, absl::Time now);
-std::string PodsJson(const std::vector<PodStatus>& pods);
+std::string PodsJson(const std::vector<PodStatus>& pods,
+                     const std::vector<UncapturedPod>& uncaptured);
 std::string ConnectionsJson(const std::vector<ConnectionDump>& connections);
 std::string PoliciesJson(const State& state);
 std::string CertificatesJson(const Certificates& certificates, absl::Time now);
-std::string StatusJson(const AgentStatus& status, const std::vector<PodStatus>& pods);
+std::string StatusJson(const AgentStatus& status, const std::vector<PodStatus>& pods,
+                       const std::vector<UncapturedPod>& uncaptured);
 
 }  // namespace heddle::agent

@@ -39,6 +39,8 @@ struct NodePod {
   WorkloadUid workload;
   NamespaceMode namespace_mode = NamespaceMode::kUnknown;
 
+  // Whether its traffic is to be captured.
+  bool in_mesh() const { return enrolled && !host_network; }
   bool operator==(const NodePod&) const = default;
 };
 

@@ -24,7 +24,7 @@ struct CaptureRecord {
   std::string service_account;
   std::string trust_domain;
   std::string workload_uid;
-  std::string container_id;  // Of the sandbox whose ADD captured it.
+  std::string container_id;  // Of the sandbox whose ADD captured it. Empty: captured in place.
   std::string network;       // The CNI network that the ADD was for.
   std::string ifname;        // The interface of that ADD; a DEL of another one releases nothing.
   std::string netns_path;    // When it no longer names `netns`, the pod is gone.
@@ -35,6 +35,9 @@ struct CaptureRecord {
   int64_t captured_unix_ns = 0;
 
   bool operator==(const CaptureRecord&) const = default;
+  // It ran when it was captured: no ADD said which container it is, and its netns was found by its
+  // processes.
+  bool in_place() const { return container_id.empty(); }
   std::string PodName() const { return namespace_name + "/" + name; }
 };
 

@@ -10,6 +10,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 
 #include "lib/base/check.h"
 #include "lib/base/status.h"
@@ -22,6 +23,8 @@ namespace heddle::agent {
 namespace {
 
 constexpr char kOwnNetnsPath[] = "/proc/thread-self/ns/net";
+// containerd and CRI-O, and iproute2's `ip netns`; Docker's.
+constexpr const char* kNetnsMounts[] = {"/run/netns", "/run/docker/netns"};
 
 absl::Status RunInside(int own, int netns_fd, absl::AnyInvocable<absl::Status()>& work) {
   if (::setns(netns_fd, CLONE_NEWNET) != 0) {
@@ -78,6 +81,21 @@ absl::Status CheckNetnsPath(const std::string& path, const NetnsInode& netns) {
   return absl::FailedPreconditionError(absl::StrCat(
       path, " is not the pod's network namespace where the agent looks; does the agent see the ",
       "container runtime's directory of network namespaces?"));
+}
+
+std::string FindNetnsMount(const NetnsInode& netns) {
+  std::error_code error;
+  for (const char* directory : kNetnsMounts) {
+    // Not a range-for, whose increment throws.
+    for (std::filesystem::directory_iterator entry(directory, error);
+         !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+      struct stat info{};
+      if (::stat(entry->path().c_str(), &info) == 0 && info.st_dev == netns.device &&
+          info.st_ino == netns.inode)
+        return entry->path();
+    }
+  }
+  return "";
 }
 
 absl::StatusOr<NetnsInode> OwnNetns() {

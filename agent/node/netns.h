@@ -32,6 +32,9 @@ absl::StatusOr<UniqueFd> OpenNetns(const std::string& path);
 // FAILED_PRECONDITION with a sentence when the path does not lead to this netns, UNAVAILABLE when it
 // could not be looked at.
 absl::Status CheckNetnsPath(const std::string& path, const NetnsInode& netns);
+// Where a container runtime has mounted this netns, in the directories in which the known ones do.
+// Empty: nowhere.
+std::string FindNetnsMount(const NetnsInode& netns);
 // The calling thread's.
 absl::StatusOr<NetnsInode> OwnNetns();
 // SO_NETNS_COOKIE of the calling thread's netns.

@@ -100,6 +100,30 @@ Task<absl::StatusOr<PodCapture::Inside>> PodCapture::LookInside(int netns_fd) {
   co_return inside;
 }
 
+Task<absl::StatusOr<size_t>> PodCapture::LookAtSockets(int netns_fd) {
+  size_t open = 0;
+  absl::AnyInvocable<absl::Status()> look = [&open]() -> absl::Status {
+    TRY_ASSIGN(const auto diag, netlink::TcpDiag::Open());
+    for (const int family : {AF_INET, AF_INET6}) {
+      TRY_ASSIGN(const size_t count, diag->CountEstablished(family));
+      open += count;
+      for (const ListenerRole role : kListenerRoles) {
+        TRY_ASSIGN(const bool taken, diag->IsListening(PortOf(role), family));
+        if (!taken) continue;
+        return absl::FailedPreconditionError(
+            absl::StrCat("port ", PortOf(role),
+                         " is taken inside the pod: is it in another mesh, by a sidecar or a node ",
+                         "proxy of that one?"));
+      }
+    }
+    return absl::OkStatus();
+  };
+  const absl::Status status =
+      co_await parts_.netns_thread.Run(parts_.loop, netns_fd, std::move(look));
+  if (!status.ok()) co_return status;
+  co_return open;
+}
+
 Task<absl::Status> PodCapture::PrepareNetns(LivePod& pod, Listeners& listeners) {
   absl::AnyInvocable<absl::Status()> prepare = [&pod, &listeners]() -> absl::Status {
     TRY_STATUS(ApplyPodSysctls(pod.record.sysctls_before));
@@ -113,7 +137,7 @@ Task<absl::Status> PodCapture::PrepareNetns(LivePod& pod, Listeners& listeners) 
                                              std::move(prepare));
 }
 
-absl::Status PodCapture::ProgramKernel(LivePod& pod, const NodePodRef& settings) {
+absl::Status PodCapture::PutRecord(LivePod& pod, const NodePodRef& settings) {
   const uint64_t cookie = pod.record.netns_cookie;
   // What this process wrote counts more than what is there now.
   if (pod.kernel.netns_cookie == 0) {
@@ -126,13 +150,14 @@ absl::Status PodCapture::ProgramKernel(LivePod& pod, const NodePodRef& settings)
   pod.kernel.namespace_name = pod.record.namespace_name;
   pod.kernel.name = pod.record.name;
   pod.kernel.uid = pod.record.uid;
-  if (settings != nullptr) {
-    TRY_STATUS(Write(pod, settings->interception, pod.kernel.refuse_plaintext));
-  } else {
-    TRY_STATUS(maps_.Put(pod.kernel));
-  }
-  // The link comes last: without a record it refuses every inbound connection.
-  return lookups_.Attach(cookie, pod.network->netns_fd());
+  if (settings != nullptr) return Write(pod, settings->interception, pod.kernel.refuse_plaintext);
+  return maps_.Put(pod.kernel);
+}
+
+absl::Status PodCapture::TakeInbound(LivePod& pod) {
+  TRY_STATUS(lookups_.Attach(pod.record.netns_cookie, pod.network->netns_fd()));
+  pod.inbound_waits = false;
+  return absl::OkStatus();
 }
 
 absl::Status PodCapture::Update(LivePod& pod, const Interception& interception,
@@ -191,9 +216,8 @@ std::unique_ptr<LivePod> PodCapture::MakeLivePod(CaptureRecord record, UniqueFd 
   return pod;
 }
 
-// From a pod that the proxy does not serve to one that was read back as captured.
-Task<absl::Status> PodCapture::TakeOver(LivePod& pod, NodePodRef settings) {
-  CO_TRY_STATUS(ProgramKernel(pod, settings));
+// Makes the listeners, and has the proxy serve them.
+Task<absl::Status> PodCapture::Serve(LivePod& pod) {
   Listeners listeners;
   CO_TRY_STATUS(co_await PrepareNetns(pod, listeners));
   const uint64_t cookie = pod.record.netns_cookie;
@@ -201,8 +225,35 @@ Task<absl::Status> PodCapture::TakeOver(LivePod& pod, NodePodRef settings) {
   CO_TRY_STATUS(
       maps_.PutListener(cookie, HD_LISTENER_INBOUND_PLAINTEXT, listeners.plaintext.get()));
   co_await HandToProxy(pod, std::move(listeners));
+  co_return absl::OkStatus();
+}
+
+// From a pod that the proxy does not serve to one that was read back as captured.
+Task<absl::Status> PodCapture::TakeOver(LivePod& pod, NodePodRef settings) {
+  CO_TRY_STATUS(PutRecord(pod, settings));
+  // After the record: without one it refuses every inbound connection.
+  CO_TRY_STATUS(TakeInbound(pod));
+  CO_TRY_STATUS(co_await Serve(pod));
   const absl::Status verified = co_await Verify(pod);
   co_return Annotate(verified, "the capture could not be verified");
+}
+
+Task<absl::Status> PodCapture::TakeOverRunning(LivePod& pod, NodePodRef settings) {
+  pod.inbound_waits = true;
+  CO_TRY_STATUS(co_await Serve(pod));
+  CO_TRY_STATUS(PutRecord(pod, settings));
+  const absl::Status verified = co_await Verify(pod);
+  co_return Annotate(verified, "the capture could not be verified");
+}
+
+Task<absl::StatusOr<std::unique_ptr<LivePod>>> PodCapture::CaptureRunning(CaptureRecord record,
+                                                                          UniqueFd netns,
+                                                                          NodePodRef settings) {
+  std::unique_ptr<LivePod> pod = MakeLivePod(std::move(record), std::move(netns));
+  const absl::Status status = co_await TakeOverRunning(*pod, std::move(settings));
+  if (status.ok()) co_return pod;
+  co_await Undo(*pod);
+  co_return status;
 }
 
 Task<absl::StatusOr<std::unique_ptr<LivePod>>> PodCapture::Capture(CaptureRecord record,
@@ -260,12 +311,31 @@ Task<void> PodCapture::Undo(LivePod& pod) {
   co_await RestoreNetns(pod);
 }
 
+absl::Status PodCapture::BeginRelease(LivePod& pod) {
+  pod.kernel.state = HD_POD_RELEASING;
+  return maps_.Put(pod.kernel);
+}
+
+absl::Status PodCapture::CancelRelease(LivePod& pod) {
+  pod.kernel.state = HD_POD_CAPTURING;
+  return maps_.Put(pod.kernel);
+}
+
 Task<void> PodCapture::Release(std::unique_ptr<LivePod> pod) {
-  pod->kernel.state = HD_POD_RELEASING;
-  if (const absl::Status put = maps_.Put(pod->kernel); !put.ok()) {
+  if (const absl::Status put = BeginRelease(*pod); !put.ok()) {
     LOG_WARN("pod.release.record", KV("pod", pod->record.uid), KV("error", put));
   }
   co_await Undo(*pod);
+}
+
+Task<void> PodCapture::ReleaseUnserved(CaptureRecord record, UniqueFd netns) {
+  const std::unique_ptr<LivePod> pod = MakeLivePod(std::move(record), std::move(netns));
+  co_await Undo(*pod);
+}
+
+Task<size_t> PodCapture::CountConnections(const LivePod& pod) {
+  if (!pod.served) co_return 0;
+  co_return co_await parts_.proxy.CountConnections(pod.record.uid);
 }
 
 void PodCapture::Forget(uint64_t netns_cookie) {
@@ -291,14 +361,14 @@ size_t PodCapture::ForgetTheDead(const absl::flat_hash_set<uint64_t>& known) {
 absl::Status PodCapture::CheckKernel(const LivePod& pod) const {
   const uint64_t cookie = pod.record.netns_cookie;
   const auto kernel = maps_.Find(cookie);
-  if (!kernel || kernel->uid != pod.record.uid || kernel->state != HD_POD_CAPTURING)
+  if (!kernel || kernel->uid != pod.record.uid || kernel->state != pod.kernel.state)
     return absl::NotFoundError("the pod's record is not in hd_pods");
   if (kernel->fail_mode != pod.kernel.fail_mode ||
       kernel->exclusion_set != pod.kernel.exclusion_set ||
       kernel->refuse_plaintext != pod.kernel.refuse_plaintext) {
     return absl::NotFoundError("the pod's record in hd_pods has other settings");
   }
-  if (!lookups_.IsAttached(cookie, pod.record.netns.inode))
+  if (!pod.inbound_waits && !lookups_.IsAttached(cookie, pod.record.netns.inode))
     return absl::NotFoundError("hd_sk_lookup is not attached to the pod's netns");
   return absl::OkStatus();
 }
@@ -320,7 +390,7 @@ Task<absl::Status> PodCapture::Repair(LivePod& pod) {
   if (!CheckKernel(pod).ok()) {
     CO_TRY_STATUS(maps_.Put(pod.kernel));
     if (!lookups_.IsAttached(pod.record.netns_cookie, pod.record.netns.inode)) {
-      CO_TRY_STATUS(lookups_.Attach(pod.record.netns_cookie, pod.network->netns_fd()));
+      CO_TRY_STATUS(TakeInbound(pod));
     }
   }
   if ((co_await Verify(pod)).ok()) co_return absl::OkStatus();

@@ -26,6 +26,10 @@ struct LivePod {
   Exclusions exclusions;  // What exclusion_set holds.
   PodRecord kernel;       // As it was written last.
   bool served = false;    // The proxy has it.
+  // Its inbound connections are not taken yet (CaptureRunning).
+  bool inbound_waits = false;
+
+  bool leaving() const { return kernel.state == HD_POD_RELEASING; }
 };
 
 // Takes a pod's traffic and gives it back: the steps, in the order that leaves no gap, each undone
@@ -34,7 +38,11 @@ struct LivePod {
 //   capture   record in hd_pods and sk_lookup link (from here on connections are refused) -> settings
 //             and marked delivery in the netns -> listeners in LISTEN (from here on they are
 //             redirected) -> proxy serves the listeners -> all of it read back from the kernel
-//   release   record says releasing -> proxy lets go -> link, record, settings
+//   running   settings and marked delivery in the netns -> listeners -> proxy serves the listeners ->
+//             record (from here on connects are redirected) -> read back; later, by TakeInbound(),
+//             the sk_lookup link. The pod has been outside so far: nothing needs to be refused first
+//   leave     record says releasing: new connections pass untouched, what the proxy has goes on
+//   release   as leave, if that was not before -> proxy lets go -> link, record, settings
 //
 // A pod that was captured before stays captured when a step fails: its processes run, and what is
 // undone would let their traffic out in plaintext. Its record stays in hd_pods all the time; without
@@ -57,6 +65,25 @@ class PodCapture {
   // is kept open. When a step fails, all of them are undone.
   Task<absl::StatusOr<std::unique_ptr<LivePod>>> Capture(CaptureRecord record, UniqueFd netns,
                                                          NodePodRef settings);
+  // For a pod whose processes run, outside of the mesh so far: no connect is refused on the way, and
+  // connections that are open go on untouched. When a step fails, all of them are undone.
+  Task<absl::StatusOr<std::unique_ptr<LivePod>>> CaptureRunning(CaptureRecord record,
+                                                                UniqueFd netns,
+                                                                NodePodRef settings);
+  // The last step of CaptureRunning, to be made once others have been told to use HBONE: from here on
+  // policy is asked about plaintext.
+  absl::Status TakeInbound(LivePod& pod);
+
+  // The pod is to leave the mesh: new connections of both directions pass untouched. Those that the
+  // proxy has go on, and HBONE is still accepted from those who have not heard of it.
+  absl::Status BeginRelease(LivePod& pod);
+  // It stays, after all.
+  absl::Status CancelRelease(LivePod& pod);
+  // Ends the capture that an agent before us made of a pod which is to leave.
+  Task<void> ReleaseUnserved(CaptureRecord record, UniqueFd netns);
+  // How many of its connections the proxy has.
+  Task<size_t> CountConnections(const LivePod& pod);
+
   // For a pod that an agent before us captured; what fails stays as far as it came. `settings` is
   // null when the agent starts without them: the kernel's record, which outlived it, keeps its own.
   Task<absl::StatusOr<std::unique_ptr<LivePod>>> Adopt(CaptureRecord record, UniqueFd netns,
@@ -91,15 +118,21 @@ class PodCapture {
   };
   Task<absl::StatusOr<Inside>> LookInside(int netns_fd);
 
+  // Of a netns that is not captured: how many connections are open. An error when somebody listens on
+  // a port of ours, as another mesh's proxy does.
+  Task<absl::StatusOr<size_t>> LookAtSockets(int netns_fd);
+
   const OriginalDestinations& original_destinations() const { return original_destinations_; }
 
  private:
   struct Listeners;
   std::unique_ptr<LivePod> MakeLivePod(CaptureRecord record, UniqueFd netns);
   Task<absl::Status> TakeOver(LivePod& pod, NodePodRef settings);
+  Task<absl::Status> TakeOverRunning(LivePod& pod, NodePodRef settings);
   Task<absl::Status> PrepareNetns(LivePod& pod, Listeners& listeners);
   absl::Status Write(LivePod& pod, const Interception& interception, bool refuse_plaintext);
-  absl::Status ProgramKernel(LivePod& pod, const NodePodRef& settings);
+  absl::Status PutRecord(LivePod& pod, const NodePodRef& settings);
+  Task<absl::Status> Serve(LivePod& pod);
   Task<void> HandToProxy(LivePod& pod, Listeners listeners);
   Task<void> TakeFromProxy(LivePod& pod);
   Task<void> Undo(LivePod& pod);

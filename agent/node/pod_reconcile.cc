@@ -40,6 +40,14 @@ Task<void> PodRegistry::Adopt(CaptureRecord record) {
   auto netns = OpenNetns(record.netns_path);
   const NodePodRef settings = parts_.node_pods.Find(PodUid(uid));
   absl::StatusOr<std::unique_ptr<LivePod>> live = nullptr;
+  if (netns.ok() && settings != nullptr && !settings->in_mesh()) {
+    // It was leaving, and what was open has ended with the agent before us.
+    LOG_INFO("pod.released", KV("pod", record.PodName()), KV("uid", uid),
+             KV("why", "not enrolled"));
+    co_await parts_.capture.ReleaseUnserved(record, *std::move(netns));
+    unadopted_.erase(uid);
+    co_return RemoveRecord(uid);
+  }
   if (netns.ok()) {
     live = co_await parts_.capture.Adopt(record, *std::move(netns), settings);
   } else {
@@ -74,6 +82,7 @@ Task<void> PodRegistry::AdoptAll() {
     std::string uid = record.uid;
     unadopted_.emplace(std::move(uid), std::move(record));
   }
+  co_await FollowProcesses();
   co_await AdoptTheRest();
   CountGaps();
 }
@@ -88,6 +97,7 @@ void PodRegistry::CountGaps() {
     known.insert(entry.pod->record.netns_cookie);
     if (!entry.problem.empty() || !entry.strays.empty()) ++gaps;
   }
+  gaps += attempts_.size();
   if (busy_.empty()) unowned_ = parts_.capture.ForgetTheDead(known);
   stats_.gaps = gaps + unowned_;
 }
@@ -101,6 +111,9 @@ Task<void> PodRegistry::ReconcilePod(std::string uid) {
     co_return;
   }
   pod.network->TrimIdle();
+  const NodePodRef wanted = parts_.node_pods.Find(PodUid(uid));
+  if (wanted == nullptr ? pod.leaving() : !wanted->in_mesh()) co_return co_await Leave(uid);
+  if (pod.leaving()) Stay(pod);
   absl::Status status = co_await parts_.capture.Verify(pod);
   if (!status.ok()) {
     LOG_WARN("pod.gap", KV("pod", pod.record.PodName()), KV("missing", status));
@@ -109,6 +122,7 @@ Task<void> PodRegistry::ReconcilePod(std::string uid) {
   }
   Entry* entry = Find(uid);
   entry->problem = status.ok() ? "" : std::string(status.message());
+  TakeInboundWhenAnnounced(*entry);
 }
 
 Task<void> PodRegistry::LookForStrays() {
@@ -135,10 +149,12 @@ Task<void> PodRegistry::LookForStrays() {
 }
 
 Task<void> PodRegistry::Reconcile() {
+  co_await FollowProcesses();
   std::vector<std::string> uids;
   for (const auto& [uid, entry] : pods_) uids.push_back(uid);
   for (std::string& uid : uids) co_await ReconcilePod(std::move(uid));
   co_await AdoptTheRest();
+  co_await CaptureRunningPods();
   co_await LookForStrays();
   CountGaps();
 }

@@ -119,7 +119,7 @@ Task<cni::Reply> PodRegistry::Add(const cni::Request& request, UniqueFd netns, S
                       absl::StrCat("uid ", request.pod.uid, " belongs to pod ", pod->name_space,
                                    "/", pod->name, ", not to ", name));
   }
-  if (!pod->enrolled || pod->host_network) co_return Success();
+  if (!pod->in_mesh()) co_return Success();
   co_return co_await CaptureFor(request, std::move(netns), pod);
 }
 
@@ -142,18 +142,14 @@ absl::Status PodRegistry::CheckNetns(const std::string& uid, const NetnsInode& n
   return absl::OkStatus();
 }
 
-CaptureRecord PodRegistry::MakeRecord(const cni::Request& request, const NodePod& pod) const {
+CaptureRecord PodRegistry::MakeRecord(const NodePod& pod) const {
   CaptureRecord record;
-  record.uid = request.pod.uid;
+  record.uid = pod.uid.ToString();
   record.namespace_name = pod.name_space;
   record.name = pod.name;
   record.service_account = pod.identity.service_account();
   record.trust_domain = pod.identity.trust_domain();
   record.workload_uid = pod.workload.ToString();
-  record.container_id = request.container_id;
-  record.network = request.network;
-  record.ifname = request.ifname;
-  record.netns_path = request.netns;
   record.captured_unix_ns = absl::ToUnixNanos(parts_.clock.Wall());
   return record;
 }
@@ -174,7 +170,11 @@ Task<cni::Reply> PodRegistry::CaptureFor(const cni::Request& request, UniqueFd n
   const absl::Status addresses = CheckAddresses(request.ips, inside->addresses);
   if (!addresses.ok())
     co_return Failure(cni::ErrorCode::kVerificationFailed, std::string(addresses.message()));
-  CaptureRecord record = MakeRecord(request, *pod);
+  CaptureRecord record = MakeRecord(*pod);
+  record.container_id = request.container_id;
+  record.network = request.network;
+  record.ifname = request.ifname;
+  record.netns_path = request.netns;
   record.netns = *inode;
   record.netns_cookie = inside->cookie;
   record.addresses = inside->addresses;
@@ -228,7 +228,7 @@ Task<cni::Reply> PodRegistry::CaptureAgain(CaptureRecord record, NodePodRef pod)
   const CaptureRecord& before = live.record;
   record.captured_unix_ns = before.captured_unix_ns;
   record.sysctls_before = before.sysctls_before;
-  if (record.container_id == before.container_id) {
+  if (record.container_id == before.container_id || before.in_place()) {
     // The first interface's DEL is the one that counts.
     record.ifname = before.ifname;
     record.network = before.network;
@@ -255,12 +255,11 @@ Task<cni::Reply> PodRegistry::Check(const cni::Request& request, StopToken stop)
   const Entry* entry = Find(request.pod.uid);
   if (entry == nullptr) {
     const NodePodRef pod = parts_.node_pods.Find(PodUid(request.pod.uid));
-    if (request.pod.uid.empty() || (pod != nullptr && (!pod->enrolled || pod->host_network)))
-      co_return Success();
+    if (request.pod.uid.empty() || (pod != nullptr && !pod->in_mesh())) co_return Success();
     co_return Failure(cni::ErrorCode::kVerificationFailed, "the pod is not captured");
   }
   const LivePod& pod = *entry->pod;
-  if (pod.record.container_id != request.container_id) {
+  if (!pod.record.in_place() && pod.record.container_id != request.container_id) {
     co_return Failure(cni::ErrorCode::kUnknownContainer,
                       "the pod was captured with another container");
   }
@@ -275,7 +274,9 @@ Task<cni::Reply> PodRegistry::Check(const cni::Request& request, StopToken stop)
 // whose container it is.
 std::optional<std::string> PodRegistry::FindAttached(const cni::Request& request) const {
   const auto is_it = [&request](const auto& attachment) {
-    return attachment.container_id == request.container_id && attachment.ifname == request.ifname;
+    if (attachment.ifname != request.ifname) return false;
+    if (!attachment.container_id.empty()) return attachment.container_id == request.container_id;
+    return CheckNetnsPath(request.netns, attachment.netns).ok();  // Captured in place.
   };
   for (const auto& [uid, command] : busy_) {
     if (is_it(command)) return uid;
@@ -296,6 +297,8 @@ Task<cni::Reply> PodRegistry::Delete(const cni::Request& request, StopToken stop
       if (!co_await WaitIdle(*uid, stop)) co_return UnderWay();
       continue;
     }
+    // Its last processes may live a little longer: it is not to be captured anew.
+    if (const Entry* entry = Find(*uid)) ended_[*uid] = entry->pod->record.netns;
     co_await LetGo(*uid, "DEL");
   }
   co_return Success();
@@ -320,6 +323,7 @@ std::optional<std::string> PodRegistry::ContainerOf(const std::string& uid) cons
 
 Task<cni::Reply> PodRegistry::CollectGarbage(const cni::Request& request) {
   const auto valid = [&request](const CaptureRecord& record) {
+    if (record.in_place()) return true;  // No list of containers tells of it.
     return std::any_of(request.attachments.begin(), request.attachments.end(),
                        [&](const cni::Attachment& attachment) {
                          return attachment.container_id == record.container_id &&
@@ -377,22 +381,26 @@ void PodRegistry::ForgetGone(const CaptureRecord& record) {
 void PodRegistry::Insert(std::unique_ptr<LivePod> pod) {
   ApplyState(*pod);
   const std::string uid = pod->record.uid;
-  pods_[uid] = Entry{std::move(pod), "", {}};
+  ended_.erase(uid);
+  attempts_.erase(uid);
+  pods_[uid] = Entry{.pod = std::move(pod),
+                     .problem = "",
+                     .strays = {},
+                     .since = parts_.loop.Now(),
+                     .left_at = {},
+                     .announced = false};
   Changed();
 }
 
 void PodRegistry::ApplyState(LivePod& pod) {
   const NodePodRef settings = parts_.node_pods.Find(PodUid(pod.record.uid));
-  if (settings == nullptr) return;
+  // What leaves keeps its settings to the end.
+  if (settings == nullptr || !settings->in_mesh()) return;
   const absl::Status updated =
       parts_.capture.Update(pod, settings->interception,
                             PlaintextIsDenied(*parts_.node_pods.state(), pod.record.workload_uid));
   if (!updated.ok())
     LOG_WARN("pod.settings.failed", KV("pod", pod.record.PodName()), KV("error", updated));
-}
-
-void PodRegistry::StateChanged() {
-  for (auto& [uid, entry] : pods_) ApplyState(*entry.pod);
 }
 
 Task<void> PodRegistry::Abandon(PodObserver& proxy) {
@@ -407,10 +415,11 @@ Task<void> PodRegistry::Abandon(PodObserver& proxy) {
 std::vector<PodStatus> PodRegistry::List() const {
   std::vector<PodStatus> list;
   for (const auto& [uid, entry] : pods_) {
-    list.push_back({entry.pod->record, entry.problem.empty(), entry.problem, entry.strays});
+    list.push_back({entry.pod->record, entry.problem.empty(), entry.problem, entry.strays,
+                    entry.pod->leaving()});
   }
   for (const auto& [uid, record] : unadopted_)
-    list.push_back({record, false, "captured, but not served: could not be adopted", {}});
+    list.push_back({record, false, "captured, but not served: could not be adopted", {}, false});
   std::sort(list.begin(), list.end(), [](const PodStatus& a, const PodStatus& b) {
     return a.record.PodName() < b.record.PodName();
   });

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <absl/container/flat_hash_map.h>
+#include <absl/container/flat_hash_set.h>
 #include <absl/functional/any_invocable.h>
 
 #include <memory>
@@ -12,6 +13,7 @@
 #include "agent/node/cni_server.h"
 #include "agent/node/node_pods.h"
 #include "agent/node/pod_capture.h"
+#include "agent/node/pod_processes.h"
 #include "agent/node/stray_processes.h"
 
 namespace heddle::agent {
@@ -19,8 +21,10 @@ namespace heddle::agent {
 struct PodRegistryStats {
   uint64_t captured_total = 0;
   uint64_t released_total = 0;
-  uint64_t repaired_total = 0;  // Gaps that the reconciler found and closed.
-  size_t stray_processes = 0;   // In captured netns but outside the cgroup of the hooks.
+  uint64_t repaired_total = 0;             // Gaps that the reconciler found and closed.
+  uint64_t captured_running_total = 0;     // Of the captured ones: their processes ran before.
+  uint64_t open_before_capture_total = 0;  // Connections that were open then, and went on outside.
+  size_t stray_processes = 0;              // In captured netns but outside the cgroup of the hooks.
   // At the last look: pods that should be captured and are not, or not all of their processes.
   uint64_t gaps = 0;
 };
@@ -31,11 +35,30 @@ struct PodStatus {
   bool captured = false;             // As the kernel said at the last look.
   std::string problem;               // What was missing then.
   std::vector<StrayProcess> strays;  // Seen at the last look.
+  bool leaving = false;  // No longer enrolled: only what was open before is still served.
 };
 
-// Every pod that this agent captures: takes them at CNI ADD, adopts them again after a restart,
-// compares what should be with what the kernel says and repairs it, lets them go at DEL or when
-// their netns is gone. One command per pod at a time. Control loop only.
+// A pod that should be captured and is not.
+struct UncapturedPod {
+  std::string uid;
+  std::string namespace_name;
+  std::string name;
+  std::string problem;
+};
+
+// How long a pod that is no longer enrolled stays with us.
+struct LeaveTimes {
+  // At least: those who have not heard of it yet still come by HBONE.
+  absl::Duration announce = absl::Seconds(10);
+  // At most, while connections are open that the proxy has.
+  absl::Duration drain_max = absl::Minutes(10);
+};
+
+// Every pod that this agent captures: takes them at CNI ADD, or in place when they run already and
+// the controller says that they are enrolled; adopts them again after a restart; compares what
+// should be with what the kernel says and repairs it; lets them go at DEL, when their netns is gone,
+// or when the controller says that they are enrolled no more. One command per pod at a time. Control
+// loop only.
 class PodRegistry final : public CniHandler {
  public:
   struct Parts {
@@ -47,6 +70,7 @@ class PodRegistry final : public CniHandler {
     NetnsInode host_netns;
     NetnsThread& netns_thread;
     std::string cgroup;  // Where the hooks are attached.
+    LeaveTimes leave = {};
   };
   explicit PodRegistry(const Parts& parts) : parts_(parts), idle_(parts.loop) {}
   ~PodRegistry() override;
@@ -58,14 +82,21 @@ class PodRegistry final : public CniHandler {
   // Serves again the pods that were captured before this process started. Call before the CNI
   // socket opens.
   Task<void> AdoptAll();
-  // Compares and repairs, once; called every 10 s and on events.
+  // Compares and repairs, once; called when NextLook() has passed, and on events. One at a time.
   Task<void> Reconcile();
-  // There is a new state in NodePods: applies what it says about settings and plaintext.
-  void StateChanged();
+  // There is a new state in NodePods: applies what it says about settings and plaintext. True: it
+  // says of a running pod that it is enrolled, or no more; Reconcile() sees to it.
+  bool StateChanged();
+  // How long Reconcile() can wait.
+  absl::Duration NextLook() const;
   // The agent goes, the capture stays: forgets the pods without touching the kernel.
   Task<void> Abandon(PodObserver& proxy);
 
   std::vector<PodStatus> List() const;
+  // As of the last look; without those that are just being started.
+  std::vector<UncapturedPod> Uncaptured() const;
+  // Captured, whatever else is said of it.
+  bool Holds(const PodUid& uid) const { return pods_.contains(uid.ToString()); }
   const PodRegistryStats& stats() const { return stats_; }
   // Called whenever the set of captured pods changed.
   void OnChange(absl::AnyInvocable<void()> listener) { on_change_ = std::move(listener); }
@@ -75,6 +106,15 @@ class PodRegistry final : public CniHandler {
     std::unique_ptr<LivePod> pod;
     std::string problem;
     std::vector<StrayProcess> strays;
+    MonotonicTime since{};    // Captured or adopted.
+    MonotonicTime left_at{};  // Since when it leaves.
+    bool announced = false;   // At the last look it was known as reachable by HBONE.
+  };
+  // A running pod that could not be captured.
+  struct Attempt {
+    std::string problem;
+    absl::Duration pause;  // After a step that the pod may have felt. Zero: the next look.
+    MonotonicTime next{};
   };
   // A command under way, and what it is about as far as it is known: nobody else may take that
   // netns, and a DEL of that container waits.
@@ -104,7 +144,7 @@ class PodRegistry final : public CniHandler {
   Task<cni::Reply> Check(const cni::Request& request, StopToken stop);
   Task<cni::Reply> Delete(const cni::Request& request, StopToken stop);
   Task<cni::Reply> CollectGarbage(const cni::Request& request);
-  CaptureRecord MakeRecord(const cni::Request& request, const NodePod& pod) const;
+  CaptureRecord MakeRecord(const NodePod& pod) const;
   absl::Status CheckNetns(const std::string& uid, const NetnsInode& netns) const;
   std::optional<std::string> FindAttached(const cni::Request& request) const;
   // Of a pod that is captured, served or not.
@@ -122,6 +162,18 @@ class PodRegistry final : public CniHandler {
   Task<void> Release(std::string uid, std::string_view why);
   Task<void> ReconcilePod(std::string uid);
   Task<void> LookForStrays();
+  Task<void> Leave(std::string uid);
+  void Stay(LivePod& pod);
+  void TakeInboundWhenAnnounced(Entry& entry);
+  bool IsKnown(const std::string& uid) const;
+  void ForgetAttempts();
+  absl::flat_hash_set<std::string> Missing() const;
+  Task<void> CaptureRunningPods();
+  Task<void> TryRunning(std::string uid, PodSearch& search);
+  Task<absl::Status> CaptureInPlace(NodePodRef pod, PodPlace place);
+  void NoteUncaptured(const NodePod& pod, std::string problem, bool felt);
+  Task<void> FollowProcesses();
+  Task<void> Search(PodSearch& search);
   Entry* Find(std::string_view uid);
   void Changed();
 
@@ -132,6 +184,9 @@ class PodRegistry final : public CniHandler {
   absl::flat_hash_map<std::string, CaptureRecord> unadopted_;
   absl::flat_hash_map<std::string, Command> busy_;  // By UID.
   WaitQueue idle_;
+  absl::flat_hash_map<std::string, Attempt> attempts_;  // By UID.
+  // By UID: sandboxes that a DEL has ended, whose pods the controller still lists.
+  absl::flat_hash_map<std::string, NetnsInode> ended_;
   size_t unowned_ = 0;  // Records of the kernel that nobody here knows, at the last look.
   PodRegistryStats stats_;
   absl::AnyInvocable<void()> on_change_;

@@ -2,9 +2,10 @@
 
 #include <sys/types.h>
 
-#include <filesystem>
 #include <string>
 #include <vector>
+
+#include "agent/node/process_walk.h"
 
 namespace heddle::agent {
 
@@ -16,9 +17,8 @@ struct StrayProcess {
   ino_t netns = 0;
 };
 
-// Looks at every process of /proc for one whose netns is among `netns` and whose cgroup2 is not
-// `cgroup` or below it. Threads of this process are none. Blocking: some microseconds for each
-// process, so in steps and not on a loop.
+// Looks for every process whose netns is among `netns` and whose cgroup2 is not `cgroup` or below
+// it. In steps, as ProcessWalk.
 class StraySearch {
  public:
   StraySearch(std::vector<ino_t> netns, const std::string& cgroup);
@@ -28,11 +28,11 @@ class StraySearch {
   const std::vector<StrayProcess>& found() const { return found_; }
 
  private:
-  void LookAt(const std::string& process, int pid);
+  void LookAt(const Process& process);
 
   const std::vector<ino_t> netns_;
-  const std::string root_;  // The path of `cgroup` below the mount of cgroup2.
-  std::filesystem::directory_iterator next_;
+  const CgroupSubtree cgroup_;
+  ProcessWalk walk_;
   std::vector<StrayProcess> found_;
 };
 

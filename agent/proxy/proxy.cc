@@ -1,5 +1,6 @@
 #include "agent/proxy/proxy.h"
 
+#include <numeric>
 #include <utility>
 
 #include "lib/base/scope.h"
@@ -7,7 +8,7 @@
 namespace heddle::agent {
 namespace {
 
-// Connections that are copied for a dump in one turn: some microseconds each at most.
+// Connections that are copied or counted in one turn: some microseconds each at most.
 constexpr size_t kConnectionsPerSlice = 128;
 
 ConnectionInfo InfoOf(const TrackedConnection& connection) {
@@ -29,6 +30,17 @@ Task<void> Collect(Worker& worker, std::vector<ConnectionInfo>& out) {
     last = worker.connections().VisitAfter(
         last, kConnectionsPerSlice,
         [&out](const TrackedConnection& connection) { out.push_back(InfoOf(connection)); });
+    co_await worker.loop().Yield();
+  } while (last != 0);
+}
+
+Task<void> Count(Worker& worker, const std::string& pod_uid, size_t& out) {
+  uint64_t last = 0;
+  do {
+    last = worker.connections().VisitAfter(last, kConnectionsPerSlice,
+                                           [&pod_uid, &out](const TrackedConnection& connection) {
+                                             if (connection.pod.uid == pod_uid) ++out;
+                                           });
     co_await worker.loop().Yield();
   } while (last != 0);
 }
@@ -147,6 +159,13 @@ Task<void> Proxy::PodReleased(std::string uid) {
   co_await OnEachWorker([&uid](Worker& worker) { return worker.StopListening(uid); });
   co_await OnEachWorker([&uid](Worker& worker) { return worker.RemovePod(uid); });
   --pods_;
+}
+
+Task<size_t> Proxy::CountConnections(std::string uid) {
+  std::vector<size_t> counts(seats_.size());
+  co_await OnEachWorker(
+      [&counts, &uid](Worker& worker) { return Count(worker, uid, counts[worker.index()]); });
+  co_return std::accumulate(counts.begin(), counts.end(), size_t{0});
 }
 
 Task<void> Proxy::Drain() {

@@ -63,6 +63,7 @@ class Proxy final : public PodObserver {
   Task<void> PodCaptured(std::shared_ptr<PodNetwork> network,
                          std::vector<PodListener> listeners) override;
   Task<void> PodReleased(std::string uid) override;
+  Task<size_t> CountConnections(std::string uid) override;
 
   // Stops accepting everywhere and lets connections end by themselves for
   // ProxyLimits::drain_timeout, then ends the rest.

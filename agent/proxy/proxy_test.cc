@@ -376,6 +376,36 @@ Task<void> CollectConnections(Proxy& proxy, std::vector<ConnectionInfo>& out) {
   out = co_await proxy.Connections();
 }
 
+Task<void> CountConnections(Proxy& proxy, std::string uid, size_t& out) {
+  out = co_await proxy.CountConnections(std::move(uid));
+}
+
+MESH_TEST(CountsTheConnectionsOfAPodWithoutIdleTunnels) {
+  co_await mesh.Start();
+  {
+    std::optional<Ends> ends = co_await Join(mesh, t.a, t.b.address, t.b);
+    CO_ASSERT_TRUE(ends->complete());
+    std::vector<ConnectionInfo> seen;
+    auto ask = [&mesh, &seen] { return CollectConnections(*mesh.node(1).proxy, seen); };
+    co_await io::RunOn(mesh.loop(), mesh.node(1).control, std::move(ask));
+    CO_ASSERT_TRUE(seen.size() == 1);
+    size_t of_b = 0, of_another = 1;
+    const auto count = [&](std::string uid, size_t& out) -> absl::AnyInvocable<Task<void>()> {
+      return [&mesh, uid, &out] { return CountConnections(*mesh.node(1).proxy, uid, out); };
+    };
+    co_await io::RunOn(mesh.loop(), mesh.node(1).control, count(seen[0].pod_uid, of_b));
+    co_await io::RunOn(mesh.loop(), mesh.node(1).control, count("another", of_another));
+    EXPECT_EQ(of_b, 1u);
+    EXPECT_EQ(of_another, 0u);
+    ends.reset();
+    co_await mesh.loop().Sleep(absl::Seconds(5), {});
+    co_await io::RunOn(mesh.loop(), mesh.node(1).control, count(seen[0].pod_uid, of_b));
+    EXPECT_EQ(of_b, 0u);
+    EXPECT_THAT(mesh.node(0).registry.Expose(), HasSubstr("heddle_tunnels 1\n"));
+  }
+  co_await mesh.Stop();
+}
+
 MESH_TEST(TellsOperatorsItsConnections) {
   co_await mesh.Start();
   {

@@ -86,6 +86,8 @@ class PodObserver {
   // Ends the pod's listeners, tunnels and connections; returns when none of them uses its netns any
   // more.
   virtual Task<void> PodReleased(std::string uid) = 0;
+  // How many connections of the pod are being served; tunnels that carry none do not count.
+  virtual Task<size_t> CountConnections(std::string uid) = 0;
 };
 
 }  // namespace heddle::agent

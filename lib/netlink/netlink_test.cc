@@ -9,6 +9,7 @@
 #include <cstring>
 #include <functional>
 #include <thread>
+#include <vector>
 
 #include "lib/base/unique_fd.h"
 #include "lib/netlink/route.h"
@@ -121,6 +122,33 @@ TEST(TcpDiag, TellsALiveTupleFromAListener) {
     EXPECT_THAT((*diag)->Exists(server, nobody).value(), false);
     EXPECT_THAT((*diag)->IsListening(port, AF_INET).value(), true);
     EXPECT_THAT((*diag)->IsListening(static_cast<uint16_t>(port ^ 1), AF_INET).value(), false);
+  });
+}
+
+TEST(TcpDiag, CountsConnectionsThatAreNotToTheirOwnAddress) {
+  IN_FRESH_NETNS([] {
+    uint16_t port = 0;
+    const UniqueFd listener = Listen(&port);
+    const sockaddr_in to{.sin_family = AF_INET,
+                         .sin_port = htons(port),
+                         .sin_addr = {htonl(INADDR_LOOPBACK)},
+                         .sin_zero = {}};
+    std::vector<UniqueFd> clients;
+    for (const uint32_t last : {1, 2}) {
+      const UniqueFd& client =
+          clients.emplace_back(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+      const sockaddr_in from{.sin_family = AF_INET,
+                             .sin_port = 0,
+                             .sin_addr = {htonl(INADDR_LOOPBACK - 1 + last)},
+                             .sin_zero = {}};
+      ASSERT_EQ(::bind(client.get(), reinterpret_cast<const sockaddr*>(&from), sizeof(from)), 0);
+      ASSERT_EQ(::connect(client.get(), reinterpret_cast<const sockaddr*>(&to), sizeof(to)), 0);
+    }
+    auto diag = TcpDiag::Open();
+    ASSERT_TRUE(diag.ok()) << diag.status();
+    // Both ends of the one from 127.0.0.2.
+    EXPECT_EQ((*diag)->CountEstablished(AF_INET).value(), 2u);
+    EXPECT_EQ((*diag)->CountEstablished(AF_INET6).value(), 0u);
   });
 }
 

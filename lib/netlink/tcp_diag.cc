@@ -75,6 +75,22 @@ absl::StatusOr<bool> TcpDiag::Exists(const io::SocketAddress& local,
   return exact;
 }
 
+absl::StatusOr<size_t> TcpDiag::CountEstablished(int family) {
+  MessageBuffer buffer{};
+  inet_diag_req_v2* request;
+  nlmsghdr* message = StartRequest(buffer, NLM_F_DUMP, request);
+  request->sdiag_family = static_cast<uint8_t>(family);
+  request->idiag_states = 1u << TCP_ESTABLISHED;
+  size_t count = 0;
+  TRY_STATUS(state_->socket->Request(message, [&](const nlmsghdr* answer) {
+    const auto* found = static_cast<const inet_diag_msg*>(mnl_nlmsg_get_payload(answer));
+    const bool to_itself =
+        std::memcmp(found->id.idiag_src, found->id.idiag_dst, sizeof found->id.idiag_src) == 0;
+    if (!to_itself && found->idiag_family == family) ++count;
+  }));
+  return count;
+}
+
 absl::StatusOr<bool> TcpDiag::IsListening(uint16_t port, int family) {
   MessageBuffer buffer{};
   inet_diag_req_v2* request;

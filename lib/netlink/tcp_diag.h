@@ -19,6 +19,9 @@ class TcpDiag {
 
   // True when a socket with exactly this local and remote address is alive (in TIME_WAIT too).
   absl::StatusOr<bool> Exists(const io::SocketAddress& local, const io::SocketAddress& remote);
+  // How many ends of established connections of this family are there; those to their own address do
+  // not count.
+  absl::StatusOr<size_t> CountEstablished(int family);
   // True when a socket of this family listens on the port, at whatever address.
   absl::StatusOr<bool> IsListening(uint16_t port, int family);
 

@@ -35,6 +35,7 @@ class IdleProxy final : public PodObserver {
     networks_.erase(uid);
     if (std::exchange(hold_next_release_, false)) co_await released_.Wait({});
   }
+  Task<size_t> CountConnections(std::string) override { co_return connections; }
 
   // From now on a capture does not end before LetGo().
   void Hold() { held_ = true; }
@@ -50,6 +51,7 @@ class IdleProxy final : public PodObserver {
   void LoseListener(const std::string& uid, ListenerRole role) { served_[uid].erase(role); }
 
   int captured_total = 0;
+  size_t connections = 0;            // That it says each pod has.
   std::function<void()> on_release;  // Before anything is closed.
 
  private:

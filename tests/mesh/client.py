@@ -270,19 +270,32 @@ def _connect_twice(connection, address):
     connection.connect(address)
 
 
-def hammer(host, port, seconds):
-    """Connects without a pause; counts what came of it."""
+def chat(host, port, seconds):
+    """Exchanges data over one connection all the time."""
+    end, good = time.monotonic() + float(seconds), 0
+    with dial(host, port, "echo") as connection:
+        _say(open=connection.getsockname()[1])
+        while time.monotonic() < end:
+            good += _exchange(connection, b"still there?\n")
+            time.sleep(0.01)
+    _say(exchanges=good)
+
+
+def hammer(host, port, seconds, pause=0):
+    """Connects again and again; counts what came of it."""
     _say(started=True)
-    end, ok, failed = time.monotonic() + float(seconds), 0, 0
+    end, ok, failed, errors = time.monotonic() + float(seconds), 0, 0, set()
     while time.monotonic() < end:
         try:
             with dial(host, port, "whoami", timeout=2) as connection:
                 read_line(connection)
                 ok += 1
-        except OSError:
+            time.sleep(float(pause))
+        except OSError as error:
             failed += 1
+            errors.add(name_of(error))
             time.sleep(0.001)
-    _say(ok=ok, failed=failed)
+    _say(ok=ok, failed=failed, errors=sorted(errors))
 
 
 def peer_name(host, port):
@@ -313,7 +326,7 @@ def send_raw(host, port, kind):
         _say(end="EOF", length=length)
 
 
-COMMANDS = {each.__name__: each for each in (ask, both, finish_first, single_bytes, many, churn, keep, stalled,
+COMMANDS = {each.__name__: each for each in (ask, both, finish_first, single_bytes, many, churn, keep, chat, stalled,
                                              read_to_end, reset, same_port, special, raw_syn, hammer, peer_name, bind,
                                              send_raw)}
 
