@@ -1,7 +1,6 @@
 """Pods that run already are taken into the mesh and let go again, by labels alone, under traffic."""
 
 import itertools
-import json
 
 import pytest
 from mesh import PORT, answers, call, report, running, said, serve, start, tunnels, wait_said, whoami
@@ -73,14 +72,10 @@ def wait_captured(mesh, *pods, seconds=10):
     wait_until(lambda: all(captured(mesh, pod) for pod in pods), "they are captured in place", seconds)
 
 
-def wait_inbound_taken(pod):
-    """The last step: plaintext to the pod is asked about."""
-    inode = int(pod.run(["stat", "-Lc", "%i", "/proc/self/ns/net"]).stdout)
-
-    def has_link():
-        links = json.loads(pod.node.run(["bpftool", "-j", "link", "show"]).stdout)
-        return any(link.get("netns_ino") == inode for link in links)
-    wait_until(has_link, f"inbound connections of {pod.name} are taken", 15)
+def wait_inbound_taken(mesh, pod):
+    """The last step: policy is asked about plaintext to the pod. The link's pin is made with it."""
+    link = pod.node.pin_dir / "links" / "netns" / str(status(mesh, pod)["netnsCookie"])
+    wait_until(link.exists, f"inbound connections of {pod.name} are taken", 15)
 
 
 def put_pod(mesh, pod, labels=None, annotations=None):
@@ -121,7 +116,7 @@ def test_labelled_namespace(mesh, late, mode):
     late.label(True)
     wait_captured(mesh, late.client, late.server)
     mesh.wait_meshed(late.client, late.server)
-    wait_inbound_taken(late.server)
+    wait_inbound_taken(mesh, late.server)
     judge(chat, hammer)
     assert not any("ended" in each for each in said(keeper))
     assert metric(late.client.node, "heddle_connections_open_before_capture_total") - before >= 7
