@@ -1,15 +1,13 @@
 #include "agent/controller_channel.h"
 
 #include <absl/strings/ascii.h>
+#include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
-#include <netdb.h>
 
-#include <fstream>
-#include <sstream>
-
+#include "lib/base/file.h"
 #include "lib/base/log.h"
 #include "lib/base/status.h"
-#include "lib/io/loop_pool.h"
+#include "lib/io/resolve.h"
 #include "lib/io/socket.h"
 #include "lib/tls/stream.h"
 
@@ -17,56 +15,28 @@ namespace heddle::agent {
 namespace {
 
 // A token is a few hundred bytes to a few KiB, a file of roots some tens of KiB.
-constexpr size_t kFileBytesMax = 1024 * 1024;
-
-absl::StatusOr<std::string> ReadSmallFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return absl::NotFoundError(absl::StrCat("cannot read ", path));
-  std::string text(kFileBytesMax + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<size_t>(file.gcount()));
-  if (text.size() > kFileBytesMax)
-    return absl::InvalidArgumentError(absl::StrCat(path, " is too large"));
-  return text;
-}
+constexpr uint64_t kFileBytesMax = 1024 * 1024;
 
 absl::StatusOr<std::shared_ptr<const tls::TlsContext>> MakeContext(const ControllerConfig& config,
                                                                    const Clock& clock) {
-  TRY_ASSIGN(const std::string pem, ReadSmallFile(config.roots_file));
+  TRY_ASSIGN(const std::string pem, ReadFile(config.roots_file, kFileBytesMax));
   tls::ContextOptions options;
   TRY_ASSIGN(options.roots, tls::TrustRoots::FromPem(pem));
   options.alpn = {"h2"};
   return tls::TlsContext::Create(std::move(options), clock);
 }
 
-// The first address of the host. Resolving blocks its loop, so it runs on a thread of its own.
-Task<void> Resolve(const std::string& host, const std::string& port,
-                   std::optional<io::SocketAddress>& found) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV;
-  addrinfo* list = nullptr;
-  if (::getaddrinfo(host.c_str(), port.c_str(), &hints, &list) == 0 && list != nullptr) {
-    sockaddr_storage storage{};
-    std::memcpy(&storage, list->ai_addr, list->ai_addrlen);
-    found = io::SocketAddress::FromKernel(storage);
-    ::freeaddrinfo(list);
-  }
-  co_return;
-}
-
-Task<std::optional<io::SocketAddress>> FindAddress(io::Loop& loop, const std::string& address) {
-  if (const auto literal = io::SocketAddress::Parse(address)) co_return literal;
+// The first address of the host.
+Task<absl::StatusOr<io::SocketAddress>> FindAddress(io::Loop& loop, const std::string& address) {
+  if (const auto literal = io::SocketAddress::Parse(address)) co_return *literal;
   const size_t colon = address.rfind(':');
-  if (colon == std::string::npos) co_return std::nullopt;
-  const std::string host = address.substr(0, colon);
-  const std::string port = address.substr(colon + 1);
-  std::optional<io::SocketAddress> found;
-  io::LoopPool resolver(loop.clock(), 1, "hd-resolve",
-                        io::LoopOptions{.backend = io::BackendChoice::kEpoll});
-  absl::AnyInvocable<Task<void>()> resolve = [&] { return Resolve(host, port, found); };
-  co_await io::RunOn(loop, resolver.loop(0), std::move(resolve));
-  co_return found;
+  uint32_t port = 0;
+  if (colon == std::string::npos || !absl::SimpleAtoi(address.substr(colon + 1), &port) ||
+      port > UINT16_MAX)
+    co_return absl::InvalidArgumentError("it is not host:port");
+  CO_TRY_ASSIGN(const std::vector<io::SocketAddress> found,
+                co_await io::Resolve(loop, address.substr(0, colon), static_cast<uint16_t>(port)));
+  co_return found.front();
 }
 
 using ConnectResult = io::Result<std::unique_ptr<io::Stream>>;
@@ -80,8 +50,9 @@ Task<ConnectResult> Connect(io::Loop& loop, const ControllerConfig& config, cons
     co_return std::unexpected(io::Error::Errno(ENOENT, io::Op::kConnect));
   }
   const auto address = co_await FindAddress(loop, config.address);
-  if (!address) {
-    LOG_WARN("controller.address.unknown", KV("controller", config.address));
+  if (!address.ok()) {
+    LOG_WARN("controller.address.unknown", KV("controller", config.address),
+             KV("error", address.status()));
     co_return std::unexpected(io::Error::Errno(EHOSTUNREACH, io::Op::kConnect));
   }
   io::KernelNetwork network;
@@ -108,7 +79,7 @@ grpc::Connector MakeControllerConnector(io::Loop& loop, const ControllerConfig& 
 
 absl::StatusOr<grpc::Metadata> AuthorizationMetadata(const ControllerConfig& config,
                                                      const std::string& cluster_id) {
-  TRY_ASSIGN(const std::string token, ReadSmallFile(config.token_file));
+  TRY_ASSIGN(const std::string token, ReadFile(config.token_file, kFileBytesMax));
   grpc::Metadata metadata;
   metadata.Add("authorization", absl::StrCat("Bearer ", absl::StripAsciiWhitespace(token)));
   metadata.Add("clusterid", cluster_id);
