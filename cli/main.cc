@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <string>
 
+#include "cli/check_command.h"
+#include "cli/command.h"
 #include "cli/fetch.h"
 #include "cli/place_file.h"
 #include "cli/views.h"
@@ -13,8 +15,6 @@
 
 namespace heddle::cli {
 namespace {
-
-enum class Output { kTable, kJson };
 
 struct Options {
   std::string run_dir = "/run/heddle";
@@ -99,6 +99,23 @@ void AddOptions(CLI::App& app, Options& options) {
   app.add_option("-o,--output", options.output, "table or json")->transform(daemon::OneOf(outputs));
 }
 
+Action Printing(const Subcommand& command, const Options& options) {
+  return [&command, &options]() -> absl::StatusOr<Outcome> {
+    TRY_ASSIGN(std::string text, command.run(options));
+    return Outcome{std::move(text)};
+  };
+}
+
+int Do(const Action& action) {
+  const absl::StatusOr<Outcome> outcome = action();
+  if (!outcome.ok()) {
+    std::fprintf(stderr, "heddlectl: %s\n", std::string(outcome.status().message()).c_str());
+    return 1;
+  }
+  std::fwrite(outcome->text.data(), 1, outcome->text.size(), stdout);
+  return std::fflush(stdout) == 0 ? outcome->exit_code : 1;
+}
+
 int Main(int argc, char** argv) {
   CLI::App app("Shows what Heddle does on this node. Exit codes: 0 done, 1 failed, 2 wrong usage.",
                "heddlectl");
@@ -111,22 +128,17 @@ int Main(int argc, char** argv) {
   place->add_option("from", options.from, "The file")->required();
   place->add_option("to", options.to, "What it is to be called there; missing folders are made")
       ->required();
+  Action chosen;
+  AddCheckCommand(app, options.output, chosen);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
   for (const Subcommand& command : kSubcommands) {
-    if (!app.got_subcommand(command.name)) continue;
-    const auto text = command.run(options);
-    if (!text.ok()) {
-      std::fprintf(stderr, "heddlectl: %s\n", std::string(text.status().message()).c_str());
-      return 1;
-    }
-    std::fwrite(text->data(), 1, text->size(), stdout);
-    return std::fflush(stdout) == 0 ? 0 : 1;
+    if (app.got_subcommand(command.name)) chosen = Printing(command, options);
   }
-  return 2;
+  return chosen ? Do(chosen) : 2;
 }
 
 }  // namespace

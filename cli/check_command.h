@@ -1,0 +1,13 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include "cli/command.h"
+
+namespace heddle::cli {
+
+// `heddlectl check`: whether a node or a cluster is as it has to be. Sets `chosen` when it is the
+// subcommand that is asked for. `app`, `output` and `chosen` outlive each other's use.
+void AddCheckCommand(CLI::App& app, const Output& output, Action& chosen);
+
+}  // namespace heddle::cli
