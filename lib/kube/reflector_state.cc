@@ -34,6 +34,15 @@ std::string QueryValue(std::string_view text) {
   return escaped;
 }
 
+std::string Selectors(const ReflectorOptions& options) {
+  std::string query;
+  if (!options.field_selector.empty())
+    absl::StrAppend(&query, "&fieldSelector=", QueryValue(options.field_selector));
+  if (!options.label_selector.empty())
+    absl::StrAppend(&query, "&labelSelector=", QueryValue(options.label_selector));
+  return query;
+}
+
 }  // namespace
 
 ReflectorState::ReflectorState(ReflectorOptions options, ObjectSink& sink, Random& random)
@@ -52,7 +61,7 @@ ReflectorState::Action ReflectorState::Next() {
                 .step = step_,
                 .path = path()};
   if (step_ == Step::kList) {
-    absl::StrAppend(&action.path, "?limit=", page_objects_);
+    absl::StrAppend(&action.path, "?limit=", page_objects_, Selectors(options_));
     if (!continue_token_.empty())
       absl::StrAppend(&action.path, "&continue=", QueryValue(continue_token_));
     return action;
@@ -60,7 +69,7 @@ ReflectorState::Action ReflectorState::Next() {
   const auto seconds = static_cast<uint64_t>(absl::ToInt64Seconds(options_.watch_time));
   absl::StrAppend(&action.path, "?watch=true&allowWatchBookmarks=true&timeoutSeconds=",
                   seconds + random_.Below(seconds + 1),
-                  "&resourceVersion=", QueryValue(resource_version_));
+                  Selectors(options_), "&resourceVersion=", QueryValue(resource_version_));
   return action;
 }
 

@@ -34,6 +34,10 @@ struct ReflectorOptions {
   std::vector<std::string> paths;
   // The sink needs nothing but metadata.
   bool metadata_only = false;
+  // Only objects that these select, as a server writes them: "metadata.name=root", "app=web". A role
+  // that names one object allows to list and watch it by its name alone.
+  std::string field_selector = {};
+  std::string label_selector = {};
   // Objects of one page: what clients of Kubernetes ask for; 500 large ones are about 10 MiB.
   uint32_t page_objects = 500;
   absl::Duration backoff_min = absl::Milliseconds(200);

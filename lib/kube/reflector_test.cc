@@ -313,5 +313,57 @@ TEST(BearerToken, IsReadAgainAfterAWhileAndWhenItWasRefused) {
               HasSubstr("characters that no token has"));
 }
 
+TEST(Reflector, FollowsOnlyWhatItsSelectorsSelect) {
+  World world({.data = "secret"},
+              {.field_selector = "metadata.name=b", .label_selector = "team/app=web"});
+  world.Run([](World& world) -> Task<void> {
+    const auto put = [&world](const char* name, const char* app) {
+      const nlohmann::json labels = {{"team/app", app}};
+      world.server.Put(kPods, {{"metadata", {{"name", name}, {"labels", labels}}}});
+    };
+    put("a", "web");
+    put("b", "web");
+    world.Start();
+    EXPECT_TRUE(co_await world.Watching());
+    put("c", "web");
+    put("b", "db");
+    put("b", "web");
+    EXPECT_TRUE(co_await world.Until([&world] { return world.told.size() == 2; }));
+    EXPECT_THAT(world.told, ElementsAre("+b", "+b"));
+  });
+}
+
+TEST(ApiClient, WritesWhatAServerKeeps) {
+  World world;
+  world.Run([](World& world) -> Task<void> {
+    const std::string path = "/api/v1/namespaces/shop/secrets";
+    world.server.AddCollection(path);
+    ApiRequest made{.method = "POST",
+                    .path = path,
+                    .body = R"({"metadata":{"name":"a"},"data":{"k":"1"}})",
+                    .content_type = "application/json"};
+    EXPECT_EQ((co_await world.client.Call(made, {}))->status, 201);
+    const auto again = co_await world.client.Call(std::move(made), {});
+    EXPECT_EQ(again->status, 409);
+    nlohmann::json object = world.server.Get(path, "shop", "a");
+    ApiRequest replaced{.method = "PUT",
+                        .path = path + "/a",
+                        .body = object.dump(),
+                        .content_type = "application/json"};
+    EXPECT_EQ((co_await world.client.Call(replaced, {}))->status, 200);
+    const auto stale = co_await world.client.Call(std::move(replaced), {});
+    EXPECT_EQ(stale->status, 409) << "of another version";
+    ApiRequest applied{.method = "PATCH",
+                       .path = path + "/b?fieldManager=x",
+                       .body = R"({"metadata":{"name":"b"}})",
+                       .content_type = "application/apply-patch+yaml"};
+    EXPECT_EQ((co_await world.client.Call(std::move(applied), {}))->status, 200);
+    EXPECT_EQ(world.server.Get(path, "shop", "b").at("metadata").at("namespace"), "shop");
+    ApiRequest removed{.method = "DELETE", .path = path + "/a"};
+    EXPECT_EQ((co_await world.client.Call(std::move(removed), {}))->status, 200);
+    EXPECT_TRUE(world.server.Get(path, "shop", "a").is_null());
+  });
+}
+
 }  // namespace
 }  // namespace heddle::kube

@@ -3,6 +3,7 @@
 #include <absl/strings/escaping.h>
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_replace.h>
 #include <absl/strings/str_split.h>
 
 #include <utility>
@@ -25,6 +26,22 @@ Json AsItem(const std::string& path, Json object) {
   object.erase("kind");
   object.erase("apiVersion");
   return object;
+}
+
+// By name and by one label, which is what our clients select by.
+bool Selects(const std::map<std::string, std::string>& query, const Json& object) {
+  constexpr std::string_view kByName = "metadata.name%3d";
+  if (const auto field = query.find("fieldSelector"); field != query.end()) {
+    CHECK(field->second.starts_with(kByName));
+    if (object.at("metadata").at("name") != field->second.substr(kByName.size())) return false;
+  }
+  const auto label = query.find("labelSelector");
+  if (label == query.end()) return true;
+  const std::string plain = absl::StrReplaceAll(label->second, {{"%2f", "/"}, {"%3d", "="}});
+  const std::pair<std::string, std::string> wanted =
+      absl::StrSplit(plain, absl::MaxSplits('=', 1));
+  const Json& metadata = object.at("metadata");
+  return metadata.contains("labels") && metadata.at("labels").value(wanted.first, "") == wanted.second;
 }
 
 }  // namespace
@@ -52,7 +69,8 @@ Task<void> FakeApiServer::ServeConnection(std::unique_ptr<io::Stream> transport)
 
 Task<void> FakeApiServer::Serve(std::unique_ptr<http::H2Stream> stream) {
   const std::string target(stream->headers().Get(":path"));
-  requests.push_back(target);
+  const std::string method(stream->headers().Get(":method"));
+  requests.push_back(method == "GET" ? target : absl::StrCat(method, " ", target));
   const std::vector<std::string> parts = absl::StrSplit(target, absl::MaxSplits('?', 1));
   Query query;
   if (parts.size() == 2) {
@@ -71,6 +89,10 @@ Task<void> FakeApiServer::Serve(std::unique_ptr<http::H2Stream> stream) {
     co_await AnswerStatus(*stream, 401, "Unauthorized");
   } else if (forbidden.contains(path)) {
     co_await AnswerStatus(*stream, 403, "Forbidden");
+  } else if (method != "GET") {
+    co_await Write(*stream, path);
+  } else if (const Json* object = FindObject(path); object != nullptr) {
+    co_await Answer(*stream, 200, object->dump());
   } else if (!collections_.contains(path)) {
     co_await Answer(*stream, 404, "404 page not found\n");
   } else if (query.contains("watch")) {
@@ -115,6 +137,7 @@ Task<void> FakeApiServer::List(http::H2Stream& stream, const std::string& path,
   Json items = Json::array();
   std::string token;
   for (const auto& [key, object] : collections_.at(path)) {
+    if (!Selects(query, object)) continue;
     // A key as it is would be escaped in a query.
     const std::string coded = absl::BytesToHexString(key);
     if (coded <= after) continue;
@@ -158,6 +181,7 @@ Task<void> FakeApiServer::Watch(http::H2Stream& stream, const std::string& path,
     }
     const Event event = events_[next++ - first_event_];
     if (event.path != path || event.version <= version) continue;
+    if (!event.object.is_null() && !Selects(query, event.object)) continue;
     const std::span bytes(reinterpret_cast<const uint8_t*>(event.line.data()), event.line.size());
     if (!co_await stream.Write(bytes, stream.aborted())) co_return;
   }
@@ -166,7 +190,8 @@ Task<void> FakeApiServer::Watch(http::H2Stream& stream, const std::string& path,
 
 void FakeApiServer::Happened(const std::string& path, const char* type, const Json& object) {
   const Json event = {{"type", type}, {"object", object}};
-  events_.push_back({version_, path, event.dump() + "\n"});
+  const bool bookmark = std::string_view(type) == "BOOKMARK";
+  events_.push_back({version_, path, event.dump() + "\n", bookmark ? Json() : object});
   changed_.NotifyAll();
 }
 
@@ -194,6 +219,14 @@ void FakeApiServer::Delete(const std::string& path, const std::string& name_spac
   Happened(path, "DELETED", object);
 }
 
+Json FakeApiServer::Get(const std::string& path, const std::string& name_space,
+                        const std::string& name) const {
+  const auto collection = collections_.find(path);
+  if (collection == collections_.end()) return {};
+  const auto found = collection->second.find(name_space + "/" + name);
+  return found == collection->second.end() ? Json() : found->second;
+}
+
 void FakeApiServer::RemoveCollection(const std::string& path) {
   collections_.erase(path);
   EndWatches();
@@ -214,7 +247,7 @@ void FakeApiServer::SendBookmarks() {
 }
 
 void FakeApiServer::SendLine(const std::string& path, const std::string& line) {
-  events_.push_back({++version_, path, line + "\n"});
+  events_.push_back({++version_, path, line + "\n", Json()});
   changed_.NotifyAll();
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -34,6 +35,14 @@ class FakeApiServer {
   // With this name and namespace and nothing else.
   void Put(const std::string& path, const std::string& name_space, const std::string& name);
   void Delete(const std::string& path, const std::string& name_space, const std::string& name);
+  // The object of this collection as it is now; null when there is none.
+  nlohmann::json Get(const std::string& path, const std::string& name_space,
+                     const std::string& name) const;
+
+  // Clients may write into collections as well: POST, PUT with a version, PATCH as a merge (an apply
+  // makes what is not there), DELETE. What is posted to one of these paths is answered by a function
+  // instead: reviews, which are not kept.
+  std::map<std::string, std::function<nlohmann::json(const nlohmann::json& posted)>> reviews;
 
   // What happened so far is forgotten: watches and continue tokens from before are 410.
   void Compact();
@@ -52,7 +61,8 @@ class FakeApiServer {
   std::string token;                  // Asked for, unless empty.
   std::set<std::string> forbidden;    // Collections that answer 403.
   int fail_next = 0;                  // So many requests are answered 503.
-  std::vector<std::string> requests;  // "/api/v1/pods?limit=500", in order.
+  // "/api/v1/pods?limit=500", in order; those that write begin with their method: "POST /api/...".
+  std::vector<std::string> requests;
   int connections = 0;                // Made so far.
   uint64_t version() const { return version_; }
   size_t open_watches() const { return watches_; }
@@ -62,6 +72,7 @@ class FakeApiServer {
     uint64_t version = 0;
     std::string path;
     std::string line;
+    nlohmann::json object;  // Null for what every watch is told.
   };
   using Query = std::map<std::string, std::string>;
   using Collection = std::map<std::string, nlohmann::json>;  // By "namespace/name".
@@ -71,6 +82,13 @@ class FakeApiServer {
   Task<void> Serve(std::unique_ptr<http::H2Stream> stream);
   Task<void> Answer(http::H2Stream& stream, int status, std::string body);
   Task<void> AnswerStatus(http::H2Stream& stream, int code, std::string reason);
+  // In fake_api_writes.cc.
+  Task<void> Write(http::H2Stream& stream, std::string path);
+  Task<void> Post(http::H2Stream& stream, const std::string& path, nlohmann::json body);
+  Task<void> Replace(http::H2Stream& stream, const std::string& path, nlohmann::json body);
+  Task<void> Patch(http::H2Stream& stream, const std::string& path, const nlohmann::json& body);
+  Task<void> Remove(http::H2Stream& stream, const std::string& path);
+  nlohmann::json* FindObject(const std::string& path);
   Task<void> List(http::H2Stream& stream, const std::string& path, const Query& query);
   Task<void> Watch(http::H2Stream& stream, const std::string& path, const Query& query);
   void Happened(const std::string& path, const char* type, const nlohmann::json& object);
