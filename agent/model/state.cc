@@ -86,11 +86,6 @@ const Policy* State::FindPolicyOrNull(const PolicyName& name) const {
   return found == nullptr ? nullptr : found->get();
 }
 
-const std::vector<PolicyRef>& State::namespace_policies(std::string_view name_space) const {
-  static const std::vector<PolicyRef> none;
-  return name_space.empty() ? none : FindMembers(scoped_policies_, name_space);
-}
-
 NodePodRef State::FindNodePod(const PodUid& uid) const { return FindRef(node_pods_, uid); }
 
 }  // namespace heddle::agent

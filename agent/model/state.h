@@ -113,11 +113,7 @@ class State {
 
   PolicyRef FindPolicy(const PolicyName& name) const;
   const Policy* FindPolicyOrNull(const PolicyName& name) const;
-  const std::vector<PolicyRef>& global_policies() const {
-    return FindMembers(scoped_policies_, std::string_view());
-  }
-  const std::vector<PolicyRef>& namespace_policies(std::string_view name_space) const;
-  // The same two, for decisions; scope "" is the whole mesh.
+  // Those that apply by scope; "" is the whole mesh.
   const PolicyIndex& policy_index() const { return policy_index_; }
 
   NodePodRef FindNodePod(const PodUid& uid) const;
@@ -143,8 +139,7 @@ class State {
   PersistentMap<ServiceName, uint32_t>
       weighted_endpoints_;  // How many have another capacity than 1; never 0.
   PersistentMap<PolicyName, PolicyRef> policies_;
-  GroupMap<std::string, PolicyRef> scoped_policies_;  // By namespace; global ones under "".
-  PolicyIndex policy_index_;                          // Of the same policies.
+  PolicyIndex policy_index_;
   PersistentMap<PodUid, NodePodRef> node_pods_;
   LengthCounts v4_lengths_{};
   LengthCounts v6_lengths_{};

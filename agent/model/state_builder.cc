@@ -174,18 +174,11 @@ void StateBuilder::PutPolicy(PolicyRef policy) {
     UnindexPolicy(*old);
   }
   state_.policies_.Put(edit_, policy->id, policy);
-  if (const auto scope = ScopeKey(*policy)) {
-    AddMember(state_.scoped_policies_, edit_, *scope, policy);
-    state_.policy_index_.Add(edit_, policy, *scope);
-  }
+  if (const auto scope = ScopeKey(*policy)) state_.policy_index_.Add(edit_, policy, *scope);
 }
 
 void StateBuilder::UnindexPolicy(const Policy& policy) {
-  const auto scope = ScopeKey(policy);
-  if (!scope.has_value()) return;
-  state_.policy_index_.Remove(edit_, policy, *scope);
-  RemoveMembers(state_.scoped_policies_, edit_, *scope,
-                [&policy](const PolicyRef& member) { return member.get() == &policy; });
+  if (const auto scope = ScopeKey(policy)) state_.policy_index_.Remove(edit_, policy, *scope);
 }
 
 void StateBuilder::RemovePolicy(std::string_view name) {

@@ -152,14 +152,13 @@ TEST(StateBuilder, HidesNamespaceServicesFromOthersAndPrefersCanonicalOnes) {
 TEST(StateBuilder, MovesPoliciesBetweenScopes) {
   World world;
   world.AddPolicy("name: 'p' namespace: 'default' scope: NAMESPACE");
-  EXPECT_EQ(world.Build()->namespace_policies("default").size(), 1u);
+  EXPECT_TRUE(world.Build()->policy_index().HasAllow("default"));
   world.AddPolicy("name: 'p' namespace: 'default' scope: GLOBAL");
   const StateRef state = world.Build();
-  EXPECT_TRUE(state->namespace_policies("default").empty());
-  EXPECT_EQ(state->global_policies().size(), 1u);
-  EXPECT_TRUE(state->namespace_policies("").empty());
+  EXPECT_FALSE(state->policy_index().HasAllow("default"));
+  EXPECT_TRUE(state->policy_index().HasAllow(""));
   world.AddPolicy("name: 'p' namespace: 'default' scope: WORKLOAD_SELECTOR");
-  EXPECT_TRUE(world.Build()->global_policies().empty());
+  EXPECT_FALSE(world.Build()->policy_index().HasAllow(""));
   EXPECT_NE(world.Build()->FindPolicy(PolicyName("default/p")), nullptr);
   world.builder().RemovePolicy("default/p");
   EXPECT_EQ(world.Build()->FindPolicy(PolicyName("default/p")), nullptr);
@@ -169,10 +168,10 @@ TEST(StateBuilder, UndecodablePolicyDeniesTheNamespaceInItsNameUntilItIsRemoved)
   World world;
   world.builder().RefusePolicy("default/p", "it is garbage");
   const StateRef state = world.Build();
-  ASSERT_EQ(state->namespace_policies("default").size(), 1u);
-  EXPECT_EQ(state->namespace_policies("default")[0]->refusal, "it is garbage");
+  ASSERT_EQ(state->policy_index().Refused("default").size(), 1u);
+  EXPECT_EQ(state->policy_index().Refused("default")[0]->refusal, "it is garbage");
   world.builder().RemovePolicy("default/p");
-  EXPECT_TRUE(world.Build()->namespace_policies("default").empty());
+  EXPECT_TRUE(world.Build()->policy_index().Refused("default").empty());
 }
 
 TEST(StateBuilder, ReplacesAStandInByTheFirstGoodVersion) {
@@ -180,8 +179,8 @@ TEST(StateBuilder, ReplacesAStandInByTheFirstGoodVersion) {
   world.builder().RefusePolicy("default/p", "it is garbage");
   world.AddPolicy("name: 'p' namespace: 'default' scope: NAMESPACE");
   const StateRef state = world.Build();
-  ASSERT_EQ(state->namespace_policies("default").size(), 1u);
-  EXPECT_EQ(state->namespace_policies("default")[0]->refusal, "");
+  EXPECT_TRUE(state->policy_index().Refused("default").empty());
+  EXPECT_TRUE(state->policy_index().HasAllow("default"));
 }
 
 TEST(StateBuilder, IsReadyWhenAddressesAndPoliciesHaveArrived) {

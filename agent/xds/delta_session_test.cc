@@ -133,8 +133,8 @@ TEST(DeltaSession, RefusesAResourceOfAnotherType) {
   const auto outcome = test.Handle(pushed);
   EXPECT_THAT(outcome.reply.error_detail().message(),
               HasSubstr("default/p: it is a type.googleapis.com/istio.workload"));
-  ASSERT_EQ(outcome.state->namespace_policies("default").size(), 1u);
-  EXPECT_NE(outcome.state->namespace_policies("default")[0]->refusal, "");
+  ASSERT_EQ(outcome.state->policy_index().Refused("default").size(), 1u);
+  EXPECT_NE(outcome.state->policy_index().Refused("default")[0]->refusal, "");
 }
 
 TEST(DeltaSession, RefusesAResourceThatContainsAnother) {
@@ -168,10 +168,10 @@ TEST(DeltaSession, ListsTheLastGoodVersionOfARefusedResource) {
 TEST(DeltaSession, AsksAgainForWhatNeverWasGoodAndDropsItsStandInWhenItIsRemoved) {
   Session test;
   auto outcome = test.Handle(Pushed(ResourceKind::kAuthorization).AddPolicy(kBadPolicy));
-  EXPECT_EQ(outcome.state->namespace_policies("default").size(), 1u);
+  EXPECT_EQ(outcome.state->policy_index().Refused("default").size(), 1u);
   EXPECT_THAT(test.Versions(ResourceKind::kAuthorization), ElementsAre(Pair("default/p", "")));
   outcome = test.Handle(Pushed(ResourceKind::kAuthorization).Remove("default/p"));
-  EXPECT_TRUE(outcome.state->namespace_policies("default").empty());
+  EXPECT_TRUE(outcome.state->policy_index().Refused("default").empty());
   EXPECT_THAT(test.Versions(ResourceKind::kAuthorization), IsEmpty());
 }
 
@@ -231,7 +231,7 @@ TEST(DeltaSession, RestoresWhatWasHeldWithVersionsStandInsAndReadiness) {
   EXPECT_TRUE(state->ready());
   EXPECT_FALSE(state->has(ResourceKind::kNodePod));
   EXPECT_NE(state->FindWorkload("", *io::IpAddress::Parse("10.0.0.1")), nullptr);
-  EXPECT_EQ(state->namespace_policies("default").size(), 1u) << "still denied";
+  EXPECT_EQ(state->policy_index().Refused("default").size(), 1u) << "still denied";
   EXPECT_THAT(second.Versions(ResourceKind::kAddress),
               UnorderedElementsAre(Pair("Kubernetes//Pod/default/web-1", "a"), Pair("bad", "")));
   EXPECT_THAT(second.Versions(ResourceKind::kAuthorization), ElementsAre(Pair("default/p", "")));
