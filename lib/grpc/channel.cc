@@ -13,10 +13,10 @@ Channel::Channel(io::Loop& loop, Connector connector, ChannelOptions options)
     : loop_(loop),
       connector_(std::move(connector)),
       options_(std::move(options)),
-      connect_ended_(loop),
-      scope_(loop) {}
-
-Channel::~Channel() { CHECK(!connecting_); }
+      client_(loop, [this](StopToken stop) { return Dial(stop); },
+              {.server = options_.authority,
+               .connect_timeout = options_.connect_timeout,
+               .connection = options_.connection}) {}
 
 Task<absl::StatusOr<std::string>> Channel::Call(std::string path, std::string request,
                                                 CallOptions options, StopToken stop) {
@@ -42,7 +42,7 @@ Task<absl::StatusOr<std::unique_ptr<ClientCall>>> Channel::Open(std::string path
   const MonotonicTime began = loop_.Now();
   StopToken token = stop;
   Deadline connect_deadline(loop_, stop, options.timeout);
-  auto connection = co_await Connection(connect_deadline.token());
+  auto connection = co_await client_.Connection(connect_deadline.token());
   if (!connection.ok()) co_return connection.status();
   if (options.timeout != absl::InfiniteDuration()) options.timeout -= loop_.Now() - began;
   auto stream = (*connection)->Open(RequestHeaders(std::move(path), options));
@@ -64,46 +64,10 @@ http::Headers Channel::RequestHeaders(std::string path, const CallOptions& optio
   return headers;
 }
 
-Task<absl::StatusOr<http::H2ClientConnection*>> Channel::Connection(StopToken stop) {
-  while (connecting_) {
-    if (!co_await connect_ended_.Wait(stop)) {
-      co_return StatusFromError(io::Error::Stopped(stop.reason(), io::Op::kConnect));
-    }
-  }
-  if (scope_.stop().requested()) co_return absl::UnavailableError("the channel was shut down");
-  if (connected()) co_return connection_;
-  connecting_ = true;
-  Deadline patience(loop_, stop, options_.connect_timeout);
-  auto transport = co_await connector_(patience.token());
-  connecting_ = false;
-  connect_ended_.NotifyAll();
-  if (!transport) {
-    if (stop.requested())
-      co_return StatusFromError(io::Error::Stopped(stop.reason(), io::Op::kConnect));
-    co_return absl::UnavailableError(
-        absl::StrCat("connecting to ", options_.authority, ": ", transport.error().ToString()));
-  }
-  if (scope_.stop().requested()) co_return absl::UnavailableError("the channel was shut down");
-  auto connection =
-      std::make_unique<http::H2ClientConnection>(loop_, *std::move(transport), options_.connection);
-  connection_ = connection.get();
-  scope_.Spawn(RunConnection(std::move(connection)));
-  co_return connection_;
-}
-
-Task<void> Channel::RunConnection(std::unique_ptr<http::H2ClientConnection> connection) {
-  co_await connection->Run(scope_.stop());
-  if (connection_ == connection.get()) connection_ = nullptr;
-}
-
-Task<void> Channel::Shutdown() {
-  if (connection_ != nullptr) {
-    StopSource now;
-    now.RequestStop();
-    co_await connection_->Drain(now.token());
-  }
-  while (connecting_) co_await connect_ended_.Wait({});
-  co_await scope_.Drain(options_.connection.close_timeout);
+Task<absl::StatusOr<std::unique_ptr<io::Stream>>> Channel::Dial(StopToken stop) {
+  auto transport = co_await connector_(stop);
+  if (!transport) co_return absl::UnavailableError(transport.error().ToString());
+  co_return *std::move(transport);
 }
 
 }  // namespace heddle::grpc

@@ -9,9 +9,8 @@
 #include <string>
 #include <string_view>
 
-#include "lib/base/scope.h"
 #include "lib/grpc/client_call.h"
-#include "lib/http/h2_connection.h"
+#include "lib/http/h2_client.h"
 
 namespace heddle::grpc {
 
@@ -38,7 +37,6 @@ struct CallOptions {
 class Channel {
  public:
   Channel(io::Loop& loop, Connector connector, ChannelOptions options);
-  ~Channel();
 
   // One request, one response. `path` is "/package.Service/Method".
   Task<absl::StatusOr<std::string>> Call(std::string path, std::string request, CallOptions options,
@@ -49,22 +47,17 @@ class Channel {
 
   // Ends the connection; waits for it. All calls must have been destroyed or be about to: they
   // fail.
-  Task<void> Shutdown();
-  bool connected() const { return connection_ != nullptr && connection_->usable(); }
+  Task<void> Shutdown() { return client_.Shutdown(); }
+  bool connected() const { return client_.connected(); }
 
  private:
-  // The connection, made now when there is none; several callers wait for one attempt.
-  Task<absl::StatusOr<http::H2ClientConnection*>> Connection(StopToken stop);
+  Task<absl::StatusOr<std::unique_ptr<io::Stream>>> Dial(StopToken stop);
   http::Headers RequestHeaders(std::string path, const CallOptions& options) const;
-  Task<void> RunConnection(std::unique_ptr<http::H2ClientConnection> connection);
 
   io::Loop& loop_;
   Connector connector_;
   const ChannelOptions options_;
-  http::H2ClientConnection* connection_ = nullptr;  // Owned by its RunConnection.
-  bool connecting_ = false;
-  WaitQueue connect_ended_;
-  Scope scope_;
+  http::H2Client client_;
 };
 
 }  // namespace heddle::grpc

@@ -12,8 +12,6 @@ namespace heddle::kube {
 namespace {
 
 constexpr size_t kReadSize = size_t{64} * 1024;
-// How often a connection that takes no more requests is looked at for having none left.
-constexpr absl::Duration kRetireInterval = absl::Seconds(1);
 
 absl::Status FromError(const io::Error& error) {
   const std::string text = absl::StrCat("the connection to the API server: ", error.ToString());
@@ -55,14 +53,12 @@ Task<absl::StatusOr<std::string>> ApiStream::ReadAll(size_t bytes_max) {
 ApiClient::ApiClient(io::Loop& loop, Connector connector, BearerToken token,
                      ApiClientOptions options)
     : loop_(loop),
-      connector_(std::move(connector)),
       token_(std::move(token)),
       options_(std::move(options)),
-      connect_ended_(loop),
-      connection_made_(loop),
-      scope_(loop) {}
-
-ApiClient::~ApiClient() { CHECK(!connecting_); }
+      client_(loop, std::move(connector),
+              {.server = absl::StrCat("the API server ", options_.authority),
+               .connect_timeout = options_.connect_timeout,
+               .connection = options_.connection}) {}
 
 Task<absl::StatusOr<ApiAnswer>> ApiClient::Call(ApiRequest request, StopToken stop) {
   CO_TRY_ASSIGN(const std::unique_ptr<ApiStream> stream,
@@ -77,7 +73,7 @@ Task<absl::StatusOr<std::unique_ptr<ApiStream>>> ApiClient::Open(ApiRequest requ
                                                                  StopToken stop) {
   const MonotonicTime began = loop_.Now();
   Deadline patience(loop_, stop, std::min(timeout, options_.call_timeout));
-  CO_TRY_ASSIGN(http::H2ClientConnection * connection, co_await Connection(patience.token()));
+  CO_TRY_ASSIGN(http::H2ClientConnection * connection, co_await client_.Connection(patience.token()));
   CO_TRY_ASSIGN(std::unique_ptr<http::H2Stream> stream,
                 co_await Send(*connection, request, patience.token()));
   const auto response = co_await stream->Response(patience.token());
@@ -118,67 +114,11 @@ absl::StatusOr<http::Headers> ApiClient::RequestHeaders(const ApiRequest& reques
   return headers;
 }
 
-Task<absl::StatusOr<http::H2ClientConnection*>> ApiClient::Connection(StopToken stop) {
-  while (connecting_) {
-    if (!co_await connect_ended_.Wait(stop))
-      co_return FromError(io::Error::Stopped(stop.reason(), io::Op::kConnect));
-  }
-  if (scope_.stop().requested()) co_return absl::CancelledError("the client was shut down");
-  if (connected()) co_return connection_;
-  connecting_ = true;
-  Deadline patience(loop_, stop, options_.connect_timeout);
-  auto transport = co_await connector_(patience.token());
-  connecting_ = false;
-  connect_ended_.NotifyAll();
-  if (!transport.ok())
-    co_return Annotate(transport.status(), "connecting to the API server ", options_.authority);
-  if (scope_.stop().requested()) co_return absl::CancelledError("the client was shut down");
-  ++connects_total_;
-  auto connection =
-      std::make_unique<http::H2ClientConnection>(loop_, *std::move(transport), options_.connection);
-  connection_ = connection.get();
-  running_.insert(connection_);
-  connection_made_.NotifyAll();
-  scope_.Spawn(RunConnection(std::move(connection)));
-  co_return connection_;
-}
-
-Task<bool> ApiClient::AwaitConnection(absl::Duration patience, StopToken stop) {
-  Deadline over(loop_, stop, patience);
-  if (!connected()) (void)co_await connection_made_.Wait(over.token());
-  co_return !stop.requested();
-}
-
-Task<void> ApiClient::RunConnection(std::unique_ptr<http::H2ClientConnection> connection) {
-  co_await connection->Run(scope_.stop());
-  if (connection_ == connection.get()) connection_ = nullptr;
-  running_.erase(connection.get());
-}
-
-// What runs on the connection goes on; the next request makes another one, with other certificates
-// if they were replaced. Of many requests that are refused at once, the first does this.
+// Of many requests that are refused at once, the first does this; the next connection has other
+// certificates if they were replaced.
 void ApiClient::OnUnauthorized(http::H2ClientConnection* connection) {
-  if (connection_ != connection) return;
   token_.Forget();
-  connection_ = nullptr;
-  scope_.Spawn(Retire(connection));
-}
-
-Task<void> ApiClient::Retire(http::H2ClientConnection* connection) {
-  while (co_await loop_.Sleep(kRetireInterval, scope_.stop()) && running_.contains(connection)) {
-    if (connection->active_streams() > 0) continue;
-    connection->Close(http::ErrorCode::kNoError, "retired");
-    co_return;
-  }
-}
-
-Task<void> ApiClient::Shutdown() {
-  StopSource now;
-  now.RequestStop();
-  for (http::H2ClientConnection* connection : std::set(running_))
-    co_await connection->Drain(now.token());
-  while (connecting_) co_await connect_ended_.Wait({});
-  co_await scope_.Drain(options_.connection.close_timeout);
+  client_.Retire(connection);
 }
 
 absl::Status StatusOf(const ApiRequest& request, const ApiAnswer& answer) {

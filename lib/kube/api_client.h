@@ -1,16 +1,12 @@
 #pragma once
 
-#include <absl/functional/any_invocable.h>
 #include <absl/status/statusor.h>
 #include <absl/time/time.h>
 
 #include <memory>
-#include <set>
 #include <string>
 
-#include "lib/base/executor.h"
-#include "lib/base/scope.h"
-#include "lib/http/h2_connection.h"
+#include "lib/http/h2_client.h"
 #include "lib/io/loop.h"
 #include "lib/kube/bearer_token.h"
 #include "lib/kube/object.h"
@@ -18,8 +14,7 @@
 namespace heddle::kube {
 
 // Makes a connected stream (TLS with ALPN h2) to the API server; its error is a sentence.
-using Connector =
-    absl::AnyInvocable<Task<absl::StatusOr<std::unique_ptr<io::Stream>>>(StopToken stop)>;
+using Connector = http::Dial;
 
 struct ApiRequest {
   std::string method = "GET";
@@ -75,7 +70,6 @@ struct ApiClientOptions {
 class ApiClient {
  public:
   ApiClient(io::Loop& loop, Connector connector, BearerToken token, ApiClientOptions options);
-  ~ApiClient();
 
   // A request and its whole answer.
   Task<absl::StatusOr<ApiAnswer>> Call(ApiRequest request, StopToken stop);
@@ -85,37 +79,27 @@ class ApiClient {
 
   // Ends the connection; waits for it. All streams must have been destroyed or be about to: they
   // fail.
-  Task<void> Shutdown();
+  Task<void> Shutdown() { return client_.Shutdown(); }
 
   // Waits until a connection has been made, by whichever request, or `patience` is over: for those
   // who failed for want of one. False when stopped.
-  Task<bool> AwaitConnection(absl::Duration patience, StopToken stop);
+  Task<bool> AwaitConnection(absl::Duration patience, StopToken stop) {
+    return client_.AwaitConnection(patience, stop);
+  }
 
-  bool connected() const { return connection_ != nullptr && connection_->usable(); }
-  uint64_t connects_total() const { return connects_total_; }
   size_t body_bytes_max() const { return options_.body_bytes_max; }
 
  private:
-  Task<absl::StatusOr<http::H2ClientConnection*>> Connection(StopToken stop);
   absl::StatusOr<http::Headers> RequestHeaders(const ApiRequest& request);
   Task<absl::StatusOr<std::unique_ptr<http::H2Stream>>> Send(http::H2ClientConnection& connection,
                                                              const ApiRequest& request,
                                                              StopToken stop);
-  Task<void> RunConnection(std::unique_ptr<http::H2ClientConnection> connection);
   void OnUnauthorized(http::H2ClientConnection* connection);
-  Task<void> Retire(http::H2ClientConnection* connection);
 
   io::Loop& loop_;
-  Connector connector_;
   BearerToken token_;
   const ApiClientOptions options_;
-  http::H2ClientConnection* connection_ = nullptr;  // Where new requests go.
-  std::set<http::H2ClientConnection*> running_;     // Owned by their RunConnection.
-  bool connecting_ = false;
-  uint64_t connects_total_ = 0;
-  WaitQueue connect_ended_;
-  WaitQueue connection_made_;
-  Scope scope_;
+  http::H2Client client_;
 };
 
 // The sentence for an answer that is not a success, with what the server says.
