@@ -10,6 +10,9 @@ from . import node_config
 from .control_plane import START_SECONDS
 
 BOOT = pathlib.Path(__file__).with_name("boot.py")
+# The node's own part of this machine's cgroup2 hierarchy, at one path on every node: what programs of a node take for
+# the root of cgroup2. On /run, so it goes with the power.
+CGROUP2 = "/run/cgroup2"
 
 
 class Node(Place):
@@ -66,6 +69,8 @@ class Node(Place):
             ["unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child=KILL", "--propagation=private",
              "/usr/bin/python3", BOOT, self.name, self.dir / "disk"], "boot")
         self.init.wait_ready(lambda: "booted" in self.init.output(), f"{self.name} boots", START_SECONDS)
+        self.run(["mkdir", CGROUP2])
+        self.run(["mount", "--bind", self.cgroup_root.trees[0].path, CGROUP2])
         first = self._boot_count == 0
         self._boot_count += 1
         if first:

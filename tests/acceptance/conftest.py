@@ -1,0 +1,82 @@
+"""One cluster with Heddle on it for all files of a run; what destroys comes in a run of its own (CMakeLists.txt)."""
+
+import json
+import os
+import pathlib
+
+import pytest
+from acceptance import grpc_health
+from acceptance.namespace import ECHOD, HTTPD, Namespace, container, pod_spec, service, workload
+from acceptance.release import ROOT, Release, write_archives
+from acceptance.witness import Watch
+from kube import istio
+from kube.cluster import Cluster
+
+
+@pytest.fixture(scope="session")
+def build():
+    return pathlib.Path(os.environ.get("HEDDLE_BUILD", ROOT / "build/release"))
+
+
+@pytest.fixture(scope="session")
+def cluster(build, tmp_path_factory):
+    with Cluster(nodes=2, images=write_archives(build, tmp_path_factory.mktemp("images"))) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def release(cluster):
+    istio.install(cluster, "AuthorizationPolicy", "PeerAuthentication")
+    cluster.kubectl("create", "namespace", "istio-system")
+    release = Release(cluster)
+    release.install()
+    return release
+
+
+@pytest.fixture(scope="session")
+def api(cluster):
+    """api(method, path, body=None): the API server without the 0.1 s that a kubectl takes to start."""
+    proxy = cluster.control.spawn([cluster.programs["kubectl"], "proxy", "--port=0"], "kubectl-proxy")
+    proxy.wait_ready(lambda: "Starting to serve" in proxy.output(), "the proxy serves")
+    address = proxy.output().split(" on ")[1].strip()
+
+    def call(method, path, body=None):
+        argv = ["curl", "-fsS", "-m", "30", "-X", method, f"http://{address}{path}"]
+        if body is not None:
+            argv += ["-H", "Content-Type: application/json", "--data-binary", "@-"]
+        return cluster.control.run(argv, input=json.dumps(body) if body is not None else None).stdout
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def grpc_image(cluster, tmp_path_factory):
+    archive = grpc_health.write_archive(tmp_path_factory.mktemp("grpc-health") / "image.tar")
+    for node in cluster.nodes:
+        node.import_image(archive)
+
+
+@pytest.fixture(scope="session")
+def watch(cluster, release):
+    """Independent of what a test asserts: at the end of the run nothing has crossed in clear."""
+    watch = Watch(cluster, cluster.nodes[0])
+    yield watch
+    leaks = watch.leaks()
+    assert leaks == []
+    assert watch.hbone_count > 0
+
+
+@pytest.fixture(scope="session")
+def shop(release, watch):
+    """Two Deployments, `web` and `client`, with a pod on each node, and a DaemonSet `every`."""
+    shop = Namespace(release, "shop", watch=watch)
+    idle = [container(["sh", "-c", "trap 'exit 0' TERM; sleep 2147483647 & wait"])]
+    shop.apply(*({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}}
+                 for name in ("web", "client", "every")),
+               workload("Deployment", "web", pod_spec([HTTPD, ECHOD], serviceAccountName="web"), 2),
+               workload("Deployment", "client", pod_spec(idle, serviceAccountName="client"), 2),
+               workload("DaemonSet", "every", pod_spec([HTTPD], serviceAccountName="every")),
+               service("web", "web"), service("web-headless", "web", headless=True), service("every", "every"))
+    for name in ("deployment/web", "deployment/client", "daemonset/every"):
+        shop.rolled_out(name)
+    return shop
