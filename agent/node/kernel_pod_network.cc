@@ -108,8 +108,9 @@ Task<io::Result<std::unique_ptr<io::Connection>>> KernelPodNetwork::DialOut(io::
 
 // A source address that is preserved brings the two ends' addresses of the captured connection
 // back: the same ports would make the kernel deliver our packets to that connection. So the tuple
-// that our SYN would hit is looked for first.
-Task<io::Result<bool>> KernelPodNetwork::IsAlive(io::Loop& loop, io::SocketAddress local,
+// that our SYN would hit is looked for first. What an earlier dial of ours left in TIME_WAIT takes
+// the SYN: both ends had the clock of this netns, so it is newer than all that they sent.
+Task<io::Result<bool>> KernelPodNetwork::IsTaken(io::Loop& loop, io::SocketAddress local,
                                                  io::SocketAddress remote) {
   Stock& stock = StockOf(loop);
   if (stock.diag == nullptr) {
@@ -127,9 +128,11 @@ Task<io::Result<bool>> KernelPodNetwork::IsAlive(io::Loop& loop, io::SocketAddre
     }
     if (stock.diag == nullptr) stock.diag = std::move(opened);
   }
-  const auto alive = stock.diag->Exists(local, remote);
-  if (!alive.ok()) co_return std::unexpected(io::Error::Errno(EIO, io::Op::kConnect));
-  co_return *alive;
+  const auto found = stock.diag->Find(local, remote);
+  if (!found.ok()) co_return std::unexpected(io::Error::Errno(EIO, io::Op::kConnect));
+  if (!found->has_value()) co_return false;
+  const bool ours = ((*found)->mark & kProxyMarkMask) == kProxyMark;
+  co_return !((*found)->time_wait && ours);
 }
 
 Task<io::Result<std::unique_ptr<io::Connection>>> KernelPodNetwork::DialApplication(
@@ -139,8 +142,8 @@ Task<io::Result<std::unique_ptr<io::Connection>>> KernelPodNetwork::DialApplicat
   if (client == to.ip) co_return co_await DialOut(loop, to, stop);
   for (int attempt = 0; attempt < kSourcePortTriesMax; ++attempt) {
     const io::SocketAddress source{client, SourcePort(StockOf(loop).random)};
-    CO_TRY(const bool alive, co_await IsAlive(loop, to, source));
-    if (alive) continue;
+    CO_TRY(const bool taken, co_await IsTaken(loop, to, source));
+    if (taken) continue;
     CO_TRY(UniqueFd socket, co_await TakeSocket(loop, to.family(), DialPurpose::kApplication));
     io::ConnectOptions options{.to = to, .bind = source, .socket = std::move(socket)};
     auto connected = co_await network_.Connect(loop, std::move(options), stop);

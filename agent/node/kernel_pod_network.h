@@ -50,7 +50,7 @@ class KernelPodNetwork final : public PodNetwork,
  private:
   struct Stock;
   Task<io::Result<UniqueFd>> TakeSocket(io::Loop& loop, int family, DialPurpose purpose);
-  Task<io::Result<bool>> IsAlive(io::Loop& loop, io::SocketAddress local, io::SocketAddress remote);
+  Task<io::Result<bool>> IsTaken(io::Loop& loop, io::SocketAddress local, io::SocketAddress remote);
   Stock& StockOf(io::Loop& loop);
 
   const CapturedPod pod_;

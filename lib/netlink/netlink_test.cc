@@ -116,12 +116,45 @@ TEST(TcpDiag, TellsALiveTupleFromAListener) {
     const io::SocketAddress peer = *io::SocketAddress::FromKernel(own);
     auto diag = TcpDiag::Open();
     ASSERT_TRUE(diag.ok()) << diag.status();
-    EXPECT_THAT((*diag)->Exists(server, peer).value(), true);
-    EXPECT_THAT((*diag)->Exists(peer, server).value(), true);
+    EXPECT_TRUE((*diag)->Find(server, peer)->has_value());
+    EXPECT_TRUE((*diag)->Find(peer, server)->has_value());
     const io::SocketAddress nobody{peer.ip, static_cast<uint16_t>(peer.port ^ 1)};
-    EXPECT_THAT((*diag)->Exists(server, nobody).value(), false);
+    EXPECT_FALSE((*diag)->Find(server, nobody)->has_value());
     EXPECT_THAT((*diag)->IsListening(port, AF_INET).value(), true);
     EXPECT_THAT((*diag)->IsListening(static_cast<uint16_t>(port ^ 1), AF_INET).value(), false);
+  });
+}
+
+TEST(TcpDiag, TellsWhatIsInTimeWaitAndItsMark) {
+  IN_FRESH_NETNS([] {
+    uint16_t port = 0;
+    const UniqueFd listener = Listen(&port);
+    sockaddr_in to{.sin_family = AF_INET,
+                   .sin_port = htons(port),
+                   .sin_addr = {htonl(INADDR_LOOPBACK)},
+                   .sin_zero = {}};
+    const io::SocketAddress server{io::IpAddress::V4(127, 0, 0, 1), port};
+    auto diag = TcpDiag::Open();
+    ASSERT_TRUE(diag.ok()) << diag.status();
+    for (const uint32_t mark : {0u, 0x539u}) {
+      UniqueFd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+      ASSERT_EQ(::setsockopt(client.get(), SOL_SOCKET, SO_MARK, &mark, sizeof(mark)), 0);
+      ASSERT_EQ(::connect(client.get(), reinterpret_cast<sockaddr*>(&to), sizeof(to)), 0);
+      UniqueFd accepted(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+      sockaddr_storage own{};
+      socklen_t size = sizeof(own);
+      ASSERT_EQ(::getsockname(client.get(), reinterpret_cast<sockaddr*>(&own), &size), 0);
+      const io::SocketAddress peer = *io::SocketAddress::FromKernel(own);
+      const auto open = (*diag)->Find(peer, server).value();
+      ASSERT_TRUE(open.has_value());
+      EXPECT_FALSE(open->time_wait);
+      client.Reset();
+      accepted.Reset();
+      const auto closed = (*diag)->Find(peer, server).value();
+      ASSERT_TRUE(closed.has_value());
+      EXPECT_TRUE(closed->time_wait);
+      EXPECT_EQ(closed->mark, mark);
+    }
   });
 }
 

@@ -36,6 +36,18 @@ void PutAddress(const io::IpAddress& address, __be32 (&out)[4]) {
   std::memcpy(out, bytes.data(), bytes.size());
 }
 
+uint32_t MarkOf(const nlmsghdr* answer) {
+  uint32_t mark = 0;
+  const auto keep = [](const nlattr* attribute, void* out) {
+    if (mnl_attr_get_type(attribute) == INET_DIAG_MARK &&
+        mnl_attr_validate(attribute, MNL_TYPE_U32) >= 0)
+      *static_cast<uint32_t*>(out) = mnl_attr_get_u32(attribute);
+    return MNL_CB_OK;
+  };
+  (void)mnl_attr_parse(answer, sizeof(inet_diag_msg), keep, &mark);
+  return mark;
+}
+
 }  // namespace
 
 struct TcpDiag::State {
@@ -51,8 +63,8 @@ absl::StatusOr<std::unique_ptr<TcpDiag>> TcpDiag::Open() {
   return std::unique_ptr<TcpDiag>(new TcpDiag(std::move(state)));
 }
 
-absl::StatusOr<bool> TcpDiag::Exists(const io::SocketAddress& local,
-                                     const io::SocketAddress& remote) {
+absl::StatusOr<std::optional<TcpSocket>> TcpDiag::Find(const io::SocketAddress& local,
+                                                       const io::SocketAddress& remote) {
   MessageBuffer buffer{};
   inet_diag_req_v2* request;
   nlmsghdr* message = StartRequest(buffer, 0, request);
@@ -63,14 +75,15 @@ absl::StatusOr<bool> TcpDiag::Exists(const io::SocketAddress& local,
   request->id.idiag_dport = htons(remote.port);
   PutAddress(local.ip, request->id.idiag_src);
   PutAddress(remote.ip, request->id.idiag_dst);
-  bool exact = false;
+  std::optional<TcpSocket> exact;
   const absl::Status status = state_->socket->Request(message, [&](const nlmsghdr* answer) {
     const auto* found = static_cast<const inet_diag_msg*>(mnl_nlmsg_get_payload(answer));
-    // The kernel falls back to a listener that a SYN of this tuple would reach; that is no live
-    // tuple.
-    exact = found->idiag_state != TCP_LISTEN && found->id.idiag_dport == htons(remote.port);
+    // The kernel falls back to a listener that a SYN of this tuple would reach; that is no socket
+    // with this tuple.
+    if (found->idiag_state == TCP_LISTEN || found->id.idiag_dport != htons(remote.port)) return;
+    exact = TcpSocket{.time_wait = found->idiag_state == TCP_TIME_WAIT, .mark = MarkOf(answer)};
   });
-  if (!status.ok() && state_->socket->last_errno() == ENOENT) return false;
+  if (!status.ok() && state_->socket->last_errno() == ENOENT) return std::nullopt;
   if (!status.ok()) return Annotate(status, "look for a TCP socket");
   return exact;
 }

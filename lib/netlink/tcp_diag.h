@@ -4,11 +4,18 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "lib/io/address.h"
 
 namespace heddle::netlink {
+
+struct TcpSocket {
+  bool time_wait = false;  // Closed, and remembered for late packets.
+  uint32_t mark = 0;       // SO_MARK; 0 too where the kernel does not tell it of a closed one.
+};
 
 // Questions about the TCP sockets of one netns (sock_diag(7)). Not thread-safe.
 class TcpDiag {
@@ -17,8 +24,9 @@ class TcpDiag {
   static absl::StatusOr<std::unique_ptr<TcpDiag>> Open();
   ~TcpDiag();
 
-  // True when a socket with exactly this local and remote address is alive (in TIME_WAIT too).
-  absl::StatusOr<bool> Exists(const io::SocketAddress& local, const io::SocketAddress& remote);
+  // The socket with exactly this local and remote address.
+  absl::StatusOr<std::optional<TcpSocket>> Find(const io::SocketAddress& local,
+                                                const io::SocketAddress& remote);
   // How many ends of established connections of this family are there; those to their own address do
   // not count.
   absl::StatusOr<size_t> CountEstablished(int family);

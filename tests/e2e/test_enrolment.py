@@ -151,6 +151,23 @@ def test_unlabelled_namespace(mesh, late):
     assert answers(late.client, late.server) and not tunnels(late.client, late.server)
 
 
+def test_ports_that_were_used_a_moment_ago(mesh, late):
+    """Every port from which the agent may dial for a client is in TIME_WAIT at the application, and serves again."""
+    family = "-6" if ":" in late.address else "-4"
+    for command in (["rule", "add", "fwmark", "0x539/0xfff", "lookup", "100", "priority", "32764"],
+                    ["route", "add", "local", "default", "dev", "lo", "table", "100"]):
+        late.server.run(["ip", family, *command])
+    used = call(late.server, "use_up", late.address, PORT + 1, str(late.client.address()), PORT)
+    assert used == {"done": True}
+    serve(late.server, PORT + 1)
+    late.label(True)
+    wait_captured(mesh, late.client, late.server)
+    mesh.wait_meshed(late.client, late.server)
+    assert call(late.client, "churn", late.address, PORT + 1, 200).get("exchanges") == 200
+    remembered = late.server.run(["ss", family, "-Htan", "state", "time-wait", "sport", f":{PORT + 1}"]).stdout
+    assert len(remembered.splitlines()) > 60000
+
+
 def test_by_pod(mesh, late):
     """A pod's own label counts more than its namespace's, in both directions."""
     put_pod(mesh, late.server, {"app": "x", LABEL: "ambient"})

@@ -18,7 +18,11 @@ import zlib
 import app
 
 TIMEOUT = 30
+IP_TRANSPARENT = 19
+IPV6_TRANSPARENT = 75
+PROXY_MARK = 0x539
 SO_BINDTODEVICE = 25
+SO_MARK = 36
 TCP_FASTOPEN_CONNECT = 30
 IPPROTO_MPTCP = 262
 
@@ -210,6 +214,28 @@ def same_port(host, port, source_port, count):
     _say(addresses=sorted(ports), seconds=time.monotonic() - started)
 
 
+def use_up(host, port, client, listening):
+    """In a pod that is not captured yet: what an agent's dials for that client leave behind that use every port above
+    1023 within a minute, but for those on which something listens. The application, here for once, closes first."""
+    with open("/proc/sys/net/ipv4/tcp_fwmark_accept", "w") as setting:
+        setting.write("1")
+    family = family_of(host)
+    with socket.socket(family, socket.SOCK_STREAM) as application:
+        application.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        application.bind((host, int(port)))
+        application.listen()
+        for source_port in sorted(set(range(1024, 65536)) - {int(port), int(listening)}):
+            with socket.socket(family, socket.SOCK_STREAM) as dialled:
+                dialled.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                dialled.setsockopt(*((socket.SOL_IPV6, IPV6_TRANSPARENT) if family == socket.AF_INET6 else
+                                     (socket.SOL_IP, IP_TRANSPARENT)), 1)
+                dialled.setsockopt(socket.SOL_SOCKET, SO_MARK, PROXY_MARK)
+                dialled.bind((client, source_port))
+                dialled.connect((host, int(port)))
+                application.accept()[0].close()
+    _say(done=True)
+
+
 def special(host, port, kind):
     """A connect by some way: plain, tfo-connect, tfo-sendto, mptcp, device, reuseport, mapped, nonblocking, again."""
     if kind == "mapped" and ":" not in host:
@@ -328,7 +354,7 @@ def send_raw(host, port, kind):
 
 COMMANDS = {each.__name__: each for each in (ask, both, finish_first, single_bytes, many, churn, keep, chat, stalled,
                                              read_to_end, reset, same_port, special, raw_syn, hammer, peer_name, bind,
-                                             send_raw)}
+                                             use_up, send_raw)}
 
 if __name__ == "__main__":
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
