@@ -2,6 +2,11 @@
 
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+
+#include <algorithm>
+
+#include "cli/cluster/fields.h"
 
 namespace heddle::cli {
 namespace {
@@ -13,10 +18,68 @@ constexpr int kMinMinor = 31;
 
 // "31+" of some providers is 31.
 int LeadingNumber(const Json& object, const char* field) {
-  const std::string text = object.is_object() ? object.value(field, "") : "";
+  const std::string text = Text(object, {field});
   int number = 0;
   const std::string digits = text.substr(0, text.find_first_not_of("0123456789"));
   return absl::SimpleAtoi(digits, &number) ? number : -1;
+}
+
+struct KnownPart {
+  std::string_view name;  // An object of that name, or one that begins with it and '-'.
+  Verdict verdict;
+  const char* what;
+  const char* advice;
+};
+constexpr KnownPart kDaemonSets[] = {
+    {"ztunnel", Verdict::kFailed, "Istio's ambient node proxy",
+     "it and Heddle would capture the same pods: remove it, or keep to one of the two"},
+    {"istio-cni", Verdict::kFailed, "Istio's CNI agent",
+     "in ambient mode it and Heddle would capture the same pods: remove it, or install it without "
+     "ambient"},
+    {"linkerd-cni", Verdict::kWarning, "Linkerd's CNI agent",
+     "pods with its sidecar are never captured by Heddle"},
+    {"kuma-cni", Verdict::kWarning, "Kuma's CNI agent",
+     "pods with its sidecar are never captured by Heddle"},
+    {"consul-cni", Verdict::kFailed, "Consul's CNI agent",
+     "it and Heddle would capture the same pods"},
+};
+constexpr KnownPart kInjectors[] = {
+    {"istio-sidecar-injector", Verdict::kWarning, "Istio injects sidecars",
+     "pods with a sidecar are never captured by Heddle; move namespace by namespace"},
+    {"istio-revision-tag", Verdict::kWarning, "Istio injects sidecars",
+     "pods with a sidecar are never captured by Heddle; move namespace by namespace"},
+    {"linkerd-proxy-injector", Verdict::kWarning, "Linkerd injects sidecars",
+     "pods with a sidecar are never captured by Heddle"},
+    {"kuma-admission-mutating", Verdict::kWarning, "Kuma injects sidecars",
+     "pods with a sidecar are never captured by Heddle"},
+    {"consul-connect-injector", Verdict::kWarning, "Consul injects sidecars",
+     "keep its namespaces and Heddle's apart"},
+};
+
+bool IsPart(const Json& object, const KnownPart& part) {
+  const std::string name = NameOf(object);
+  return name == part.name || name.starts_with(absl::StrCat(std::string(part.name), "-"));
+}
+
+template <size_t kCount>
+void AddKnown(const Objects& objects, const KnownPart (&parts)[kCount],
+              std::vector<Finding>& findings) {
+  for (const Json& object : objects) {
+    const auto* part = std::ranges::find_if(
+        parts, [&object](const KnownPart& each) { return IsPart(object, each); });
+    if (part == std::end(parts)) continue;
+    findings.push_back({.check = "other-meshes",
+                        .verdict = part->verdict,
+                        .sentence = absl::StrCat(part->what, ": ", FullName(object)),
+                        .advice = part->advice});
+  }
+}
+
+bool WantsSidecars(const Json& name_space) {
+  return Label(name_space, "istio-injection") == "enabled" ||
+         !Label(name_space, "istio.io/rev").empty() ||
+         Text(name_space, {"metadata", "annotations", "linkerd.io/inject"}) == "enabled" ||
+         Label(name_space, "kuma.io/sidecar-injection") == "enabled";
 }
 
 }  // namespace
@@ -37,6 +100,79 @@ Finding JudgeServerVersion(const Json& version) {
   absl::StrAppend(&finding.sentence, " is older than 1.", kMinMinor);
   finding.advice = "upgrade the cluster: Heddle's kinds use rules that older servers do not know";
   return finding;
+}
+
+std::vector<Finding> JudgeForeignMeshes(const ClusterFacts& facts) {
+  std::vector<Finding> findings;
+  AddKnown(facts.daemon_sets, kDaemonSets, findings);
+  AddKnown(facts.mutating_webhooks, kInjectors, findings);
+  for (const Json& deployment : facts.deployments) {
+    if (Label(deployment, "app") != "istiod") continue;
+    findings.push_back(
+        {.check = "other-meshes",
+         .verdict = Verdict::kWarning,
+         .sentence = absl::StrCat("istiod runs: ", FullName(deployment)),
+         .advice =
+             "it validates Istio's kinds and writes their status, too; Heddle leaves alone what "
+             "istiod wrote"});
+  }
+  for (const Json& name_space : facts.namespaces) {
+    if (!WantsSidecars(name_space) || Label(name_space, "istio.io/dataplane-mode") != "ambient")
+      continue;
+    findings.push_back(
+        {.check = "other-meshes",
+         .verdict = Verdict::kWarning,
+         .sentence = absl::StrCat("namespace ", NameOf(name_space),
+                                  " asks for sidecars and for the mesh without them"),
+         .advice = "its pods with a sidecar stay outside of Heddle: take one of the labels away"});
+  }
+  if (findings.empty())
+    findings.push_back({.check = "other-meshes", .sentence = "no other mesh was found"});
+  return findings;
+}
+
+Finding JudgePodSecurity(const ClusterFacts& facts, const std::string& name_space) {
+  const std::string level =
+      Label(FindNamespace(facts, name_space), "pod-security.kubernetes.io/enforce");
+  if (level.empty() || level == "privileged")
+    return {.check = "pod-security",
+            .sentence = absl::StrCat("nothing keeps agents out of namespace ", name_space)};
+  return {.check = "pod-security",
+          .verdict = Verdict::kFailed,
+          .sentence = absl::StrCat("namespace ", name_space, " enforces the Pod Security level ",
+                                   level, ", which admits no agent"),
+          .advice = absl::StrCat("kubectl label namespace ", name_space,
+                                 " --overwrite pod-security.kubernetes.io/enforce=privileged")};
+}
+
+std::vector<Permission> NeededPermissions() {
+  return {{"", "namespaces", "create"},
+          {"", "serviceaccounts", "create"},
+          {"", "services", "create"},
+          {"", "configmaps", "create"},
+          {"apps", "deployments", "create"},
+          {"apps", "daemonsets", "create"},
+          {"policy", "poddisruptionbudgets", "create"},
+          {"apiextensions.k8s.io", "customresourcedefinitions", "create"},
+          {"admissionregistration.k8s.io", "validatingadmissionpolicies", "create"},
+          {"admissionregistration.k8s.io", "validatingadmissionpolicybindings", "create"},
+          {"rbac.authorization.k8s.io", "clusterroles", "create"},
+          {"rbac.authorization.k8s.io", "clusterroles", "escalate"},
+          {"rbac.authorization.k8s.io", "clusterrolebindings", "create"}};
+}
+
+Finding JudgePermissions(const std::vector<Permission>& permissions) {
+  std::vector<std::string> refused;
+  for (const Permission& each : permissions) {
+    if (!each.allowed)
+      refused.push_back(
+          absl::StrCat(each.verb, " ", each.resource, each.group.empty() ? "" : ".", each.group));
+  }
+  if (refused.empty()) return {.check = "permissions", .sentence = "who asks may install"};
+  return {.check = "permissions",
+          .verdict = Verdict::kFailed,
+          .sentence = absl::StrCat("who asks may not ", absl::StrJoin(refused, ", ")),
+          .advice = "install as an administrator of the cluster (cluster-admin)"};
 }
 
 }  // namespace heddle::cli

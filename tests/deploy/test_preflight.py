@@ -1,0 +1,111 @@
+"""`heddlectl check --pre` on a real API server, and on this machine's kernel."""
+
+import json
+import pathlib
+
+import pytest
+import yaml
+from kube import istio
+from kube.cluster import Cluster
+
+CHAIN = {"cniVersion": "1.0.0", "name": "pods", "plugins": [{"type": "bridge"}]}
+# A pod whose object says that it runs: there is no kubelet.
+POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "hook-1", "namespace": "shop", "labels": {"app": "hook"}},
+       "spec": {"automountServiceAccountToken": False,
+                "containers": [{"name": "c", "image": "none:1", "ports": [{"name": "https", "containerPort": 9443}]}]}}
+SERVICE = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "hook", "namespace": "shop"},
+           "spec": {"selector": {"app": "hook"}, "ports": [{"port": 443, "targetPort": "https"}]}}
+WEBHOOK = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
+           "metadata": {"name": "hooks"},
+           "webhooks": [{"name": "hook.shop.example", "sideEffects": "None", "admissionReviewVersions": ["v1"],
+                         "clientConfig": {"service": {"namespace": "shop", "name": "hook"}},
+                         "rules": [{"apiGroups": ["nothing.example"], "apiVersions": ["v1"], "operations": ["CREATE"],
+                                    "resources": ["things"]}]}]}
+STRICT = {"apiVersion": "security.istio.io/v1", "kind": "PeerAuthentication",
+          "metadata": {"name": "strict", "namespace": "istio-system"}, "spec": {"mtls": {"mode": "STRICT"}}}
+POLICY = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+          "metadata": {"name": "https-only", "namespace": "shop"},
+          "spec": {"podSelector": {}, "ingress": [{"ports": [{"port": 9443}]}]}}
+ZTUNNEL = {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "ztunnel", "namespace": "istio-system"},
+           "spec": {"selector": {"matchLabels": {"app": "ztunnel"}},
+                    "template": {"metadata": {"labels": {"app": "ztunnel"}},
+                                 "spec": {"containers": [{"name": "c", "image": "none:1"}]}}}}
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with Cluster(nodes=0) as made:
+        made.kubectl("create", "namespace", "istio-system")
+        yield made
+
+
+def check(place, build, *options, kubeconfig=None):
+    """(exit code, {check: [finding]})"""
+    access = ["--kubeconfig", kubeconfig] if kubeconfig else ["--no-cluster"]
+    done = place.run([build / "bin/heddlectl", "check", "--pre", "--output=json", *access, *options], check=False)
+    found = {}
+    for finding in json.loads(done.stdout)["findings"]:
+        found.setdefault(finding["check"], []).append(finding)
+    return done.returncode, found
+
+
+def check_cluster(cluster, build, user="admin"):
+    return check(cluster.control, build, "--no-node", kubeconfig=cluster.control_plane.kubeconfig(user))
+
+
+def apply(cluster, *objects):
+    cluster.kubectl("apply", "--filename=-", input=yaml.safe_dump_all(objects))
+
+
+def test_an_empty_cluster_is_well(cluster, build):
+    code, found = check_cluster(cluster, build)
+    assert code == 0 and set(found) == {"api-server", "permissions", "pod-security", "other-meshes", "network-policies",
+                                        "strict-calls"}
+    assert {finding["verdict"] for findings in found.values() for finding in findings} == {"ok"}
+
+
+def test_what_is_in_the_way_is_named(cluster, build):
+    istio.install(cluster, "PeerAuthentication")
+    cluster.kubectl("create", "namespace", "shop")
+    cluster.kubectl("label", "namespace", "shop", "istio.io/dataplane-mode=ambient")
+    apply(cluster, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": "shop"}},
+          SERVICE, WEBHOOK, STRICT, POLICY, ZTUNNEL)
+    apply(cluster, POD)
+    apply(cluster, {"apiVersion": "v1", "kind": "Namespace", "metadata": {
+        "name": "heddle-system", "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}})
+    code, found = check_cluster(cluster, build)
+    failed = {name: finding["sentence"] for name, findings in found.items() for finding in findings
+              if finding["verdict"] == "failed"}
+    assert code == 1 and set(failed) == {"pod-security", "other-meshes", "network-policies", "strict-calls"}
+    assert "istio-system/ztunnel" in failed["other-meshes"]
+    assert "https-only" in failed["network-policies"] and "hook-1" in failed["network-policies"]
+    assert "ValidatingWebhookConfiguration hooks" in failed["strict-calls"] and "shop/hook" in failed["strict-calls"]
+    assert '"9443"' in found["strict-calls"][0]["advice"]
+
+
+def test_who_may_not_install_or_look_is_told_so(cluster, build):
+    code, found = check_cluster(cluster, build, "proxy")
+    assert code == 1 and "may not create namespaces" in found["permissions"][0]["sentence"]
+    assert any("403 Forbidden" in finding["sentence"] for finding in found["read"])
+    assert {finding["verdict"] for finding in found["read"]} == {"skipped"}
+
+
+def test_an_api_server_that_is_not_there_is_one_failed_finding(cluster, build):
+    gone = yaml.safe_load(pathlib.Path(cluster.control_plane.kubeconfig("admin")).read_text())
+    gone["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
+    (cluster.dir / "gone").write_text(yaml.safe_dump(gone))
+    code, found = check(cluster.control, build, "--no-node", kubeconfig=cluster.dir / "gone")
+    assert code == 1 and list(found) == ["api-server"]
+    assert "refused" in found["api-server"][0]["sentence"]
+
+
+def test_this_machine_can_do_what_an_agent_needs_and_nothing_of_the_trial_stays(cluster, build, tmp_path):
+    for folder in ("etc/cni/net.d", "opt/cni/bin"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "etc/cni/net.d/10-pods.conflist").write_text(json.dumps(CHAIN))
+    code, found = check(cluster.control, build, f"--host-root={tmp_path}")
+    assert code == 0, found
+    for name in ("kernel-programs", "cgroup-move", "pod-network", "bpf-programs", "cni-chain", "ports"):
+        assert [finding["verdict"] for finding in found[name]] == ["ok"], found[name]
+    left = [*pathlib.Path("/sys/fs/bpf").glob("heddle-trial*"), *pathlib.Path("/sys/fs/cgroup").glob("**/heddle-trial*")]
+    assert left == []
