@@ -15,6 +15,7 @@
 #include "controlplane/discovery_service.h"
 #include "controlplane/grpc_port.h"
 #include "controlplane/mesh.h"
+#include "controlplane/removal_service.h"
 #include "controlplane/server_certificate.h"
 #include "controlplane/signing_endpoint.h"
 #include "controlplane/sources/directory_source.h"
@@ -96,6 +97,7 @@ struct App::Parts {
   Mesh mesh;
   DiscoveryService discovery;
   CaptureService captures;
+  RemovalService removals;
   ca::CertificateService certificates;
   SigningEndpoint signing;
   ServerCertificate certificate;
@@ -125,6 +127,7 @@ App::Parts::Parts(io::Loop& loop_in, Config config_in, Opened opened)
             .registry = registry}),
       discovery(loop, mesh, authenticator, registry),
       captures(mesh, authenticator),
+      removals(loop, mesh, authenticator),
       certificates(authority,
                    [this](const std::string& node, const std::string& identity) {
                      return mesh.published().MayBe(node, identity);
@@ -146,6 +149,8 @@ void App::Parts::AddMethods() {
                    [this](grpc::ServerCall& call) { return discovery.Serve(call); });
   server.AddStream(CaptureService::kMethod,
                    [this](grpc::ServerCall& call) { return captures.Serve(call); });
+  server.AddStream(RemovalService::kMethod,
+                   [this](grpc::ServerCall& call) { return removals.Serve(call); });
   server.AddStream(SigningEndpoint::kMethod,
                    [this](grpc::ServerCall& call) { return signing.Serve(call); });
 }

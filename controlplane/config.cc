@@ -57,6 +57,9 @@ void AddMeshOptions(CLI::App& app, translate::MeshOptions& mesh) {
   app.add_option("--root-namespace", mesh.root_namespace,
                  "Namespace whose policies hold for the whole mesh")
       ->capture_default_str();
+  app.add_option("--own-namespace", mesh.own_namespace,
+                 "Namespace that Heddle itself runs in; its pods are never captured")
+      ->capture_default_str();
   app.add_option("--cluster-id", mesh.cluster_id, "Name of this cluster")->capture_default_str();
   app.add_option("--cluster-domain", mesh.cluster_domain, "Suffix of the services' host names")
       ->capture_default_str();
@@ -116,6 +119,7 @@ std::string ConfigJson(const Config& config) {
   json["serverNames"] = config.serve.server_names;
   json["trustDomain"] = config.mesh.trust_domain;
   json["rootNamespace"] = config.mesh.root_namespace;
+  json["ownNamespace"] = config.mesh.own_namespace;
   json["clusterId"] = config.mesh.cluster_id;
   json["clusterDomain"] = config.mesh.cluster_domain;
   json["excludedNamespaces"] = config.mesh.excluded_namespaces;

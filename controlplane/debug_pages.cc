@@ -84,13 +84,19 @@ http::Http1Response DebugPages::Page(const std::string& path) const {
         status::StatusRows(sources_.mesh.problems(), sources_.mesh.published().statuses());
     return {.content_type = kJson, .body = absl::StrCat(status::ToJson(rows), "\n")};
   }
+  if (path == "/debug/removal") {
+    Json json = Json::object();
+    for (const auto& [key, value] : sources_.mesh.removal().Record()) json[key] = value;
+    return {.content_type = kJson,
+            .body = absl::StrCat(json.dump(2, ' ', false, Json::error_handler_t::replace), "\n")};
+  }
   if (path == "/config_dump") {
     return {.content_type = kJson, .body = absl::StrCat(sources_.config_json, "\n")};
   }
   return {.status = 404,
           .body =
               "there are /healthz/ready, /metrics, /debug/nodes, /debug/objects, "
-              "/debug/resources and /config_dump\n"};
+              "/debug/removal, /debug/resources and /config_dump\n"};
 }
 
 Task<http::Http1Response> DebugPages::Answer(http::Http1Request request) {

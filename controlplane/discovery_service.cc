@@ -100,6 +100,7 @@ Task<void> DiscoveryService::Send(Session& session) {
       responses_.Add();
       resources_.Add(response->changed + response->removed);
     }
+    if (session.subscriber.HoldsEverything()) mesh_.NodeInSync(session.subscriber.node());
     if (!co_await session.work.changed.Wait(session.call.stop())) co_return;
   }
 }

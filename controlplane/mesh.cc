@@ -8,6 +8,20 @@
 #include "lib/base/scope.h"
 
 namespace heddle::controlplane {
+namespace {
+
+const char* EffectOf(translate::RemovalPhase phase) {
+  switch (phase) {
+    case translate::RemovalPhase::kNone: return "cancelled: the mesh stays, and comes back";
+    case translate::RemovalPhase::kRelax:
+      return "relax: no policy is in effect any more, STRICT and AuthorizationPolicies alike";
+    case translate::RemovalPhase::kPlain: return "plain: all pods are announced as plain";
+    case translate::RemovalPhase::kRelease: return "release: nodes let go of their pods";
+  }
+  return "";
+}
+
+}  // namespace
 
 Mesh::Mesh(Parts parts)
     : parts_(std::move(parts)),
@@ -30,7 +44,8 @@ Mesh::Mesh(Parts parts)
   ReadSource();
   if (!parts_.source.synced()) return;
   const Input input = TakeInput();
-  Publish(input, translate::Translate(input.objects, input.captured, parts_.options));
+  Publish(input,
+          translate::Translate(input.objects, input.captured, parts_.options, input.removal));
 }
 
 void Mesh::RestoreReports() {
@@ -75,6 +90,12 @@ bool Mesh::ReadSource() {
   const api::StoreDiff diff = parts_.source.Poll();
   LogProblems();
   objects_.Apply(diff);
+  if (!diff.empty()) {
+    const uint64_t before = removal_.generation();
+    removal_.SetRequest(
+        objects_.Find<api::Removal>({parts_.options.own_namespace, api::kRemovalName}));
+    FollowRemoval(before);
+  }
   // A cluster without any object is published as well.
   return parts_.source.synced() && (!diff.empty() || !ready_.set());
 }
@@ -94,7 +115,7 @@ void Mesh::LogProblems() {
 
 Task<void> Mesh::Translate(const Input& input, const translate::MeshOptions& options,
                            translate::Translation& output) {
-  output = translate::Translate(input.objects, input.captured, options);
+  output = translate::Translate(input.objects, input.captured, options, input.removal);
   co_return;
 }
 
@@ -102,7 +123,10 @@ Task<void> Mesh::Translate(const Input& input, const translate::MeshOptions& opt
 Mesh::Input Mesh::TakeInput() {
   dirty_.Reset();
   translated_reports_ = reports_.generation();
-  return {.objects = objects_, .captured = reports_.captured(), .began = parts_.loop.Now()};
+  return {.objects = objects_,
+          .captured = reports_.captured(),
+          .removal = removal_.phase(),
+          .began = parts_.loop.Now()};
 }
 
 void Mesh::Publish(const Input& input, translate::Translation translation) {
@@ -116,9 +140,52 @@ void Mesh::Publish(const Input& input, translate::Translation translation) {
   parts_.tokens.Ensure(nodes);
   reports_.Retain(nodes);
   ReportsChanged();
+  const uint64_t before = removal_.generation();
+  if (removal_.requested()) removal_.SetNodes(NodesOfRemoval());
+  removal_.Published(input.removal);
+  FollowRemoval(before);
   watchers_.ForEach([](Watcher& watcher) { watcher.changed.Set(); });
   ready_.Set();
   SaveReports();
+}
+
+// Where an agent runs, whether it is connected or not, and where something is captured.
+std::set<std::string> Mesh::NodesOfRemoval() const {
+  std::set<std::string> nodes;
+  for (const auto& [name, pod] : objects_.All<api::Pod>()) {
+    const bool agent = name.name_space == parts_.options.own_namespace &&
+                       pod->meta.Label("app") == "heddle-agent" && !pod->terminal;
+    if (agent && !pod->node_name.empty()) nodes.insert(pod->node_name);
+  }
+  for (const auto& [node, uids] : reports_.captured()) nodes.insert(node);
+  return nodes;
+}
+
+void Mesh::FollowRemoval(uint64_t before) {
+  if (removal_.generation() == before) return;
+  const translate::RemovalPhase phase = removal_.phase();
+  if (phase != logged_removal_) {
+    logged_removal_ = phase;
+    LOG_WARN("removal.phase", KV("phase", EffectOf(phase)));
+  }
+  dirty_.Set();
+  watchers_.ForEach([](Watcher& watcher) { watcher.changed.Set(); });
+}
+
+void Mesh::NodeInSync(const std::string& node) {
+  const uint64_t before = removal_.generation();
+  removal_.InSync(node);
+  FollowRemoval(before);
+}
+
+void Mesh::NodeReported(const std::string& node, const NodeRemovalReport* report) {
+  const bool done = removal_.done();
+  if (report != nullptr) {
+    removal_.Reported(node, *report);
+  } else {
+    removal_.Silent(node);
+  }
+  if (removal_.done() && !done) LOG_INFO("removal.done");
 }
 
 bool Mesh::IsBound(const std::string& node, const std::string& uid) const {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "controlplane/ca/node_tokens.h"
 #include "controlplane/capture_file.h"
 #include "controlplane/capture_reports.h"
+#include "controlplane/removal_progress.h"
 #include "controlplane/sources/source.h"
 #include "controlplane/translate/mesh_options.h"
 #include "controlplane/xds/published_state.h"
@@ -65,6 +67,12 @@ class Mesh {
   }
   CaptureReports& reports() { return reports_; }
 
+  // The node has acknowledged all that there is for it at the moment.
+  void NodeInSync(const std::string& node);
+  // What a node's agent says of its part in the removal of the mesh; null: its stream is gone.
+  void NodeReported(const std::string& node, const NodeRemovalReport* report);
+  const RemovalProgress& removal() const { return removal_; }
+
   const xds::PublishedState& published() const { return published_; }
   const api::ObjectStore& objects() const { return objects_; }
   const std::vector<api::Problem>& problems() const { return parts_.source.problems(); }
@@ -78,10 +86,14 @@ class Mesh {
   void LogProblems();
   void RestoreReports();
   void SaveReports();
+  std::set<std::string> NodesOfRemoval() const;
+  // Has what changed in the removal translated, and told to the watchers.
+  void FollowRemoval(uint64_t before);
   // What a translation is made from.
   struct Input {
     api::ObjectStore objects;
     translate::CapturedPods captured;
+    translate::RemovalPhase removal = translate::RemovalPhase::kNone;
     MonotonicTime began;
   };
   static Task<void> Translate(const Input& input, const translate::MeshOptions& options,
@@ -93,6 +105,8 @@ class Mesh {
   io::LoopPool translator_;
   api::ObjectStore objects_;
   CaptureReports reports_;
+  RemovalProgress removal_;
+  translate::RemovalPhase logged_removal_ = translate::RemovalPhase::kNone;
   xds::PublishedState published_;
   std::vector<api::Problem> logged_;
   uint64_t translated_reports_ = 0;  // Generations of reports_.

@@ -40,6 +40,7 @@ constexpr KindRow kKinds[] = {
     {kSecurityGroup, "PeerAuthentication", Kind::kPeerAuthentication, {"v1", "v1beta1"}},
     {kSecurityGroup, "AuthorizationPolicy", Kind::kAuthorizationPolicy, {"v1", "v1beta1"}},
     {kOwnGroup, "InterceptionPolicy", Kind::kInterceptionPolicy, {"v1alpha1", "v1alpha1"}},
+    {"", "ConfigMap", Kind::kRemoval, {"v1"}},
 };
 
 bool IsPolicy(Kind kind) {
@@ -64,6 +65,7 @@ Object DecodeAs(Kind kind, TreeReader& object) {
     case Kind::kPeerAuthentication: return Share(DecodePeerAuthentication(object));
     case Kind::kAuthorizationPolicy: return Share(DecodeAuthorizationPolicy(object));
     case Kind::kInterceptionPolicy: return Share(DecodeInterceptionPolicy(object));
+    case Kind::kRemoval: return Share(Removal{DecodeMeta(object, true), object.StringMap("data")});
   }
   return Object();
 }
@@ -160,8 +162,10 @@ void DecodeItem(const Tree& tree, std::string_view origin, std::vector<Decoded>&
   const std::string_view version =
       std::string_view(api_version).substr(slash == std::string::npos ? 0 : slash + 1);
   for (const KindRow& row : kKinds) {
-    if (row.group == group && row.name == kind)
-      return out.push_back(DecodeKind(row, version, tree, origin));
+    if (row.group != group || row.name != kind) continue;
+    if (row.kind != Kind::kRemoval || header.Child("metadata").String("name") == kRemovalName)
+      out.push_back(DecodeKind(row, version, tree, origin));
+    return;
   }
   for (const std::string_view traffic : kTrafficGroups) {
     if (group == traffic) {

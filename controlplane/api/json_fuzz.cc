@@ -16,7 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     CHECK(!tree.status().message().empty());
     return 0;
   }
-  for (int kind = 0; kind <= static_cast<int>(api::Kind::kInterceptionPolicy); ++kind) {
+  for (int kind = 0; kind <= static_cast<int>(api::Kind::kRemoval); ++kind) {
     const api::Decoded decoded = api::DecodeObject(static_cast<api::Kind>(kind), *tree);
     CHECK(decoded.object.has_value() != !decoded.reason.empty());
     if (decoded.object.has_value()) CHECK(KeyOf(*decoded.object) == decoded.key);

@@ -68,6 +68,7 @@ std::string_view ToString(Kind kind) {
     case Kind::kPeerAuthentication: return "PeerAuthentication";
     case Kind::kAuthorizationPolicy: return "AuthorizationPolicy";
     case Kind::kInterceptionPolicy: return "InterceptionPolicy";
+    case Kind::kRemoval: return "ConfigMap";
   }
   return "";
 }

@@ -22,6 +22,7 @@ enum class Kind : uint8_t {
   kPeerAuthentication,
   kAuthorizationPolicy,
   kInterceptionPolicy,
+  kRemoval,
 };
 
 std::string_view ToString(Kind kind);
@@ -40,7 +41,8 @@ using Object = std::variant<std::shared_ptr<const Namespace>, std::shared_ptr<co
                             std::shared_ptr<const Service>, std::shared_ptr<const EndpointSlice>,
                             std::shared_ptr<const PeerAuthentication>,
                             std::shared_ptr<const AuthorizationPolicy>,
-                            std::shared_ptr<const InterceptionPolicy>>;
+                            std::shared_ptr<const InterceptionPolicy>,
+                            std::shared_ptr<const Removal>>;
 
 const ObjectMeta& MetaOf(const Object& object);
 ObjectKey KeyOf(const Object& object);

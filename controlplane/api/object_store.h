@@ -44,7 +44,7 @@ class ObjectStore {
  private:
   std::tuple<Table<Namespace>, Table<Node>, Table<ServiceAccount>, Table<Pod>, Table<Service>,
              Table<EndpointSlice>, Table<PeerAuthentication>, Table<AuthorizationPolicy>,
-             Table<InterceptionPolicy>>
+             Table<InterceptionPolicy>, Table<Removal>>
       tables_;
 };
 

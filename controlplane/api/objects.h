@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -93,6 +94,15 @@ struct EndpointSlice {
   std::vector<EndpointPort> ports;  // TCP only.
   std::vector<Endpoint> endpoints;
   bool operator==(const EndpointSlice&) const = default;
+};
+
+// The ConfigMap with this name in Heddle's own namespace says that the mesh is to leave the cluster
+// (decision 014). Other ConfigMaps are not read.
+inline constexpr char kRemovalName[] = "heddle-removal";
+struct Removal {
+  ObjectMeta meta;
+  std::map<std::string, std::string> data;
+  bool operator==(const Removal&) const = default;
 };
 
 }  // namespace heddle::controlplane::api

@@ -13,6 +13,8 @@ struct MeshOptions {
   std::string cluster_id = "Kubernetes";
   // Suffix of service host names.
   std::string cluster_domain = "cluster.local";
+  // Where Heddle itself runs: what says that the mesh is to leave is believed only there.
+  std::string own_namespace = "heddle-system";
   // Pods in these are never captured: what a node needs to come up, and Heddle itself.
   std::set<std::string> excluded_namespaces = {"heddle-system", "kube-system"};
 };

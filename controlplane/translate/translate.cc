@@ -18,10 +18,11 @@ namespace {
 class Translator {
  public:
   Translator(const api::ObjectStore& objects, const CapturedPods& captured,
-             const MeshOptions& options)
+             const MeshOptions& options, RemovalPhase removal)
       : objects_(objects),
         captured_(captured),
         options_(options),
+        removal_(removal),
         endpoints_(FindEndpoints(objects, options)),
         selectors_(objects, options),
         peers_(objects, options),
@@ -39,6 +40,7 @@ class Translator {
     }
     for (const auto& [name, service] : objects_.All<api::Service>()) AddService(*service);
     AddPolicies();
+    if (removal_ >= RemovalPhase::kRelax) Relax();
     SortResources(out_.addresses);
     SortResources(out_.authorizations);
     for (auto& [node, pods] : out_.node_pods) SortResources(pods);
@@ -70,17 +72,21 @@ class Translator {
   }
 
   void AddPod(const api::Pod& pod) {
-    const bool enrolled = IsEnrolled(pod, objects_, options_) && HasUsableUid(pod);
+    const bool enrolled = removal_ < RemovalPhase::kRelease &&
+                          IsEnrolled(pod, objects_, options_) && HasUsableUid(pod);
     if (!pod.node_name.empty()) AddNodePod(pod, enrolled);
     if (pod.ips.empty()) return;
-    WorkloadFacts facts{.hbone = enrolled && IsCaptured(pod)};
+    WorkloadFacts facts{
+        .hbone = removal_ < RemovalPhase::kPlain && enrolled && IsCaptured(pod)};
     if (const auto found = endpoints_.pods.find(api::NameOf(pod.meta));
         found != endpoints_.pods.end()) {
       facts.services = &found->second;
     }
-    selectors_.AppendFor(pod, facts.policies);
-    peers_.AppendFor(pod, facts.policies);
-    std::sort(facts.policies.begin(), facts.policies.end());
+    if (removal_ < RemovalPhase::kRelax) {
+      selectors_.AppendFor(pod, facts.policies);
+      peers_.AppendFor(pod, facts.policies);
+      std::sort(facts.policies.begin(), facts.policies.end());
+    }
     istio::workload::Address address;
     *address.mutable_workload() = PodWorkload(pod, objects_, options_, facts);
     out_.addresses.push_back(MakeResource(address.workload().uid(), address));
@@ -103,7 +109,8 @@ class Translator {
     message.set_host_network(pod.host_network);
     message.set_workload_uid(WorkloadUidOf(pod, options_));
     if (const auto of_all = IsNamespaceEnrolled(pod.meta.name_space, objects_, options_)) {
-      message.set_namespace_enrollment(*of_all ? heddle::node::v1::NAMESPACE_ENROLLED
+      const bool all = *of_all && removal_ < RemovalPhase::kRelease;
+      message.set_namespace_enrollment(all ? heddle::node::v1::NAMESPACE_ENROLLED
                                                : heddle::node::v1::NAMESPACE_NONE);
     }
     for (const io::IpAddress& address : pod.ips) {
@@ -145,9 +152,22 @@ class Translator {
       out_.statuses.push_back(std::move(status));
   }
 
+  // Namespaces and the whole mesh have policies that no workload names: they go as well.
+  void Relax() {
+    out_.authorizations.clear();
+    for (api::ObjectStatus& status : out_.statuses) {
+      const api::Kind kind = status.object.kind;
+      if (kind != api::Kind::kAuthorizationPolicy && kind != api::Kind::kPeerAuthentication)
+        continue;
+      status.effective = false;
+      status.note = "has no effect: the mesh is being removed";
+    }
+  }
+
   const api::ObjectStore& objects_;
   const CapturedPods& captured_;
   const MeshOptions& options_;
+  const RemovalPhase removal_;
   const Endpoints endpoints_;
   const PolicySelectors selectors_;
   const PeerAuthentications peers_;
@@ -160,8 +180,8 @@ class Translator {
 }  // namespace
 
 Translation Translate(const api::ObjectStore& objects, const CapturedPods& captured,
-                      const MeshOptions& options) {
-  return Translator(objects, captured, options).Run();
+                      const MeshOptions& options, RemovalPhase removal) {
+  return Translator(objects, captured, options, removal).Run();
 }
 
 }  // namespace heddle::controlplane::translate

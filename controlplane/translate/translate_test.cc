@@ -6,6 +6,7 @@
 #include "controlplane/api/decode.h"
 #include "controlplane/api/yaml.h"
 #include "proto/authorization.pb.h"
+#include "proto/node.pb.h"
 #include "proto/workload.pb.h"
 
 namespace heddle::controlplane::translate {
@@ -68,6 +69,64 @@ status: {podIP: 10.0.0.1}
     const auto* workload = FindWorkload(translation, "Kubernetes//Pod/ns/a");
     ASSERT_NE(workload, nullptr) << c.name;
     EXPECT_EQ(workload->tunnel_protocol() == istio::workload::HBONE, c.want) << c.name;
+  }
+}
+
+TEST(Translate, GivesUpPoliciesThenHboneThenEnrollmentWhileTheMeshLeaves) {
+  const api::ObjectStore objects = Objects(R"(
+apiVersion: v1
+kind: Namespace
+metadata: {name: ns, labels: {istio.io/dataplane-mode: ambient}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: a, namespace: ns, uid: u, labels: {app: a}}
+spec: {nodeName: n1}
+status: {podIP: 10.0.0.1}
+---
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: strict, namespace: istio-system}
+spec: {mtls: {mode: STRICT}}
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: nobody, namespace: ns}
+spec: {selector: {matchLabels: {app: a}}}
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: all, namespace: istio-system}
+spec: {rules: [{}]}
+)");
+  const struct {
+    RemovalPhase phase;
+    size_t policies;
+    size_t named;
+    bool hbone;
+    bool enrolled;
+  } cases[] = {{RemovalPhase::kNone, 3, 2, true, true},
+               {RemovalPhase::kRelax, 0, 0, true, true},
+               {RemovalPhase::kPlain, 0, 0, false, true},
+               {RemovalPhase::kRelease, 0, 0, false, false}};
+  for (const auto& c : cases) {
+    const Translation translation = Translate(objects, {{"n1", {"u"}}}, {}, c.phase);
+    EXPECT_EQ(translation.authorizations.size(), c.policies);
+    const auto* workload = FindWorkload(translation, "Kubernetes//Pod/ns/a");
+    ASSERT_NE(workload, nullptr);
+    EXPECT_EQ(static_cast<size_t>(workload->authorization_policies_size()), c.named);
+    EXPECT_EQ(workload->tunnel_protocol() == istio::workload::HBONE, c.hbone);
+    heddle::node::v1::NodePod pod;
+    ASSERT_TRUE(pod.ParseFromString(translation.node_pods.at("n1").front().body));
+    EXPECT_EQ(pod.enrolled(), c.enrolled);
+    EXPECT_EQ(pod.namespace_enrollment(), c.enrolled ? heddle::node::v1::NAMESPACE_ENROLLED
+                                                     : heddle::node::v1::NAMESPACE_NONE);
+    // What still comes by HBONE is served to the end.
+    EXPECT_EQ(translation.identities.at("n1").size(), 1u);
+    for (const api::ObjectStatus& status : translation.statuses) {
+      if (status.object.kind != api::Kind::kPod)
+        EXPECT_EQ(status.effective, c.phase == RemovalPhase::kNone) << status.object.ToString();
+    }
   }
 }
 

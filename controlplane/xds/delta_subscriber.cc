@@ -89,6 +89,11 @@ bool DeltaSubscriber::InSync() const {
                      [this](ResourceType type) { return UpToDate(type) && !Of(type).under_way(); });
 }
 
+bool DeltaSubscriber::HoldsEverything() const {
+  const auto active = [this](ResourceType type) { return Of(type).active; };
+  return std::all_of(std::begin(kOrder), std::end(kOrder), active) && InSync();
+}
+
 bool DeltaSubscriber::MustWait(ResourceType type) const {
   if (type != ResourceType::kAddress) return false;
   // New policies wait for an acknowledgement, and workloads may name them.

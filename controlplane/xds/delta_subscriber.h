@@ -63,6 +63,8 @@ class DeltaSubscriber {
   const std::string& last_refusal() const { return last_refusal_; }
   // True if all that is subscribed is sent and acknowledged.
   bool InSync() const;
+  // The same, and all types are subscribed: whatever there is, the node has it.
+  bool HoldsEverything() const;
 
  private:
   struct Subscription {

@@ -1,0 +1,80 @@
+#include "controlplane/removal_service.h"
+
+#include <optional>
+#include <utility>
+
+#include "lib/base/log.h"
+#include "lib/base/scope.h"
+#include "lib/base/status.h"
+#include "lib/grpc/protobuf.h"
+
+namespace heddle::controlplane {
+
+// One stream: its coroutine receives, another sends.
+struct RemovalService::Session {
+  Session(Mesh& mesh, std::string node_in, grpc::ServerCall& call_in)
+      : node(std::move(node_in)), call(call_in), work(mesh) {}
+
+  const std::string node;
+  grpc::ServerCall& call;
+  Mesh::Watcher work;
+  bool ended = false;
+};
+
+node::v1::RemovalOrder RemovalService::Order() const {
+  const RemovalProgress& removal = mesh_.removal();
+  node::v1::RemovalOrder order;
+  order.set_leave(removal.release());
+  if (order.leave())
+    order.set_drain_seconds(static_cast<uint32_t>(absl::ToInt64Seconds(removal.drain())));
+  return order;
+}
+
+Task<absl::Status> RemovalService::Serve(grpc::ServerCall& call) {
+  CO_TRY_ASSIGN(const std::string node, authenticator_.Authenticate(call));
+  Session session(mesh_, node, call);
+  newest_[node] = &session;
+  Scope sender(loop_);
+  sender.Spawn(Send(session));
+  const absl::Status ended = co_await Receive(session);
+  session.ended = true;
+  session.work.changed.Set();
+  co_await sender.Join();
+  if (newest_[node] == &session) {
+    newest_.erase(node);
+    mesh_.NodeReported(node, nullptr);
+  }
+  LOG_INFO("removal.stream.ended", KV("node", node), KV("reason", ended));
+  co_return ended;
+}
+
+Task<absl::Status> RemovalService::Receive(Session& session) {
+  while (true) {
+    const auto message = co_await session.call.Receive();
+    if (!message.ok()) co_return message.status();
+    if (!message->has_value()) co_return absl::OkStatus();
+    CO_TRY_ASSIGN(const auto report, grpc::Parse<node::v1::RemovalReport>(**message));
+    CO_TRY_STATUS(CheckClaimedNode(session.node, report.node()));
+    if (newest_[session.node] != &session)
+      co_return absl::AbortedError("the node has opened a newer stream");
+    const NodeRemovalReport said{.gone = report.gone(), .note = report.note()};
+    mesh_.NodeReported(session.node, &said);
+  }
+}
+
+Task<void> RemovalService::Send(Session& session) {
+  std::optional<std::string> told;
+  while (!session.ended) {
+    session.work.changed.Reset();
+    std::string order = Order().SerializeAsString();
+    if (told != order) {
+      const absl::Status sent = co_await session.call.Send(order);
+      // Receive() learns it as well, and says why.
+      if (!sent.ok()) co_return;
+      told = std::move(order);
+    }
+    if (session.ended || !co_await session.work.changed.Wait(session.call.stop())) co_return;
+  }
+}
+
+}  // namespace heddle::controlplane

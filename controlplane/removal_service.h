@@ -1,0 +1,39 @@
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "controlplane/authentication.h"
+#include "controlplane/mesh.h"
+#include "lib/grpc/server_call.h"
+#include "lib/io/loop.h"
+#include "proto/node.pb.h"
+
+namespace heddle::controlplane {
+
+// heddle.node.v1.NodeRemoval/Follow: tells each node whether to let go of the mesh, and hears how far
+// it is. The node is the one that its token proves. One loop's.
+class RemovalService {
+ public:
+  static constexpr char kMethod[] = "/heddle.node.v1.NodeRemoval/Follow";
+
+  RemovalService(io::Loop& loop, Mesh& mesh, Authenticator& authenticator)
+      : loop_(loop), mesh_(mesh), authenticator_(authenticator) {}
+
+  // Until the stream ends.
+  Task<absl::Status> Serve(grpc::ServerCall& call);
+
+ private:
+  struct Session;
+  Task<absl::Status> Receive(Session& session);
+  Task<void> Send(Session& session);
+  node::v1::RemovalOrder Order() const;
+
+  io::Loop& loop_;
+  Mesh& mesh_;
+  Authenticator& authenticator_;
+  // Of each node the newest stream counts.
+  std::map<std::string, const Session*> newest_;
+};
+
+}  // namespace heddle::controlplane
