@@ -10,7 +10,8 @@ from kube.cluster import Cluster
 
 CHAIN = {"cniVersion": "1.0.0", "name": "pods", "plugins": [{"type": "bridge"}]}
 # A pod whose object says that it runs: there is no kubelet.
-POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "hook-1", "namespace": "shop", "labels": {"app": "hook"}},
+POD = {"apiVersion": "v1", "kind": "Pod",
+       "metadata": {"name": "hook-1", "namespace": "shop", "labels": {"app": "hook"}},
        "spec": {"automountServiceAccountToken": False,
                 "containers": [{"name": "c", "image": "none:1", "ports": [{"name": "https", "containerPort": 9443}]}]}}
 SERVICE = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "hook", "namespace": "shop"},
@@ -107,5 +108,5 @@ def test_this_machine_can_do_what_an_agent_needs_and_nothing_of_the_trial_stays(
     assert code == 0, found
     for name in ("kernel-programs", "cgroup-move", "pod-network", "bpf-programs", "cni-chain", "ports"):
         assert [finding["verdict"] for finding in found[name]] == ["ok"], found[name]
-    left = [*pathlib.Path("/sys/fs/bpf").glob("heddle-trial*"), *pathlib.Path("/sys/fs/cgroup").glob("**/heddle-trial*")]
-    assert left == []
+    for place, pattern in (("/sys/fs/bpf", "heddle-trial*"), ("/sys/fs/cgroup", "**/heddle-trial*")):
+        assert list(pathlib.Path(place).glob(pattern)) == []
