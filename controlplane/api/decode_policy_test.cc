@@ -109,61 +109,42 @@ TEST(DecodeAuthorizationPolicy, AcceptsTheEmptyFormsThatMeanSomething) {
   EXPECT_EQ(Policy("{action: AUDIT, rules: [{}]}").action, Action::kAudit);
 }
 
-TEST(DecodeAuthorizationPolicy, RefusesWhatWouldMeanSomethingElse) {
-  const struct {
-    const char* spec;
-    const char* reason;
-  } cases[] = {
-      {"{rulez: []}", "unknown field \"rulez\" in spec"},
-      {"{rules: [{form: []}]}", "unknown field \"form\" in spec.rules[0]"},
-      {"{selector: {matchLables: {a: b}}}", "unknown field"},
-      {"{selector: {matchLabels: {a: 1}}}", "must be text"},
-      {"{selector: {matchLabels: {a: '*'}}}", "wildcards"},
-      {"{selector: {matchLabels: {a: b}}, targetRefs: [{kind: Service, name: a}]}",
-       "both selector and targetRefs"},
-      {"{action: deny}", "spec.action must be"},
-      {"{action: [DENY]}", "spec.action must be"},
-      {"{action: CUSTOM, provider: {name: x}, rules: [{}]}", "CUSTOM needs an external authorizer"},
-      {"{provider: {name: x}}", "spec.provider"},
-      {"{action: DENY}", "spec.rules is missing"},
-      {"{rules: {}}", "must be a list"},
-      {"{rules: [null]}", "must be a mapping"},
-      {"{rules: [{from: []}]}", "spec.rules[0].from is empty"},
-      {"{rules: [{from: [{}]}]}", "has no source"},
-      {"{rules: [{from: [{source: {}}]}]}", "has no field that says which sources"},
-      {"{rules: [{to: [{operation: {}}]}]}", "has no field that says which operations"},
-      {"{rules: [{from: [{source: {principals: []}}]}]}", "is an empty list"},
-      {"{rules: [{from: [{source: {principals: a}}]}]}", "must be a list"},
-      {"{rules: [{from: [{source: {principals: ['']}}]}]}", "empty entry"},
-      {"{rules: [{from: [{source: {principals: ['a*b']}}]}]}", "neither the first nor the last"},
-      {"{rules: [{from: [{source: {principals: ['*a*']}}]}]}", "neither the first nor the last"},
-      {"{rules: [{from: [{source: {principals: ['spiffe://a/ns/b/sa/c']}}]}]}", "spiffe://"},
-      {"{rules: [{from: [{source: {ipBlocks: [10.0.0.0/33]}}]}]}", "not an IP address or CIDR"},
-      {"{rules: [{from: [{source: {ipBlocks: [10.0.0]}}]}]}", "not an IP address or CIDR"},
-      {"{rules: [{from: [{source: {serviceAccounts: [a/b/c]}}]}]}", "namespace/account"},
-      {"{rules: [{from: [{source: {serviceAccounts: ['*']}}]}]}", "namespace/account"},
-      {"{rules: [{from: [{source: {serviceAccounts: [a], namespaces: [b]}}]}]}",
-       "cannot be combined"},
-      {"{rules: [{from: [{source: {trustDomains: [a], principals: [b]}}]}]}", "cannot be combined"},
-      {"{rules: [{from: [{source: {trustDomains: ['*a']}}]}]}", "not supported"},
-      {"{rules: [{to: [{operation: {ports: [80]}}]}]}", "write \"80\" with quotes"},
-      {"{rules: [{to: [{operation: {ports: ['0']}}]}]}", "not a port"},
-      {"{rules: [{to: [{operation: {ports: ['65616']}}]}]}", "not a port"},
-      {"{rules: [{to: [{operation: {ports: ['http']}}]}]}", "not a port"},
-      {"{rules: [{when: [{key: source.ip}]}]}", "neither values nor notValues"},
-      {"{rules: [{when: [{key: destination.labels, values: [a]}]}]}", "not a known attribute"},
-      {"{rules: [{when: [{key: source.ip, values: [a]}]}]}", "not an IP address"},
-      {"{action: DENY, rules: [{to: [{operation: {methods: [GET]}}]}]}",
-       "denies by HTTP attributes alone"},
-      {"{action: DENY, rules: [{to: [{operation: {ports: ['80']}}, {operation: {paths: [/a]}}]}]}",
-       "HTTP attributes alone"},
-      {"{action: DENY, rules: [{when: [{key: 'request.headers[a]', values: [b]}]}]}",
-       "HTTP attributes alone"},
-  };
-  for (const auto& c : cases) {
-    const Decoded decoded = DecodeSpec("AuthorizationPolicy", c.spec);
-    EXPECT_THAT(decoded.reason, HasSubstr(c.reason)) << c.spec;
-    EXPECT_EQ(decoded.line, 4) << c.spec;
+// One line of testdata/security_policies.yaml.
+struct Case {
+  std::string kind;
+  std::string dry_run;
+  std::string spec;
+  std::string refused;
+};
+
+std::vector<Case> SecurityCases() {
+  std::ifstream file("controlplane/api/testdata/security_policies.yaml");
+  std::vector<Tree> documents;
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  EXPECT_TRUE(ParseYaml(text, documents).ok());
+  std::vector<Case> cases;
+  for (const Tree& row : documents.at(0).items) {
+    DecodeError error;
+    TreeReader c(&row, "", Strictness::kStrict, error);
+    cases.push_back({c.String("kind"), c.String("dryRun"), c.String("spec"), c.String("refused")});
+    EXPECT_TRUE(error.ok()) << error.line << ": " << error.reason;
+  }
+  return cases;
+}
+
+// The table is also that of the chart's admission policies, which a real API server is asked about.
+TEST(DecodeSecurityPolicies, RefusesWhatWouldMeanSomethingElse) {
+  const std::vector<Case> cases = SecurityCases();
+  ASSERT_GT(cases.size(), 100u);
+  for (const Case& c : cases) {
+    const Decoded decoded = DecodeOne(
+        absl::StrCat("apiVersion: security.istio.io/v1\nkind: ", c.kind,
+                     "\nmetadata: {name: p, namespace: shop, annotations: {istio.io/dry-run: '",
+                     c.dry_run, "'}}\nspec: ", c.spec, "\n"));
+    EXPECT_EQ(decoded.reason.empty(), c.refused.empty()) << c.spec << ": " << decoded.reason;
+    EXPECT_THAT(decoded.reason, HasSubstr(c.refused)) << c.spec;
+    if (c.refused.empty()) continue;
+    EXPECT_EQ(decoded.line, c.dry_run.empty() ? 4 : 1) << c.spec;
     EXPECT_TRUE(decoded.stand_in.has_value()) << c.spec;
   }
 }
@@ -222,23 +203,10 @@ TEST(DecodePeerAuthentication, ReadsModesOfTheWorkloadAndOfPorts) {
                                                              {8080, MtlsMode::kDisable}}));
 }
 
-TEST(DecodePeerAuthentication, RefusesWhatItCannotMeanAndStandsInStrict) {
-  const struct {
-    const char* spec;
-    const char* reason;
-  } cases[] = {
-      {"{mtls: {mode: STRCT}}", "must be UNSET"},
-      {"{mtls: STRICT}", "must be a mapping"},
-      {"{mtls: {}, portLevelMtls: {80: {mode: STRICT}}}", "needs a selector"},
-      {"{selector: {matchLabels: {a: b}}, portLevelMtls: {}}", "at least one port"},
-      {"{selector: {matchLabels: {a: b}}, portLevelMtls: {http: {mode: STRICT}}}", "not a port"},
-      {"{selector: {matchLabels: {a: b}}, portLevelMtls: {80: STRICT}}", "must be a mapping"},
-      {"{mode: STRICT}", "unknown field"},
-  };
-  for (const auto& c : cases) {
-    const Decoded decoded = DecodeSpec("PeerAuthentication", c.spec);
-    EXPECT_THAT(decoded.reason, HasSubstr(c.reason)) << c.spec;
-    ASSERT_TRUE(decoded.stand_in.has_value());
+TEST(DecodePeerAuthentication, StandsInStrict) {
+  for (const char* spec : {"{mtls: {mode: STRCT}}", "{mode: STRICT}", "[]", "x"}) {
+    const Decoded decoded = DecodeSpec("PeerAuthentication", spec);
+    ASSERT_TRUE(decoded.stand_in.has_value()) << spec;
     EXPECT_EQ(std::get<std::shared_ptr<const PeerAuthentication>>(*decoded.stand_in)->mode,
               MtlsMode::kStrict);
   }
