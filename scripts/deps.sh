@@ -52,6 +52,20 @@ install_missing() {
   say "done"
 }
 
+# Folders that are of no use after this script.
+workplaces=()
+tidy_up() {
+  [ "${#workplaces[@]}" -eq 0 ] || { chmod -R u+w "${workplaces[@]}"; rm -rf "${workplaces[@]}"; }
+}
+trap tidy_up EXIT
+
+download() {  # download FOLDER PACKAGE...
+  local folder=$1
+  shift
+  try() { (cd "$folder" && apt-get download -q -o APT::Sandbox::User=root "$@"); }
+  try "$@" || { apt-get update -q && try "$@"; }
+}
+
 unpack_for_kube() {
   local cache=${HEDDLE_KUBE_CACHE:-$HOME/.cache/heddle/kube} folder unfinished package
   folder=$cache/debian
@@ -62,11 +76,9 @@ unpack_for_kube() {
   say "unpacking into $folder: ${kube_unpacked[*]}"
   mkdir -p "$cache"
   unfinished=$(mktemp -d "$cache/.debian-XXXXXX")
-  # shellcheck disable=SC2064  # The folder of now is meant.
-  trap "rm -rf '$unfinished'" EXIT
+  workplaces+=("$unfinished")
   mkdir "$unfinished/root"
-  download() { (cd "$unfinished" && apt-get download -q -o APT::Sandbox::User=root "${kube_unpacked[@]}"); }
-  download || { apt-get update -q && download; }
+  download "$unfinished" "${kube_unpacked[@]}"
   for package in "$unfinished"/*.deb; do dpkg -x "$package" "$unfinished/root"; done
   echo "${kube_unpacked[*]}" >"$unfinished/root/packages"
   rm -rf "$folder"
@@ -74,11 +86,40 @@ unpack_for_kube() {
   say "done"
 }
 
+# Go builds Kubernetes and helm. Debian 12's is too old to build them, but not to fetch a newer one, a Go module, whose
+# checksum it verifies. In a module's archive no file is executable.
+kube_go=1.24.11
+provide_go() {
+  local cache=${HEDDLE_KUBE_CACHE:-$HOME/.cache/heddle/kube} unfinished fetched
+  if /usr/bin/python3 "$(dirname "$0")/../tests/kube/build.py" --go >/dev/null 2>&1; then
+    say "Go is there; nothing to do"
+    return
+  fi
+  say "fetching Go $kube_go into $cache/go"
+  mkdir -p "$cache"
+  unfinished=$(mktemp -d "$cache/.go-XXXXXX")
+  workplaces+=("$unfinished")
+  download "$unfinished" golang-1.19-go
+  (
+    cd "$unfinished"
+    dpkg -x golang-1.19-go_*.deb .
+    export GOROOT=$unfinished/usr/lib/go-1.19 GOPATH=$unfinished/path GOMODCACHE=$unfinished/modules GOFLAGS=
+    "$GOROOT/bin/go" mod download "golang.org/toolchain@v0.0.1-go$kube_go.linux-$(dpkg --print-architecture)"
+  )
+  fetched=("$unfinished"/modules/golang.org/toolchain@*)
+  chmod -R u+w "$unfinished"
+  find "${fetched[0]}/bin" "${fetched[0]}/pkg/tool" -type f -exec chmod +x {} +
+  rm -rf "$cache/go"
+  mv "${fetched[0]}" "$cache/go"
+  "$cache/go/bin/go" version
+}
+
 case ${1:-} in
   '') install_missing "${packages[@]}" ;;
   --kube)
     install_missing "${packages[@]}" "${kube_packages[@]}"
     unpack_for_kube
+    provide_go
     ;;
   *) die "usage: scripts/deps.sh [--kube]" ;;
 esac

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Runs everything that must pass before a change lands; see docs/architecture.md. Usage: scripts/test.sh [PHASE...]
+# Runs everything that must pass before a change lands; see docs/architecture.md. Usage: test.sh [all | PHASE...]
 # Prints the time of each phase and ends in one line "N passed, N failed, N skipped"; exit code 1 on a failure.
-# The phase kube, not among the default ones, needs `scripts/deps.sh --kube` and builds Kubernetes once (tests/kube).
+# The phase kube, not among the default ones but part of `all`, needs `scripts/deps.sh --kube` and builds Kubernetes
+# once (tests/kube).
 # What runs is what CTest lists: a test that is not listed under a known label is an error, not a silence.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -10,7 +11,8 @@ jobs=$(nproc)
 out=$PWD/build/test-results
 python=/usr/bin/python3
 all_phases=(build layers tidy tools unit sim bpf fuzz netns e2e asan tsan)
-if [ $# -gt 0 ]; then phases=("$@"); else phases=("${all_phases[@]}"); fi
+if [ "$*" = all ]; then phases=("${all_phases[@]}" kube)
+elif [ $# -gt 0 ]; then phases=("$@"); else phases=("${all_phases[@]}"); fi
 
 rm -rf "$out"
 mkdir -p "$out"

@@ -28,6 +28,7 @@ PROGRAMS = {
 }
 PACKAGES = {"kubernetes": ".", "helm": "helm.sh/helm/v3/cmd/helm"}
 PROGRESS_SECONDS = 20.0
+GO_FOLDERS = ("/usr/local/go/bin",)  # Beside those of PATH.
 
 
 class BuildFailed(Exception):
@@ -42,27 +43,46 @@ def say(sentence):
     print(f"kube: {sentence}", file=sys.stderr, flush=True)
 
 
-def go_version(wanted):
-    """Version of the installed Go, such as "1.26.8"; raises BuildFailed when it is older than `wanted` ("1.24.0")."""
-    advice = (f"building Kubernetes needs Go {wanted} or newer in PATH (Debian 12's own package is too old: "
-              "unpack the Go project's release archive to /usr/local/go)")
+def version_of(go):
+    """Such as "1.26.8"; None when there is no such program; raises BuildFailed when it does not run."""
     try:
-        # GOTOOLCHAIN=local: a toolchain that downloads another one would hide what builds.
-        done = subprocess.run(["go", "env", "GOVERSION"], env=environment(), capture_output=True, text=True, check=True)
-    except FileNotFoundError:
-        raise BuildFailed(f"there is no go program; {advice}") from None
+        done = subprocess.run([go, "env", "GOVERSION"], env=_environment(), capture_output=True, text=True, check=True)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return None
     except subprocess.CalledProcessError as failed:
-        raise BuildFailed(f"go does not run: {failed.stderr.strip()}; {advice}") from None
-    found = done.stdout.strip().removeprefix("go")
-    if tuple(map(int, re.findall(r"\d+", found)[:2])) < tuple(map(int, wanted.split(".")[:2])):
-        raise BuildFailed(f"the installed Go is {found}; {advice}")
-    return found
+        raise BuildFailed(f"{go} does not run: {failed.stderr.strip()}") from None
+    return done.stdout.strip().removeprefix("go")
+
+
+def is_enough(found, wanted):
+    return tuple(map(int, re.findall(r"\d+", found)[:2])) >= tuple(map(int, wanted.split(".")[:2]))
+
+
+def find_go():
+    """(path, version) of the first Go that is new enough: of PATH, its usual place, the cache; else BuildFailed."""
+    wanted = re.search(r"^go (\S+)", (MODULES / "kubernetes" / "go.mod").read_text(), re.M)[1]
+    too_old = []
+    for folder in [*os.environ.get("PATH", "").split(":"), *GO_FOLDERS, cache_folder() / "go/bin"]:
+        program = pathlib.Path(folder, "go")
+        if (found := version_of(program)) is None:
+            continue
+        if is_enough(found, wanted):
+            return program, found
+        too_old.append(f"{program} is {found}")
+    raise BuildFailed(f"{'; '.join(too_old) or 'there is no go program'}; building Kubernetes needs Go {wanted} or "
+                      "newer: scripts/deps.sh --kube brings one")
+
+
+def _environment():
+    # CGO_ENABLED=0: static programs, which also run inside images. GOTOOLCHAIN=local: a toolchain that downloads
+    # another one would hide what builds.
+    return dict(os.environ, CGO_ENABLED="0", GOTOOLCHAIN="local", GOWORK="off")
 
 
 def environment():
-    # CGO_ENABLED=0: static programs, which also run inside images.
-    return dict(os.environ, CGO_ENABLED="0", GOTOOLCHAIN="local", GOWORK="off",
-                PATH=os.environ.get("PATH", "") + ":/usr/local/go/bin")
+    """For programs that call go."""
+    folder = find_go()[0].parent
+    return dict(_environment(), PATH=f"{folder}:{os.environ.get('PATH', '')}")
 
 
 def linker_flags(name, go_mod):
@@ -85,7 +105,7 @@ def linker_flags(name, go_mod):
 def built_folder(name):
     """Where the binary of this module and this Go stands, built or not."""
     module = MODULES / name
-    key = hashlib.sha256(go_version(re.search(r"^go (\S+)", (module / "go.mod").read_text(), re.M)[1]).encode())
+    key = hashlib.sha256(find_go()[1].encode())
     for path in sorted(module.iterdir()):
         key.update(path.name.encode() + b"\0" + path.read_bytes())
     return cache_folder() / f"{name}-{key.hexdigest()[:16]}"
@@ -159,10 +179,15 @@ def build(name):
 def main():
     parser = argparse.ArgumentParser(description="Builds the test cluster's programs from Go modules, once.")
     parser.add_argument("names", nargs="*", metavar="|".join(PROGRAMS), help="all of them when none is named")
-    names = parser.parse_args().names or list(PROGRAMS)
+    parser.add_argument("--go", action="store_true", help="say which Go would build them, and build nothing")
+    args = parser.parse_args()
+    names = args.names or list(PROGRAMS)
     if unknown := set(names) - set(PROGRAMS):
         parser.error(f"unknown: {' '.join(sorted(unknown))}")
     try:
+        if args.go:
+            print(*find_go())
+            return 0
         for name in names:
             print(build(name))
     except BuildFailed as failed:

@@ -2,12 +2,22 @@
 
 import os
 import pathlib
+import shutil
 import sys
 
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from kube import build  # noqa: E402  The path above makes it known.
+
+
+def folder_without_go(tmp_path):
+    """With the programs that build.py calls: on this machine go may be beside them."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("sh", "nice"):
+        (folder / name).symlink_to(shutil.which(name))
+    return folder
 
 
 @pytest.fixture
@@ -17,8 +27,8 @@ def fake_go(tmp_path, monkeypatch):
         (tmp_path / "go").write_text(f"#!/bin/sh\necho {version}\n")
         (tmp_path / "go").chmod(0o755)
 
-    monkeypatch.setattr(build, "environment", lambda: {"PATH": f"{tmp_path}:/usr/bin:/bin"})
-    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(build, "GO_FOLDERS", ())
+    monkeypatch.setenv("PATH", f"{tmp_path}:{folder_without_go(tmp_path)}")
     monkeypatch.setenv("HEDDLE_KUBE_CACHE", str(tmp_path / "cache"))
     return install
 
@@ -26,19 +36,29 @@ def fake_go(tmp_path, monkeypatch):
 @pytest.mark.parametrize("found", ["go1.24.0", "go1.24rc1", "go1.26.8", "go2.0"])
 def test_a_go_that_is_new_enough_is_taken(fake_go, found):
     fake_go(found)
-    assert build.go_version("1.24.0") == found.removeprefix("go")
+    assert build.find_go()[1] == found.removeprefix("go")
 
 
 @pytest.mark.parametrize("found", ["go1.19.8", "go1.23.12"])
 def test_a_go_that_is_too_old_is_refused_with_what_to_do(fake_go, found):
     fake_go(found)
-    with pytest.raises(build.BuildFailed, match=rf"the installed Go is {found[2:]}; .* needs Go 1\.24\.0 or newer"):
-        build.go_version("1.24.0")
+    with pytest.raises(build.BuildFailed, match=rf"go is {found[2:]}; .* needs Go 1\.24\.0 or newer: scripts/deps"):
+        build.find_go()
+
+
+def test_one_of_the_cache_is_taken_when_that_of_the_path_is_too_old(fake_go, tmp_path):
+    fake_go("go1.19.8")
+    ours = build.cache_folder() / "go/bin/go"
+    ours.parent.mkdir(parents=True)
+    ours.write_text("#!/bin/sh\necho go1.24.11\n")
+    ours.chmod(0o755)
+    assert build.find_go() == (ours, "1.24.11")
+    assert build.environment()["PATH"].split(":")[0] == str(ours.parent)
 
 
 def test_no_go_at_all_is_refused_with_what_to_do(fake_go):
     with pytest.raises(build.BuildFailed, match=r"there is no go program; .* needs Go 1\.24\.0 or newer"):
-        build.go_version("1.24.0")
+        build.find_go()
 
 
 def test_another_go_or_another_module_is_another_folder(fake_go):
