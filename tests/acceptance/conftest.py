@@ -6,10 +6,9 @@ import pathlib
 
 import pytest
 from acceptance import grpc_health
-from acceptance.namespace import ECHOD, HTTPD, Namespace, container, pod_spec, service, workload
+from acceptance.shop import open_shop
 from acceptance.release import ROOT, Release, write_archives
 from acceptance.witness import Watch
-from kube import istio
 from kube.cluster import Cluster
 
 
@@ -26,8 +25,6 @@ def cluster(build, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def release(cluster):
-    istio.install(cluster, "AuthorizationPolicy", "PeerAuthentication")
-    cluster.kubectl("create", "namespace", "istio-system")
     release = Release(cluster)
     release.install()
     return release
@@ -68,15 +65,4 @@ def watch(cluster, release):
 
 @pytest.fixture(scope="session")
 def shop(release, watch):
-    """Two Deployments, `web` and `client`, with a pod on each node, and a DaemonSet `every`."""
-    shop = Namespace(release, "shop", watch=watch)
-    idle = [container(["sh", "-c", "trap 'exit 0' TERM; sleep 2147483647 & wait"])]
-    shop.apply(*({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}}
-                 for name in ("web", "client", "every")),
-               workload("Deployment", "web", pod_spec([HTTPD, ECHOD], serviceAccountName="web"), 2),
-               workload("Deployment", "client", pod_spec(idle, serviceAccountName="client"), 2),
-               workload("DaemonSet", "every", pod_spec([HTTPD], serviceAccountName="every")),
-               service("web", "web"), service("web-headless", "web", headless=True), service("every", "every"))
-    for name in ("deployment/web", "deployment/client", "daemonset/every"):
-        shop.rolled_out(name)
-    return shop
+    return open_shop(release, watch)

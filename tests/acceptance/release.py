@@ -4,6 +4,7 @@ import json
 import pathlib
 import sys
 
+from kube import istio
 from kube.cluster.node import CGROUP2
 from topology import wait_until
 
@@ -31,7 +32,9 @@ class Release:
         self.cluster = cluster
 
     def install(self):
-        """Returns when the controller and an agent on each node are ready."""
+        """Istio's kinds of policies, and Heddle; returns when the controller and an agent on each node are ready."""
+        istio.install(self.cluster, "AuthorizationPolicy", "PeerAuthentication")
+        self.cluster.kubectl("create", "namespace", "istio-system")
         self.upgrade()
         self.rolled_out("deployment/heddle-controller")
         self._carry_credentials()

@@ -19,9 +19,10 @@ UP_SECONDS = 3600  # The first time it builds Kubernetes.
 DOWN_SECONDS = 60
 
 
-def keep(nodes, state):
+def keep(nodes, state, images=(), prepare=lambda cluster: None):
     """Holds the cluster for as long as this process lives; the state file says how to reach it."""
-    with Cluster(nodes=nodes) as cluster:
+    with Cluster(nodes=nodes, images=images) as cluster:
+        prepare(cluster)
         unfinished = state.with_suffix(".new")
         unfinished.write_text(json.dumps({
             "keeper": os.getpid(), "dir": str(cluster.dir),
@@ -36,7 +37,8 @@ def keep(nodes, state):
             state.unlink(missing_ok=True)
 
 
-def up(nodes, state):
+def up(nodes, state, module="kube"):
+    """`keep` of the module holds it."""
     if read(state) is not None:
         sys.exit(f"kube: a cluster is up already ({state}); take it down first: python3 -m kube down")
     sweep.main()  # What a killed keeper has left.
@@ -46,7 +48,7 @@ def up(nodes, state):
     started = time.monotonic()
     build.build("kubernetes")  # Here, so that its progress shows.
     with open(log, "wb") as output:
-        keeper = subprocess.Popen([sys.executable, "-m", "kube", f"--state={state}", "keep", f"--nodes={nodes}"],
+        keeper = subprocess.Popen([sys.executable, "-m", module, f"--state={state}", "keep", f"--nodes={nodes}"],
                                   stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
     try:
         wait_until(lambda: state.exists() or keeper.poll() is not None, "the cluster comes up", UP_SECONDS, 0.1)
@@ -97,10 +99,14 @@ def become(state, argv):
     os.execvp("nsenter", argv(found))
 
 
-def main():
-    parser = argparse.ArgumentParser(prog="python3 -m kube", description="The Kubernetes test cluster by hand.")
+def add_state(parser):
     parser.add_argument("--state", type=pathlib.Path, default=build.cache_folder() / "cluster.json",
                         help="the file that says which cluster is up; another file, another cluster")
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python3 -m kube", description="The Kubernetes test cluster by hand.")
+    add_state(parser)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, sentence in (("up", "start a cluster"), ("keep", "hold a cluster until a signal comes (up runs this)")):
         commands.add_parser(name, help=sentence).add_argument(

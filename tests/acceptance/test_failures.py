@@ -1,0 +1,286 @@
+"""What is around the mesh fails, under traffic: nothing that should be inside is outside, no pod is restarted, and open
+connections live where the design says so. The session's Watch sees the node's link all the while."""
+
+import contextlib
+import json
+
+import pytest
+from acceptance.namespace import HTTPD, Namespace, is_ready, pod, pod_spec
+from acceptance.traffic import Connection, Requests
+from acceptance.witness import opened_outside
+from topology.waiting import Timeout, wait_until
+
+CONFLIST = "/etc/cni/net.d/10-pods.conflist"
+PLUGIN = "/opt/cni/bin/heddle-cni"
+OUTAGE_SECONDS = 60
+DENY_CLIENT = {"apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy", "metadata": {"name": "no-client"},
+               "spec": {"selector": {"matchLabels": {"app": "web"}}, "action": "DENY",
+                        "rules": [{"from": [{"source": {"principals": ["cluster.local/ns/shop/sa/client"]}}]}]}}
+
+
+def assert_inside(cluster, release, shop):
+    pods = shop.pods()
+    meshed = {each["status"]["podIP"] for each in pods}
+    for node in cluster.nodes:
+        on_node = [each for each in pods if each["spec"]["nodeName"] == node.name]
+        assert {f"shop/{each['metadata']['name']}" for each in on_node} <= release.captured(node)
+        for each in on_node:
+            assert opened_outside(node, each, meshed) == []
+
+
+class Traffic:
+    """Requests and an open connection between the nodes."""
+
+    def __init__(self, shop, name):
+        self.client, self.server = shop.pods("client")[0], shop.pods("web")[1]
+        client, address = self.client["metadata"]["name"], self.server["status"]["podIP"]
+        self.connection = Connection(shop, client, address, name)
+        self.requests = Requests(shop, client, address, name)
+
+    def stop(self):
+        self.connection.stop()
+        return self.requests.stop()
+
+    def assert_unharmed(self):
+        """Every request was answered, and the connection is the one that was opened first."""
+        self.requests.go_on()
+        assert self.connection.is_alive()
+        assert self.requests.counts()[1] == 0
+
+
+@pytest.fixture
+def traffic(request, cluster, release, shop):
+    before = shop.restarts()
+    made = Traffic(shop, request.node.name)
+    yield made
+    made.stop()
+    assert_inside(cluster, release, shop)
+    assert shop.restarts() == before
+
+
+def events(namespace, name):
+    listed = json.loads(namespace.kubectl("get", "events", f"--field-selector=involvedObject.name={name}",
+                                          "--output=json"))["items"]
+    return [(event["reason"], event["message"]) for event in listed]
+
+
+def assert_policy_works(shop, traffic):
+    """The way from the API server to the nodes is whole."""
+    client, server = traffic.client["metadata"]["name"], traffic.server["status"]["podIP"]
+    shop.apply(DENY_CLIENT)
+    wait_until(lambda: shop.ask(client, server) is None, "the policy has effect", 60)
+    shop.delete("authorizationpolicy", "no-client")
+    wait_until(lambda: shop.ask(client, server) is not None, "and no more", 60)
+
+
+@contextlib.contextmanager
+def one_pod(namespace, name, node, ready=True):
+    namespace.apply(pod(name, pod_spec([HTTPD], node=node)))
+    if ready:
+        namespace.ready(name)
+    yield namespace
+    namespace.delete("pod", name)
+
+
+@pytest.fixture(scope="module")
+def plain(release):
+    """Outside the mesh, and the agent of node1 knows it, because a pod of it is there."""
+    plain = Namespace(release, "plain", enrolled=False)
+    plain.apply(pod("first", pod_spec([HTTPD], node="node1")))
+    plain.ready("first")
+    return plain
+
+
+def assert_new_pods_are_captured(cluster, release, shop):
+    for node in cluster.nodes:
+        with one_pod(shop, f"new-on-{node.name}", node.name):
+            assert f"shop/new-on-{node.name}" in release.captured(node)
+
+
+def test_kubelet_and_containerd_are_restarted(cluster, release, shop, traffic):
+    for node in cluster.nodes:
+        node.kubelet.kill()
+        node.containerd.kill()
+        node.start_containerd()
+        node.start_kubelet()
+        cluster.wait_ready(node)
+    wait_until(lambda: shop.shell(traffic.client["metadata"]["name"], "echo here", check=False) == "here\n",
+               "the kubelet knows its pods again", 60)
+    traffic.assert_unharmed()
+    assert_new_pods_are_captured(cluster, release, shop)
+
+
+@contextlib.contextmanager
+def outage(cluster):
+    """Without the API server."""
+    cluster.control_plane.api_server.kill()
+    try:
+        yield
+    finally:
+        cluster.control_plane.start_api_server()
+
+
+def test_the_api_server_is_down_for_a_minute(cluster, release, shop, traffic):
+    answered, lines = traffic.requests.counts()[0], traffic.connection.count()
+    with outage(cluster), pytest.raises(Timeout):
+        wait_until(cluster.control_plane.is_ready, "it stays down", OUTAGE_SECONDS, 1)
+    traffic.assert_unharmed()
+    # The loops went on meanwhile.
+    assert traffic.connection.count() - lines > OUTAGE_SECONDS
+    assert traffic.requests.counts()[0] - answered > OUTAGE_SECONDS
+    assert_policy_works(shop, traffic)
+
+
+def etcd(cluster, call, body):
+    """Through etcd's gateway from JSON."""
+    return json.loads(cluster.control.run(["curl", "-fsS", f"http://127.0.0.1:2379/v3/kv/{call}", "--data-binary",
+                                           json.dumps(body)]).stdout)
+
+
+def test_the_history_is_compacted_away_while_the_controllers_stand_still(cluster, release, shop, traffic):
+    """They resume at a revision that is no more, and list anew."""
+    frozen = [(node, pid) for node in cluster.nodes for pid in release.processes(node, "heddle-controller")]
+    assert frozen
+    for node, pid in frozen:
+        node.run(["kill", "-STOP", pid])
+    shop.apply(DENY_CLIENT)
+    for label in range(5):
+        shop.kubectl("label", "namespace", "shop", f"revision={label}", "--overwrite")
+    revision = etcd(cluster, "range", {"key": "AA=="})["header"]["revision"]
+    etcd(cluster, "compaction", {"revision": revision, "physical": True})
+    with outage(cluster):
+        pass  # With the API server goes its memory of what was watched.
+    for node, pid in frozen:
+        node.run(["kill", "-CONT", pid])
+    client, server = traffic.client["metadata"]["name"], traffic.server["status"]["podIP"]
+    wait_until(lambda: shop.ask(client, server) is None, "the policy has effect", 60)
+    shop.delete("authorizationpolicy", "no-client")
+    wait_until(lambda: shop.ask(client, server) is not None, "and no more", 60)
+
+
+def test_every_controller_is_killed(cluster, release, shop, traffic):
+    killed = [(node, pid) for node in cluster.nodes for pid in release.processes(node, "heddle-controller")]
+    assert killed
+    for node, pid in killed:
+        node.run(["kill", "-KILL", pid])
+    traffic.assert_unharmed()
+    release.rolled_out("deployment/heddle-controller")
+    release.wait_connected()
+    traffic.assert_unharmed()
+    assert_policy_works(shop, traffic)
+    assert_new_pods_are_captured(cluster, release, shop)
+
+
+def test_another_tool_rewrites_the_cni_configuration(cluster, release, shop, traffic):
+    for node in cluster.nodes:
+        chained = node.run(["cat", CONFLIST]).stdout
+        assert "heddle-cni" in chained
+        node.run(["cp", node.dir / "10-pods.conflist", CONFLIST])
+        wait_until(lambda: node.run(["cat", CONFLIST]).stdout == chained, "the entry is back", 15)
+    assert_new_pods_are_captured(cluster, release, shop)
+    traffic.assert_unharmed()
+
+
+def test_the_plugin_is_deleted(cluster, release, shop, traffic):
+    for node in cluster.nodes:
+        node.run(["rm", PLUGIN])
+        wait_until(lambda: not node.run(["test", "-x", PLUGIN], check=False).returncode, "the plugin is back", 15)
+    assert_new_pods_are_captured(cluster, release, shop)
+    traffic.assert_unharmed()
+
+
+def test_an_agent_is_killed(cluster, release, shop, traffic):
+    """Its connections end with it; what the pods want meanwhile is refused, and never goes in clear."""
+    node = cluster.nodes[1]
+    before = release.processes(node, "heddle-agent")
+    node.run(["kill", "-KILL", *before])
+    wait_until(traffic.connection.has_ended, "the open connection has ended", 15)
+    wait_until(lambda: release.processes(node, "heddle-agent") not in ([], before), "the agent is back", 60)
+    release.wait_connected()
+    traffic.requests.go_on()
+
+
+def test_without_agents_enrolled_pods_wait_and_say_why_and_others_start(cluster, release, shop, plain):
+    restarts = shop.restarts()
+    with release.without_agents():
+        new = Namespace(release, "unheard-of", enrolled=False)
+        for namespace, name in ((shop, "waits"), (plain, "starts"), (new, "nobody-knows")):
+            namespace.apply(pod(name, pod_spec([HTTPD], node="node1")))
+        plain.ready("starts")
+        for namespace, name in ((shop, "waits"), (new, "nobody-knows")):
+            wait_until(lambda: any(reason == "FailedCreatePodSandBox" and "heddle-agent" in message
+                                   for reason, message in events(namespace, name)), f"it is said why {name} waits", 60)
+            assert not is_ready(namespace.pod(name))
+        client, server = shop.pods("client")[0]["metadata"]["name"], shop.pods("web")[1]["status"]["podIP"]
+        assert shop.ask(client, server) is None  # Refused, and so not in clear.
+    shop.ready("waits")
+    new.ready("nobody-knows")
+    assert "shop/waits" in release.captured(cluster.nodes[0])
+    assert release.captured(cluster.nodes[0]).isdisjoint({"plain/starts", "unheard-of/nobody-knows"})
+    wait_until(lambda: shop.ask(client, server) is not None, "the mesh carries traffic again", 30)
+    shop.delete("pod", "waits")
+    plain.delete("pod", "starts")
+    new.remove()
+    assert_inside(cluster, release, shop)
+    assert shop.restarts() == restarts
+
+
+def give_next(node, address):
+    """Makes the node's IPAM hand out this address next."""
+    octets = address.split(".")
+    before = ".".join([*octets[:3], str(int(octets[3]) - 1)])
+    node.run(["sh", "-c", f"printf {before} >/run/cni-ipam/pods/last_reserved_ip.0"])
+
+
+def test_an_address_goes_to_a_pod_outside_while_no_agent_hears_of_it(cluster, release, shop, plain):
+    """The DEL of its last owner, a captured pod, reaches no agent."""
+    node = cluster.nodes[0]
+    shop.apply(pod("owner", pod_spec([HTTPD], node=node.name)))
+    shop.ready("owner")
+    address = shop.address("owner")
+    with release.without_agents():
+        shop.delete("pod", "owner")
+        give_next(node, address)
+        plain.apply(pod("heir", pod_spec([HTTPD], node=node.name)))
+        plain.ready("heir")
+        assert plain.address("heir") == address
+        shop.apply(pod("owner", pod_spec([HTTPD], node=node.name)))  # Waits; its address will be another.
+    shop.ready("owner")
+    assert release.captured(node) >= {"shop/owner"} and "plain/heir" not in release.captured(node)
+    whoami = cluster.control.run(["curl", "-fsS", "-m", "5", f"http://{address}:8080/cgi-bin/whoami"]).stdout
+    assert whoami.split()[1] == "heir"
+    for each in shop.pods("client"):
+        answer = shop.ask(each["metadata"]["name"], address)
+        assert answer == (each["status"]["podIP"], "heir")
+    shop.delete("pod", "owner")
+    plain.delete("pod", "heir")
+
+
+def test_a_node_loses_power(cluster, release, shop):
+    """Last: every pod of the node is started anew by it, in the mesh from its first moment."""
+    node = cluster.nodes[1]
+    lost = [each for each in shop.pods() if each["spec"]["nodeName"] == node.name]
+    before = shop.restarts()
+    for each in lost:
+        shop.forget(each)
+    node.power_off()
+    node.power_on()
+    cluster.wait_ready(node)
+
+    def is_back(each):
+        now = shop.pod(each["metadata"]["name"])
+        return is_ready(now) and all(status["restartCount"] == 1 for status in now["status"]["containerStatuses"])
+
+    wait_until(lambda: all(map(is_back, lost)), "its pods run again", 120, 1)
+    release.rolled_out("daemonset/heddle-agent")
+    release.wait_connected()
+    shop.watch_all()
+    assert_inside(cluster, release, shop)
+    assert release.metric(node, "heddle_pods_captured_running_total") == 0  # None was outside for a moment.
+    for each in shop.pods("client"):
+        for server in shop.pods("web"):
+            answer = shop.ask(each["metadata"]["name"], server["status"]["podIP"])
+            assert answer == (each["status"]["podIP"], server["metadata"]["name"])
+    gone = {each["metadata"]["name"] for each in lost}
+    assert {name: count for name, count in shop.restarts().items() if name not in gone} == \
+        {name: count for name, count in before.items() if name not in gone}
