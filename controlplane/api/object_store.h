@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <map>
 #include <memory>
+#include <optional>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -18,15 +19,24 @@ struct StoreDiff {
   bool empty() const { return upserted.empty() && removed.empty(); }
 };
 
+// One object's step from one version to the next. At least one is there.
+struct ObjectChange {
+  std::optional<Object> before;
+  std::optional<Object> after;
+};
+
 // All objects that are in effect, by kind and name. A value: belongs to one thread.
 class ObjectStore {
  public:
   template <typename T>
   using Table = std::map<NamespacedName, std::shared_ptr<const T>>;
 
-  void Apply(const StoreDiff& diff);
-  void Put(const Object& object);
-  void Erase(const ObjectKey& key);
+  // What has changed by that, in the order in which it did: the removed ones first. They keep the
+  // versions before alive, so that what points to those can be taken apart.
+  std::vector<ObjectChange> Apply(const StoreDiff& diff);
+  // The version before, if there was one.
+  std::optional<Object> Put(const Object& object);
+  std::optional<Object> Erase(const ObjectKey& key);
 
   // In the order of namespaces and names.
   template <typename T>

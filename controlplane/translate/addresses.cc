@@ -174,4 +174,17 @@ wire::Service ServiceMessage(const api::Service& service, const MeshOptions& opt
   return message;
 }
 
+Resource ForeignResource(const ForeignEndpoint& endpoint, const api::ObjectStore& objects,
+                         const MeshOptions& options) {
+  wire::Address address;
+  *address.mutable_workload() = ForeignWorkload(endpoint, objects, options);
+  return MakeResource(endpoint.uid, address);
+}
+
+Resource ServiceResource(const api::Service& service, const MeshOptions& options) {
+  wire::Address address;
+  *address.mutable_service() = ServiceMessage(service, options);
+  return MakeResource(ServiceKey(service.meta, options), address);
+}
+
 }  // namespace heddle::controlplane::translate

@@ -2,6 +2,7 @@
 
 #include "controlplane/api/object_store.h"
 #include "controlplane/translate/mesh_options.h"
+#include "controlplane/translate/resource.h"
 #include "controlplane/translate/service_endpoints.h"
 #include "proto/workload.pb.h"
 
@@ -24,5 +25,10 @@ istio::workload::Workload ForeignWorkload(const ForeignEndpoint& endpoint,
                                           const api::ObjectStore& objects,
                                           const MeshOptions& options);
 istio::workload::Service ServiceMessage(const api::Service& service, const MeshOptions& options);
+
+// The same as resources of kAddressType.
+Resource ForeignResource(const ForeignEndpoint& endpoint, const api::ObjectStore& objects,
+                         const MeshOptions& options);
+Resource ServiceResource(const api::Service& service, const MeshOptions& options);
 
 }  // namespace heddle::controlplane::translate

@@ -130,11 +130,18 @@ std::optional<wire::Authorization> TranslatePolicy(const api::AuthorizationPolic
   return message;
 }
 
+Resource PolicyResource(const wire::Authorization& message) {
+  return MakeResource(absl::StrCat(message.namespace_(), "/", message.name()), message);
+}
+
+bool SelectsWorkloads(const api::AuthorizationPolicy& policy) {
+  return IsForL4(policy) && !policy.selector.empty();
+}
+
 PolicySelectors::PolicySelectors(const api::ObjectStore& objects, const MeshOptions& options)
     : options_(options) {
   for (const auto& [name, policy] : objects.All<api::AuthorizationPolicy>()) {
-    if (IsForL4(*policy) && !policy->selector.empty())
-      by_namespace_[name.name_space].push_back(policy.get());
+    if (SelectsWorkloads(*policy)) by_namespace_[name.name_space].push_back(policy.get());
   }
 }
 

@@ -8,6 +8,7 @@
 #include "controlplane/api/object_store.h"
 #include "controlplane/api/problem.h"
 #include "controlplane/translate/mesh_options.h"
+#include "controlplane/translate/resource.h"
 #include "proto/authorization.pb.h"
 
 namespace heddle::controlplane::translate {
@@ -18,6 +19,12 @@ namespace heddle::controlplane::translate {
 // decoded). Empty when it is not for L4 proxies: AUDIT, or targetRefs. `status` says so.
 std::optional<istio::security::Authorization> TranslatePolicy(
     const api::AuthorizationPolicy& policy, const MeshOptions& options, api::ObjectStatus& status);
+
+// A policy that was made, as a resource of kAuthorizationType: "namespace/name".
+Resource PolicyResource(const istio::security::Authorization& message);
+
+// Whether the policy's selector decides about workloads: it has one, and the policy is for L4 proxies.
+bool SelectsWorkloads(const api::AuthorizationPolicy& policy);
 
 // The policies with a selector that name a pod: those of its own namespace and, unlike
 // PeerAuthentications, those of the root namespace. Points into `objects`.

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "controlplane/api/decode.h"
+#include "lib/base/check.h"
 #include "lib/base/strings.h"
 
 namespace heddle::controlplane::translate {
@@ -73,24 +74,23 @@ wire::Interception Message(const api::Exclusions& exclusions, bool fail_open) {
 }  // namespace
 
 Interceptions::Interceptions(const api::ObjectStore& objects, const MeshOptions& options)
-    : objects_(objects), levels_(objects, options.root_namespace) {}
+    : levels_(objects, options.root_namespace) {}
 
-const InterceptionPolicy* Interceptions::Choose(const api::Pod& pod) {
+const InterceptionPolicy* Interceptions::Choose(const api::Pod& pod, Choice& choice) const {
   const std::vector<const InterceptionPolicy*> selecting = levels_.Selecting(pod);
   const InterceptionPolicy* chosen =
       !selecting.empty() ? selecting.front() : levels_.OfNamespace(pod.meta.name_space);
   if (chosen == nullptr) chosen = levels_.OfMesh();
-  if (chosen != nullptr) ++uses_[chosen].pods;
+  if (chosen != nullptr) choice.counts = api::NameOf(chosen->meta);
   for (const InterceptionPolicy* other : selecting) {
-    if (other == chosen) continue;
-    Use& use = uses_[other];
-    if (use.lost++ == 0) use.winner = chosen;
+    if (other != chosen) choice.lost.push_back(api::NameOf(other->meta));
   }
   return chosen;
 }
 
-wire::Interception Interceptions::Of(const api::Pod& pod, std::vector<std::string>& notes) {
-  const InterceptionPolicy* policy = Choose(pod);
+wire::Interception Interceptions::Of(const api::Pod& pod, Choice& choice,
+                                     std::vector<std::string>& notes) const {
+  const InterceptionPolicy* policy = Choose(pod, choice);
   api::Exclusions exclusions = policy == nullptr ? api::Exclusions() : policy->exclusions;
   Replace(pod, kInboundPorts, ParsePort, exclusions.inbound_ports, notes);
   Replace(pod, kOutboundPorts, ParsePort, exclusions.outbound_ports, notes);
@@ -103,22 +103,44 @@ wire::Interception Interceptions::Of(const api::Pod& pod, std::vector<std::strin
   return Message(exclusions, policy != nullptr && policy->fail_open);
 }
 
-std::vector<api::ObjectStatus> Interceptions::Statuses() const {
-  std::vector<api::ObjectStatus> statuses;
-  for (const auto& [name, policy] : objects_.All<InterceptionPolicy>()) {
-    api::ObjectStatus status{.object = {api::Kind::kInterceptionPolicy, name},
-                             .note = levels_.WithoutEffect(*policy)};
-    status.effective = status.note.empty();
-    const auto used = uses_.find(policy.get());
-    const Use use = used == uses_.end() ? Use() : used->second;
-    if (status.effective) status.note = absl::StrCat("pods: ", use.pods);
-    if (use.lost > 0) {
-      absl::StrAppend(&status.note, "; left to ", use.winner->meta.name,
-                      ", which is older: ", use.lost);
-    }
-    statuses.push_back(std::move(status));
+void InterceptionUses::Count(const Interceptions::Choice& choice, int64_t pods) {
+  const auto counted = [this](const api::NamespacedName& name, auto count) {
+    const auto use = uses_.try_emplace(name).first;
+    count(use->second);
+    if (use->second.empty()) uses_.erase(use);
+  };
+  if (!choice.counts.has_value()) return;
+  counted(*choice.counts, [pods](Use& use) { use.pods += pods; });
+  for (const api::NamespacedName& name : choice.lost) {
+    counted(name, [&](Use& use) {
+      const auto winner = use.lost_to.try_emplace(*choice.counts).first;
+      if ((winner->second += pods) == 0) use.lost_to.erase(winner);
+    });
   }
-  return statuses;
+}
+
+api::ObjectStatus InterceptionUses::StatusOf(const InterceptionPolicy& policy,
+                                             const Interceptions& interceptions,
+                                             const api::ObjectStore& objects) const {
+  api::ObjectStatus status{.object = {api::Kind::kInterceptionPolicy, api::NameOf(policy.meta)},
+                           .note = interceptions.WithoutEffect(policy)};
+  status.effective = status.note.empty();
+  const auto found = uses_.find(status.object.name);
+  const Use use = found == uses_.end() ? Use() : found->second;
+  if (status.effective) status.note = absl::StrCat("pods: ", use.pods);
+  // Several may win over it, each for other pods: the oldest is named.
+  const InterceptionPolicy* winner = nullptr;
+  int64_t lost = 0;
+  for (const auto& [name, pods] : use.lost_to) {
+    lost += pods;
+    const auto* candidate = objects.Find<InterceptionPolicy>(name);
+    CHECK(candidate != nullptr);
+    if (winner == nullptr || api::OlderThan(candidate->meta, winner->meta)) winner = candidate;
+  }
+  if (winner != nullptr) {
+    absl::StrAppend(&status.note, "; left to ", winner->meta.name, ", which is older: ", lost);
+  }
+  return status;
 }
 
 }  // namespace heddle::controlplane::translate

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,25 +23,50 @@ namespace heddle::controlplane::translate {
 // more is captured then, never less. Points into `objects`.
 class Interceptions {
  public:
+  // Which policy counts for a pod, by name.
+  struct Choice {
+    std::optional<api::NamespacedName> counts;
+    std::vector<api::NamespacedName> lost;  // Those that name the pod as well, but are younger.
+    bool operator==(const Choice&) const = default;
+    bool empty() const { return !counts.has_value() && lost.empty(); }
+  };
+
   Interceptions(const api::ObjectStore& objects, const MeshOptions& options);
 
-  // Of an enrolled pod. Remembers for Statuses() which policy counted; `notes` gets a sentence for
-  // each annotation without effect.
-  heddle::node::v1::Interception Of(const api::Pod& pod, std::vector<std::string>& notes);
-  // Of each policy: for how many pods it counts, and who wins over it where it does not.
-  std::vector<api::ObjectStatus> Statuses() const;
+  // Of an enrolled pod. `notes` gets a sentence for each annotation without effect.
+  heddle::node::v1::Interception Of(const api::Pod& pod, Choice& choice,
+                                    std::vector<std::string>& notes) const;
+  // Why the policy counts for nobody; empty if it may count.
+  std::string WithoutEffect(const api::InterceptionPolicy& policy) const {
+    return levels_.WithoutEffect(policy);
+  }
+
+ private:
+  const api::InterceptionPolicy* Choose(const api::Pod& pod, Choice& choice) const;
+
+  const PolicyLevels<api::InterceptionPolicy> levels_;
+};
+
+// For how many pods each policy counts, and which one wins over it where it does not. A value.
+class InterceptionUses {
+ public:
+  void Add(const Interceptions::Choice& choice) { Count(choice, 1); }
+  void Remove(const Interceptions::Choice& choice) { Count(choice, -1); }
+
+  // `policy` is one of `objects`, from which `interceptions` was made.
+  api::ObjectStatus StatusOf(const api::InterceptionPolicy& policy,
+                             const Interceptions& interceptions,
+                             const api::ObjectStore& objects) const;
 
  private:
   struct Use {
-    size_t pods = 0;
-    size_t lost = 0;                                  // Pods that an older one counts for.
-    const api::InterceptionPolicy* winner = nullptr;  // The first of those.
+    int64_t pods = 0;
+    std::map<api::NamespacedName, int64_t> lost_to;  // Pods that this one counts for instead.
+    bool empty() const { return pods == 0 && lost_to.empty(); }
   };
-  const api::InterceptionPolicy* Choose(const api::Pod& pod);
+  void Count(const Interceptions::Choice& choice, int64_t pods);
 
-  const api::ObjectStore& objects_;
-  const PolicyLevels<api::InterceptionPolicy> levels_;
-  std::map<const api::InterceptionPolicy*, Use> uses_;
+  std::map<api::NamespacedName, Use> uses_;
 };
 
 }  // namespace heddle::controlplane::translate

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "controlplane/api/problem.h"
+
 namespace heddle::controlplane::translate {
 
 // How far the mesh has gone in leaving the cluster (decision 014). Each phase holds what those before
@@ -13,5 +15,11 @@ enum class RemovalPhase : uint8_t {
   kPlain,    // No pod is announced as reachable by HBONE.
   kRelease,  // No pod is enrolled; the nodes let go of what they have captured.
 };
+
+// What becomes of the status of an AuthorizationPolicy or PeerAuthentication from kRelax on.
+inline void Relax(api::ObjectStatus& status) {
+  status.effective = false;
+  status.note = "has no effect: the mesh is being removed";
+}
 
 }  // namespace heddle::controlplane::translate

@@ -44,6 +44,24 @@ wire::PortList PortsOf(const api::Service& service, Resolve resolve) {
   return list;
 }
 
+}  // namespace
+
+wire::PortList PortsIn(const api::Service& service, const api::EndpointSlice& slice) {
+  return PortsOf(service, [&](const api::ServicePort& port) { return TargetIn(port, slice); });
+}
+
+wire::PortList PortsOn(const api::Service& service, const api::Pod& pod) {
+  return PortsOf(service, [&](const api::ServicePort& port) { return TargetOn(port, pod); });
+}
+
+std::string ForeignUid(const api::EndpointSlice& slice, const io::IpAddress& address,
+                       const MeshOptions& options) {
+  return absl::StrCat(options.cluster_id, "/discovery.k8s.io/EndpointSlice/", slice.meta.name_space,
+                      "/", slice.meta.name, "/", address.ToString());
+}
+
+namespace {
+
 using SlicesByService = std::map<api::NamespacedName, std::vector<const api::EndpointSlice*>>;
 
 class EndpointFinder {
@@ -79,15 +97,12 @@ class EndpointFinder {
       if (at->first.name_space != service.meta.name_space) break;
       const api::Pod& pod = *at->second;
       if (!api::Selects(service.selector, pod.meta.labels)) continue;
-      wire::PortList ports =
-          PortsOf(service, [&](const api::ServicePort& port) { return TargetOn(port, pod); });
-      endpoints_.pods[at->first][ServiceKey(service.meta, options_)] = std::move(ports);
+      endpoints_.pods[at->first][ServiceKey(service.meta, options_)] = PortsOn(service, pod);
     }
   }
 
   void AddSlice(const api::Service& service, const api::EndpointSlice& slice) {
-    const wire::PortList ports =
-        PortsOf(service, [&](const api::ServicePort& port) { return TargetIn(port, slice); });
+    const wire::PortList ports = PortsIn(service, slice);
     const std::string key = ServiceKey(service.meta, options_);
     for (const api::Endpoint& endpoint : slice.endpoints) {
       if (!endpoint.ready && !service.publish_not_ready) continue;
@@ -105,9 +120,7 @@ class EndpointFinder {
 
   ForeignEndpoint& AddForeign(const api::EndpointSlice& slice, const api::Endpoint& endpoint,
                               const io::IpAddress& address) {
-    std::string uid =
-        absl::StrCat(options_.cluster_id, "/discovery.k8s.io/EndpointSlice/", slice.meta.name_space,
-                     "/", slice.meta.name, "/", address.ToString());
+    std::string uid = ForeignUid(slice, address, options_);
     ForeignEndpoint& foreign = foreign_[uid];
     foreign.uid = std::move(uid);
     foreign.slice = &slice;

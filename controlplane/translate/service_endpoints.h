@@ -16,6 +16,12 @@ std::string ServiceKey(const api::ObjectMeta& service, const MeshOptions& option
 std::string ServiceHostname(const api::ObjectMeta& service, const MeshOptions& options);
 istio::workload::AppProtocol AppProtocolOf(const api::ServicePort& port);
 
+// The service's ports as they are on the endpoints of its slice, or on a pod that its selector names.
+istio::workload::PortList PortsIn(const api::Service& service, const api::EndpointSlice& slice);
+istio::workload::PortList PortsOn(const api::Service& service, const api::Pod& pod);
+std::string ForeignUid(const api::EndpointSlice& slice, const io::IpAddress& address,
+                       const MeshOptions& options);
+
 // Services that one endpoint serves, with its ports, by ServiceKey.
 using ServicePorts = std::map<std::string, istio::workload::PortList>;
 

@@ -32,8 +32,9 @@ struct Translation {
 };
 
 // A workload is announced as HBONE when its pod is enrolled and reported captured by the very node
-// that it is bound to. While the mesh leaves, less and less of it is in effect (RemovalPhase). Costs O(objects): 10 000 pods take about 70 ms (translate_bench). What
-// changed between two outputs shows in the versions.
+// that it is bound to. While the mesh leaves, less and less of it is in effect (RemovalPhase). Costs
+// O(objects): 10 000 pods take about 70 ms (translate_bench); IncrementalTranslation gives the same
+// for what changed. What changed between two outputs shows in the versions.
 Translation Translate(const api::ObjectStore& objects, const CapturedPods& captured,
                       const MeshOptions& options, RemovalPhase removal = RemovalPhase::kNone);
 
