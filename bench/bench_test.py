@@ -1,0 +1,219 @@
+"""The parts of the benchmark suite that need no network: statistics, tables, configurations, handshakes."""
+
+import pathlib
+import struct
+import sys
+
+import pytest
+
+_HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(_HERE), str(_HERE.parent / "tests")]
+
+from heddle_bench import comparison, quiet, report, rounds, statistics, subjects, tls, workloads  # noqa: E402
+from heddle_bench.load import Noisy, Void  # noqa: E402
+from heddle_bench.subjects import envoy, haproxy, nginx  # noqa: E402
+from heddle_bench.workloads.http import parse_wrk  # noqa: E402
+from heddle_bench.workloads.workload import Metric, Settings, Workload  # noqa: E402
+
+IDENTITY = tls.Identity("a.bench", "/c/chain", "/c/key", "/c/both", "/c/root")
+
+
+# Statistics.
+def test_the_interval_of_the_median_covers_it_and_is_the_same_each_time():
+    values = [1.0, 1.1, 0.9, 1.2, 1.05, 0.95, 3.0]
+    low, high = statistics.bootstrap(values)
+    assert 0.9 <= low <= 1.05 <= high <= 3.0 and (low, high) == statistics.bootstrap(values)
+    assert statistics.bootstrap([2.0]) == (2.0, 2.0)
+
+
+def test_one_outlier_moves_neither_median_nor_mad():
+    assert statistics.median([1, 2, 3, 4, 1000]) == 3
+    assert statistics.mad([1, 2, 3, 4, 1000]) == 1
+
+
+def test_ratios_are_taken_within_a_round_only():
+    assert statistics.ratios({"0": 1.0, "1": 4.0, "2": 9.0}, {"0": 2.0, "2": 3.0, "3": 1.0}) == [0.5, 3.0]
+    assert statistics.ratios({"0": 1.0}, {"0": 0.0}) == []
+    assert statistics.differences({"0": 3.0}, {"0": 0.0}) == [3.0]
+
+
+@pytest.mark.parametrize("shares, index", [([1, 1, 1, 1], 1.0), ([1, 0, 0, 0], 0.25), ([0, 0], 0.0)])
+def test_jain(shares, index):
+    assert statistics.jain(shares) == pytest.approx(index)
+
+
+# Handshakes.
+def server_hello(suite=0x1301, group=0x1D, version=b"\x03\x04", session_id=b"s" * 32):
+    share = struct.pack(">HH", group, 4) + b"keys"
+    extensions = struct.pack(">HH", 51, len(share)) + share + struct.pack(">HH", 43, 2) + version
+    body = b"\x03\x03" + b"r" * 32 + bytes([len(session_id)]) + session_id + struct.pack(">HBH", suite, 0,
+                                                                                         len(extensions)) + extensions
+    message = b"\x02" + len(body).to_bytes(3, "big") + body
+    return b"\x16\x03\x03" + struct.pack(">H", len(message)) + message
+
+
+def test_cipher_and_group_are_read_from_server_hellos():
+    other = server_hello(0x1302, 0x11EC, session_id=b"")
+    recording = b"noise\x16\x03\x03" + server_hello() + b"\x17\x03\x03more" + other
+    assert tls.server_hellos(recording) == [(0x1301, 0x1D), (0x1302, 0x11EC)]
+    assert tls.describe((0x1302, 0x11EC)) == "TLS_AES_256_GCM_SHA384 X25519MLKEM768"
+
+
+def test_what_is_older_than_tls_1_3_or_cut_off_does_not_count():
+    assert tls.server_hellos(server_hello(version=b"\x03\x03")) == []
+    whole = server_hello()
+    for length in range(len(whole)):
+        assert tls.server_hellos(whole[:length]) == []
+
+
+def test_only_the_pinned_suite_is_pinned():
+    assert tls.is_pinned([(0x1301, 0x1D)] * 2)
+    assert not tls.is_pinned([])
+    assert not tls.is_pinned([(0x1301, 0x1D), (0x1301, 0x11EC)])
+
+
+# Configurations.
+def test_haproxy_verifies_both_ways_and_is_pinned():
+    out, into = (haproxy.config(side, "10.0.0.1:1", "10.0.0.2:2", IDENTITY) for side in "ab")
+    assert "server next 10.0.0.2:2 ssl verify required ca-file /c/root verifyhost b.bench crt /c/both" in out
+    assert "bind 10.0.0.1:1 ssl crt /c/both ca-file /c/root verify required" in into
+    for text in (out, into):
+        assert "ssl-default-bind-ciphersuites TLS_AES_128_GCM_SHA256" in text and "tune.bufsize 65536" in text
+
+
+def test_nginx_verifies_both_ways_and_is_pinned():
+    out, into = (nginx.config(side, "10.0.0.1:1", "10.0.0.2:2", IDENTITY, "/f", "/m.so") for side in "ab")
+    assert "proxy_ssl_verify on;" in out and "listen 10.0.0.1:1 backlog" in out
+    assert "ssl_verify_client on;" in into and "listen 10.0.0.1:1 ssl" in into
+    for text in (out, into):
+        assert "Ciphersuites TLS_AES_128_GCM_SHA256;" in text and "proxy_pass 10.0.0.2:2;" in text
+        assert text.count("{") == text.count("}")
+
+
+@pytest.mark.parametrize("hbone", [False, True])
+def test_envoy_verifies_both_ways(hbone):
+    out, into = (envoy.config(side, "10.0.0.1:1", "10.0.0.2:2", IDENTITY, hbone)["static_resources"] for side in "ab")
+    upstream = out["clusters"][0]["transport_socket"]["typed_config"]
+    downstream = into["listeners"][0]["filter_chains"][0]["transport_socket"]["typed_config"]
+    assert downstream["require_client_certificate"] is True
+    for context, peer in ((upstream, "b.bench"), (downstream, "a.bench")):
+        common = context["common_tls_context"]
+        names = common["validation_context"]["match_typed_subject_alt_names"]
+        assert common["validation_context"]["trusted_ca"]["filename"] == "/c/root"
+        assert names == [{"san_type": "DNS", "matcher": {"exact": peer}}]
+        assert common.get("alpn_protocols") == (["h2"] if hbone else None)
+    assert ("tunneling_config" in str(out)) == hbone
+
+
+# Rounds.
+class Scripted(Workload):
+    name, title, metrics = "X", "a workload of the test", (Metric("value", "things/s"),)
+
+    def __init__(self, results):
+        self.results = list(results)
+
+    def measure(self, subject, settings):
+        result = self.results.pop(0)
+        if isinstance(result, Exception):
+            raise result
+        return {"value": result}
+
+
+class Named:
+    def __init__(self, name):
+        self.name, self.handshake, self.notes = name, None, []
+
+
+def run_scripted(results, names=("direct",), count=1):
+    return rounds.run(Scripted(results), [Named(name) for name in names], Settings(), count, lambda *unused: None)
+
+
+def test_each_round_goes_the_other_way_round():
+    outcomes = run_scripted([1, 2, 20, 10], ("direct", "heddle"), 2)
+    assert outcomes["direct"].values == {"value": {0: 1, 1: 10}}
+    assert outcomes["heddle"].values == {"value": {0: 2, 1: 20}}
+
+
+def test_a_void_run_leaves_its_round_empty_and_says_why():
+    outcome = run_scripted([Void("two flows failed"), 5], count=2)["direct"]
+    assert outcome.values == {"value": {1: 5}} and outcome.voids == ["two flows failed"]
+
+
+def test_a_noisy_run_is_repeated_and_then_void():
+    assert run_scripted([Noisy("others"), Noisy("others"), 7])["direct"].values == {"value": {0: 7}}
+    assert run_scripted([Noisy("others")] * 3)["direct"].voids == ["others"]
+
+
+def test_foreign_is_what_neither_we_nor_the_kernel_used():
+    cpu = {"machine": 10.0, "topology_plain": 6.0, "topology_mesh": 1.0, "client": 5.0}
+    assert quiet.foreign_share(cpu, 2.0, 5.0, cpus=2) == pytest.approx(0.1)
+    assert quiet.foreign_share(cpu, 4.0, 5.0, cpus=2) == 0
+
+
+# Tables.
+def results(values, voids=(), commit="abc", better="higher"):
+    """Of one workload: {subject: [value of each round]}."""
+    workload = Scripted([])
+    workload.metrics = (Metric("value", "things/s", better),)
+    outcomes = {name: rounds.Outcome({"value": dict(enumerate(numbers))} if numbers else {}, list(voids))
+                for name, numbers in values.items()}
+    machine = {"cpu": "C", "cpus": 2, "flags": [], "memory_gb": 1, "kernel": "6", "commit": commit, "date": "D"}
+    settings = {"rounds": 3, "seconds": 1.0, "warm_up": 0.0, "foreign_max": 0.05}
+    return report.document(machine, settings, [Named(name) for name in values], [workload], {"X": outcomes})
+
+
+def test_the_table_shows_medians_ratios_and_the_best_peer_also_when_we_lose():
+    text = report.markdown(results({"direct": [10, 20, 30], "haproxy-64k": [5, 10, 15], "nginx-64k": [4, 8, 12],
+                                    "heddle": [4.5, 9, 13.5]}), subjects.PEERS)
+    assert "| haproxy-64k | 10 ± 5 (0.5 [0.5, 0.5] ×) | 0 |" in text
+    assert "heddle is 0.9 [0.9, 0.9] × haproxy-64k (higher is better)" in text
+
+
+def test_a_subject_without_a_result_is_a_row_that_says_why():
+    text = report.markdown(results({"direct": [10], "nginx-64k": []}, voids=["it | broke"]), subjects.PEERS)
+    assert "| nginx-64k | – | 1: it / broke |" in text
+
+
+@pytest.mark.parametrize("better, best", [("higher", "haproxy-64k"), ("lower", "nginx-64k")])
+def test_the_best_peer_is_the_best(better, best):
+    workload = results({"haproxy-64k": [5], "nginx-64k": [4], "envoy-tcp": []}, better=better)["workloads"]["X"]
+    assert report.best_peer(workload["metrics"][0], workload["outcomes"], subjects.PEERS) == best
+
+
+@pytest.mark.parametrize("value, text", [(0, "0"), (1234.5, "1,234"), (0.01234, "0.0123"), (12.34, "12.3")])
+def test_numbers(value, text):
+    assert report.number(value) == text
+
+
+# Comparison.
+def test_a_change_beyond_noise_is_told_and_noise_is_not():
+    old = results({"direct": [10, 10, 10, 10], "heddle": [5, 5.1, 4.9, 5], "null2": [3, 5, 4, 6]})
+    new = results({"direct": [20, 20, 20, 20], "heddle": [8, 8.1, 7.9, 8], "null2": [7, 10, 8, 11]}, commit="def")
+    text = comparison.render(old, new)
+    assert "WORSE  X    heddle       things/s (ratio to direct): 0.5 -> 0.4" in text
+    assert "null2" not in text and "from abc to def" in text
+
+
+def test_what_is_lower_may_be_better():
+    old, new = (results({"direct": [value] * 4}, better="lower") for value in (10, 5))
+    assert "better X    direct       things/s: 10 -> 5" in comparison.render(old, new)
+
+
+# What wrk says.
+WRK = """Running 1s test @ http://10.0.0.1:9000/
+  2 threads and 64 connections
+  52330 requests in 1.10s, 56.10MB read
+Requests/sec:  47570.31
+"""
+
+
+def test_wrk_is_read_with_its_errors():
+    assert parse_wrk(WRK) == (52330, 47570.31, 0)
+    assert parse_wrk(WRK + "  Socket errors: connect 1, read 2, write 0, timeout 3\n")[2] == 6
+    assert parse_wrk(WRK + "  Non-2xx or 3xx responses: 9\n")[2] == 9
+    with pytest.raises(Void):
+        parse_wrk("unable to connect")
+
+
+def test_names_are_those_of_the_command_line():
+    assert set(subjects.PEERS) < set(subjects.ALL) and all(name and "," not in name for name in workloads.ALL)

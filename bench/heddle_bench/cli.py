@@ -1,0 +1,131 @@
+"""The command line of bench/run.py."""
+
+import argparse
+import os
+import pathlib
+import resource
+import subprocess
+import sys
+import time
+
+from . import machine, plots, report, rounds, subjects, workloads
+from .ground import Grounds
+from .workloads.workload import Settings
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+_TARGETS = ("heddle-agent", "heddle-cni", "heddle-controller", "heddle-bench-load")
+
+
+def _names(known):
+    def parse(text):
+        names = text.split(",")
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: not among {', '.join(known)}")
+        return names
+    return parse
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="bench/run.py", formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Measures Heddle beside its peers in one run; bench/README.md says how.",
+        epilog="workloads:\n" + "\n".join(f"  {name:5} {each.title}" for name, each in workloads.ALL.items()) +
+               "\nsubjects:\n  " + ", ".join(subjects.ALL))
+    parser.add_argument("--quick", action="store_true", help="a first look: 3 rounds of 1 s, no intervals to trust")
+    parser.add_argument("--only", type=_names(workloads.ALL), default=list(workloads.DEFAULT), metavar="T1,L1,...",
+                        help="these workloads")
+    parser.add_argument("--subjects", type=_names(subjects.ALL), default=list(subjects.ALL),
+                        metavar="direct,heddle,...", help="these subjects")
+    parser.add_argument("--rounds", type=int, help="default 10")
+    parser.add_argument("--seconds", type=float, help="of each run; default 10")
+    parser.add_argument("--warm-up", type=float, help="before each run; default 3")
+    parser.add_argument("--foreign-max", type=float, default=0.05, metavar="SHARE",
+                        help="stolen or foreign CPU that a run may see; above it is repeated, then void (default "
+                             "0.05). Results of a laxer run are marked")
+    parser.add_argument("--bin", type=pathlib.Path, default=os.environ.get("HEDDLE_BIN"), metavar="DIR",
+                        help="programs that are built already; default: build/release is built")
+    parser.add_argument("--results", type=pathlib.Path, metavar="DIR", help="default bench/results/DATE-COMMIT")
+    parser.add_argument("--agent-flags", default="", metavar="FLAGS", help="for heddle-agent, e.g. '--backend epoll'")
+    return parser
+
+
+def _settings(arguments):
+    quick = arguments.quick
+    seconds = arguments.seconds or (1.0 if quick else 10.0)
+    warm_up = arguments.warm_up if arguments.warm_up is not None else (0.3 if quick else 3.0)
+    return arguments.rounds or (3 if quick else 10), Settings(seconds, warm_up, arguments.foreign_max)
+
+
+def _build():
+    print("bench: building (log: build/bench-build.log)", flush=True)
+    log = ROOT / "build/bench-build.log"
+    log.parent.mkdir(exist_ok=True)
+    with open(log, "w") as output:
+        for argv in (["cmake", "--preset", "release"], ["cmake", "--build", "build/release", "--target", *_TARGETS]):
+            if subprocess.run(argv, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT).returncode != 0:
+                sys.exit(f"bench: the build failed:\n{log.read_text()[-2000:]}")
+    return ROOT / "build/release/bin"
+
+
+class Progress:
+    def __init__(self):
+        self._started = time.monotonic()
+
+    def note(self, text):
+        print(f"bench {time.monotonic() - self._started:6.0f} s  {text}", flush=True)
+
+    def run(self, workload, subject, number, text):
+        self.note(f"{workload.name:4} round {number + 1:2}  {subject.name:12} {text}")
+
+
+def _start(names, grounds, progress):
+    """The subjects that could be started; one that could not is said and left out, not hidden."""
+    started = []
+    for name in names:
+        subject = subjects.ALL[name](grounds)
+        subject.start()
+        progress.note(f"{name} carries connections" + (f" ({subject.handshake})" if subject.handshake else ""))
+        started.append(subject)
+    return started
+
+
+def _measure(arguments, binaries, progress):
+    count, settings = _settings(arguments)
+    chosen = [workloads.ALL[name]() for name in arguments.only]
+    described = {"rounds": count, **vars(settings), "agent_flags": arguments.agent_flags}
+    about = machine.describe()
+    folder = arguments.results or ROOT / "bench/results" / f"{time.strftime('%Y%m%d-%H%M')}-{about['commit']}"
+    with Grounds(binaries, arguments.agent_flags.split()) as grounds:
+        running = _start(arguments.subjects, grounds, progress)
+        outcomes = {}
+        for workload in chosen:
+            progress.note(f"{workload.name}: {workload.title}")
+            outcomes[workload.name] = rounds.run(workload, running, settings, count, progress.run)
+            results = report.document(about, described, running, chosen, outcomes)
+            written = report.write(folder, results, subjects.PEERS)  # After each: what is known stays known.
+    plots.draw(folder, progress.note)
+    return results, written
+
+
+def main(argv=None):
+    arguments = _parser().parse_args(argv)
+    if os.geteuid() != 0:
+        sys.exit("bench: must be root: it makes network namespaces and loads BPF programs")
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # Of all that is started from here.
+    progress = Progress()
+    binaries = arguments.bin or _build()
+    try:
+        results, written = _measure(arguments, binaries, progress)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    print(report.markdown(results, subjects.PEERS))
+    progress.note(f"written: {written.parent}")
+    void = sum(len(outcome["voids"]) for workload in results["workloads"].values()
+               for outcome in workload["outcomes"].values())
+    empty = [name for name, workload in results["workloads"].items()
+             if any(not outcome["values"] for outcome in workload["outcomes"].values())]
+    if void:
+        progress.note(f"{void} runs were void; without any result: {', '.join(empty) or 'none'}")
+    return 1 if empty else 0

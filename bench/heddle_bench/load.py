@@ -1,0 +1,63 @@
+"""Runs heddle-bench-load in the client pod of a subject."""
+
+import dataclasses
+import json
+import os
+import time
+
+from . import quiet
+
+END_MAX = 45  # Seconds that a client may take beyond what it measures.
+
+
+class Void(Exception):
+    """A run that does not count; says why."""
+
+
+@dataclasses.dataclass
+class Run:
+    """What one client said, and how quiet the machine was."""
+    report: dict
+    foreign: float
+    steal: float
+
+    @property
+    def seconds(self):
+        return self.report["seconds"]
+
+    @property
+    def cpu(self):
+        return self.report["cpu_seconds"]
+
+
+def run(subject, arguments, seconds, warm_up, foreign_max):
+    """One client from its start to its end; raises Void on any error, and when the machine was not ours."""
+    sources = {**subject.components(), **subject.grounds.cgroups()}
+    argv = [subject.ground.load, *arguments, "--to", subject.address, "--seconds", seconds, "--warm-up", warm_up]
+    for name, folder in sources.items():
+        argv += ["--usage", f"{name}={folder}"]
+    kernel, started = quiet.kernel_thread_seconds(), time.monotonic()
+    done = subject.client.run(argv, check=False, timeout=seconds + warm_up + END_MAX)
+    kernel = (quiet.kernel_thread_seconds() - kernel) * seconds / (time.monotonic() - started)
+    try:
+        report = json.loads(done.stdout)
+    except json.JSONDecodeError:
+        raise Void(f"the client ended with {done.returncode}: {done.stderr[-300:]}") from None
+    if report["failed_flows"]:
+        raise Void(f"{report['failed_flows']} of {report['flows']} flows failed: {'; '.join(report['errors'])}")
+    foreign = quiet.foreign_share(report["cpu_seconds"], kernel, report["seconds"])
+    check_quiet(foreign, report["steal_share"], foreign_max)
+    return Run(report, foreign, report["steal_share"])
+
+
+class Noisy(Void):
+    """Somebody else had the machine: worth another try."""
+
+
+def check_quiet(foreign, steal, foreign_max):
+    if max(foreign, steal) > foreign_max:
+        raise Noisy(f"foreign CPU {foreign:.0%}, stolen {steal:.0%}")
+
+
+def cpus():
+    return len(os.sched_getaffinity(0))

@@ -1,0 +1,135 @@
+"""Results: one JSON document, and what a person reads. A losing row is printed like a winning one."""
+
+import json
+import os
+import pathlib
+
+from . import statistics
+
+DIRECT = "direct"
+OURS = "heddle"
+
+
+def document(machine, settings, subjects, workloads, outcomes):
+    """`outcomes` is {workload name: {subject name: Outcome}}."""
+    return {
+        "machine": machine,
+        "settings": settings,
+        "subjects": {subject.name: {"handshake": subject.handshake, "notes": subject.notes} for subject in subjects},
+        "workloads": {workload.name: {
+            "title": workload.title,
+            "metrics": [vars(metric) for metric in workload.metrics],
+            "outcomes": {name: {"values": {metric: {str(number): value for number, value in rounds.items()}
+                                           for metric, rounds in outcome.values.items()},
+                                "voids": outcome.voids}
+                         for name, outcome in outcomes[workload.name].items()},
+        } for workload in workloads if workload.name in outcomes},
+    }
+
+
+def number(value):
+    """Three significant digits, without an exponent."""
+    if value == 0:
+        return "0"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
+
+
+def _interval(values, unit=""):
+    low, high = statistics.bootstrap(values)
+    text = f"{number(statistics.median(values))}{unit}"
+    return text if len(values) < 2 else f"{text} [{number(low)}, {number(high)}]"
+
+
+def _against(metric, values, reference):
+    """How the metric stands to the one of direct, in the same rounds."""
+    if metric["against"] == "ratio":
+        compared = statistics.ratios(values, reference)
+        return f"{_interval(compared)} ×" if compared else ""
+    if metric["against"] == "difference":
+        compared = statistics.differences(values, reference)
+        sign = "+" if compared and statistics.median(compared) >= 0 else ""
+        return f"{sign}{_interval(compared)}" if compared else ""
+    return ""
+
+
+def cell(metric, values, reference):
+    """Median (± MAD), and how it stands to direct."""
+    if not values:
+        return "–"
+    rounds = list(values.values())
+    text = number(statistics.median(rounds))
+    if len(rounds) > 1:
+        text += f" ± {number(statistics.mad(rounds))}"
+    against = _against(metric, values, reference) if reference else ""
+    return f"{text} ({against})" if against else text
+
+
+def best_peer(metric, outcomes, peers):
+    """The name of the best of the peers in this metric, or None."""
+    medians = {name: statistics.median(list(outcomes[name]["values"][metric["name"]].values())) for name in peers
+               if outcomes.get(name, {}).get("values", {}).get(metric["name"])}
+    if not medians:
+        return None
+    return (max if metric["better"] == "higher" else min)(medians, key=medians.get)
+
+
+def _verdicts(workload, peers):
+    """One line per metric that ours and a peer have: ours against the best of them, by ratio, in the same rounds."""
+    outcomes, ours = workload["outcomes"], workload["outcomes"].get(OURS, {}).get("values", {})
+    for metric in workload["metrics"]:
+        peer = best_peer(metric, outcomes, peers)
+        if peer is None or not ours.get(metric["name"]):
+            continue
+        compared = statistics.ratios(ours[metric["name"]], outcomes[peer]["values"][metric["name"]])
+        if compared:
+            yield f"- {metric['unit']}: heddle is {_interval(compared)} × {peer} ({metric['better']} is better)"
+
+
+def workload_markdown(name, workload, peers):
+    metrics, outcomes = workload["metrics"], workload["outcomes"]
+    reference = outcomes.get(DIRECT, {}).get("values", {})
+    lines = [f"### {name}: {workload['title']}", "",
+             "| subject | " + " | ".join(metric["unit"] for metric in metrics) + " | void runs |",
+             "|---" * (len(metrics) + 2) + "|"]
+    for subject, outcome in outcomes.items():
+        cells = [cell(metric, outcome["values"].get(metric["name"], {}),
+                      reference.get(metric["name"]) if subject != DIRECT else None) for metric in metrics]
+        voids = str(len(outcome["voids"]))
+        if outcome["voids"]:
+            voids += f": {outcome['voids'][-1]}".replace("|", "/").replace("\n", " ")[:120]
+        lines.append(f"| {subject} | " + " | ".join(cells) + f" | {voids} |")
+    verdicts = list(_verdicts(workload, peers))
+    return "\n".join([*lines, "", *verdicts, *([""] if verdicts else [])])
+
+
+def markdown(results, peers):
+    machine, settings = results["machine"], results["settings"]
+    lines = ["# Benchmark results", "",
+             f"{machine['date']}, commit {machine['commit']}, {machine['cpus']} × {machine['cpu']} "
+             f"({', '.join(machine['flags'])}), {machine['memory_gb']} GB, Linux {machine['kernel']}.",
+             f"{settings['rounds']} rounds of {settings['seconds']:g} s after {settings['warm_up']:g} s; runs with "
+             f"more than {settings['foreign_max']:.0%} stolen or foreign CPU are void.", ""]
+    if settings["foreign_max"] > 0.05:
+        lines += ["**The machine was shared while this ran: these figures show that the suite works, no more.**", ""]
+    lines += ["Median ± MAD of all rounds; in brackets how it stands to `direct` in the same round, median and 95 % "
+              "interval. Only these count: the machine's speed moves between rounds.", "",
+              "| subject | TLS handshake | notes |", "|---|---|---|"]
+    for name, subject in results["subjects"].items():
+        lines.append(f"| {name} | {subject['handshake'] or 'none'} | {'; '.join(subject['notes'])} |")
+    lines.append("")
+    for name, workload in results["workloads"].items():
+        lines.append(workload_markdown(name, workload, peers))
+    return "\n".join(lines)
+
+
+def write(folder, results, peers):
+    """results.json and results.md, each whole."""
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in (("results.json", json.dumps(results, indent=1)), ("results.md", markdown(results, peers))):
+        draft = folder / f".{name}.tmp"
+        draft.write_text(text)
+        os.rename(draft, folder / name)
+    return folder / "results.md"

@@ -1,0 +1,28 @@
+"""Heddle in real use: pods captured by eBPF, two agents, a controller."""
+
+from .subject import Subject, wait_carried
+
+
+class Heddle(Subject):
+    name = "heddle"
+
+    def __init__(self, grounds):
+        super().__init__(grounds)
+        self.ground = None
+
+    def start(self):
+        if self.ground is None:
+            self.ground = self.grounds.mesh()
+        else:  # After stop().
+            for node in self.ground.topology.nodes:
+                node.start_agent()
+        wait_carried(self)
+        if self.handshake is None:
+            self.note_handshake(self.ground.recording.bytes())
+
+    def stop(self):
+        for node in self.ground.topology.nodes:
+            node.agent.stop(20)
+
+    def proxies(self):
+        return {side: node.agent for side, node in zip("ab", self.ground.topology.nodes)}

@@ -1,0 +1,16 @@
+"""What is measured. Each workload gives values for one subject and one round; the names are those of the spec."""
+
+from .bulk import BulkDown, BulkUp, Flows8, Flows64
+from .connects import Connects
+from .exchange import OpenLoop, OpenLoopHalf, PingPong, PingPongKilobyte, Requests
+from .http import Http
+from .interception import Interception
+from .memory import Memory
+from .plugin import Plugin
+
+ALL = {workload.name: workload for workload in (
+    BulkUp, BulkDown, Flows8, Flows64, PingPong, PingPongKilobyte, OpenLoop, OpenLoopHalf, Requests, Http, Connects,
+    Memory, Interception, Plugin)}
+DEFAULT = tuple(ALL)
+
+__all__ = ["ALL", "DEFAULT"]

@@ -1,0 +1,74 @@
+"""M1: what idle connections cost the proxies' own memory."""
+
+import json
+import pathlib
+import time
+
+from topology import wait_until
+
+from .. import load
+from .workload import Metric, Workload
+
+FEW, MANY = 1000, 8000
+BURST = 1 << 20
+SETTLE = 1.0        # After opening, before looking.
+AFTER_CLOSE = 5.0   # As the issue says.
+
+
+def resident_kb(pids):
+    """Resident memory of these processes together; pages of files that they share count for each."""
+    total = 0
+    for pid in pids:
+        for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Rss:"):
+                total += int(line.split()[1])
+    return total
+
+
+class Memory(Workload):
+    """The proxies are started anew first. The figures are of the proxy beside the client, and of the other one."""
+
+    name = "M1"
+    title = f"Memory: {FEW} and {MANY} idle connections, one exchange on each; then {FEW} after 1 MiB each"
+    in_rounds = False
+    metrics = tuple(Metric(f"{name}_{side}", f"{unit} ({side})", "lower", "none") for side in "ab" for name, unit in (
+        ("empty_mib", "MiB empty"), ("bytes_few", f"bytes/connection at {FEW}"),
+        ("bytes_many", f"bytes/connection at {MANY}"), ("bytes_after_burst", "bytes/connection after 1 MiB"),
+        ("after_close", "× empty, 5 s after close")))
+
+    def suits(self, subject):
+        return bool(subject.proxies())
+
+    def _hold(self, subject, count, response):
+        process = subject.client.spawn([subject.ground.load, "hold", "--to", subject.address, "--connections", count,
+                                        "--response", response], "hold")
+        wait_until(lambda: process.exit_code is not None or "held" in process.output(), "connections are open", 150)
+        event = json.loads(process.output().splitlines()[-1])
+        if event["errors"] or event["connections"] != count:
+            process.stop()
+            raise load.Void(f"{event['connections']} of {count} opened: {event['errors'][:3]}")
+        time.sleep(SETTLE)
+        return process
+
+    def _with(self, subject, count, response=1):
+        process = self._hold(subject, count, response)
+        held = {side: resident_kb(subject.pids(side)) for side in "ab"}
+        process.stop(30)
+        time.sleep(AFTER_CLOSE)
+        return held, {side: resident_kb(subject.pids(side)) for side in "ab"}
+
+    def measure(self, subject, settings):
+        subject.stop()
+        subject.start()
+        empty = {side: resident_kb(subject.pids(side)) for side in "ab"}
+        few, _ = self._with(subject, FEW)
+        many, closed = self._with(subject, MANY)
+        burst, _ = self._with(subject, FEW, BURST)
+        values = {}
+        for side in "ab":
+            values[f"empty_mib_{side}"] = empty[side] / 1024
+            values[f"bytes_few_{side}"] = (few[side] - empty[side]) * 1024 / FEW
+            values[f"bytes_many_{side}"] = (many[side] - empty[side]) * 1024 / MANY
+            values[f"bytes_after_burst_{side}"] = (burst[side] - closed[side]) * 1024 / FEW
+            values[f"after_close_{side}"] = closed[side] / empty[side]
+        return values

@@ -1,0 +1,47 @@
+"""What every workload has."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Metric:
+    """`better` is "higher" or "lower"; `against` says how a subject is compared with direct: by ratio, by difference,
+    or not at all."""
+    name: str
+    unit: str
+    better: str = "higher"
+    against: str = "ratio"
+
+
+@dataclasses.dataclass
+class Settings:
+    seconds: float = 10.0
+    warm_up: float = 3.0
+    foreign_max: float = 0.05
+
+
+class Workload:
+    """One instance per run of the suite, so that it may keep what it learnt of a subject in an earlier round."""
+
+    name = None
+    title = None
+    metrics = ()
+    in_rounds = True  # Otherwise once per subject: what is counted and not timed.
+
+    def suits(self, subject):
+        return True
+
+    def measure(self, subject, settings):
+        """{metric name: value}; raises load.Void."""
+        raise NotImplementedError
+
+
+def proxies_cpu(run):
+    """CPU seconds of both proxies together; None where there are none."""
+    values = [value for name, value in run.cpu.items() if name.startswith("proxy_")]
+    return sum(values) if values else None
+
+
+def known(**values):
+    """Without those that a subject does not have."""
+    return {name: value for name, value in values.items() if value is not None}
