@@ -9,7 +9,7 @@ namespace {
 
 using Application = TunnelResult<std::unique_ptr<io::Connection>>;
 
-Task<Application> Establish(Worker& worker, PodContext& pod, TrackedConnection& connection,
+FRAME_OF_ITS_OWN Task<Application> Establish(Worker& worker, PodContext& pod, TrackedConnection& connection,
                             ConnectionRecord& record) {
   const auto failed = co_await AwaitWorkload(worker, pod, connection.stop());
   if (failed) co_return std::unexpected(TunnelFailure{{*failed}, {}});

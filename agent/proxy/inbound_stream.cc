@@ -26,26 +26,27 @@ std::unexpected<TunnelFailure> Refuse(FailureReason reason) {
 }
 
 // Claims fill what the control plane does not know of the source.
-PeerClaim ClaimOf(const Baggage& baggage) {
-  return {.cluster = baggage.cluster,
-          .name_space = baggage.namespace_name,
-          .workload_name = baggage.workload_name,
-          .canonical_name = baggage.service_name,
-          .canonical_revision = baggage.service_version};
+std::unique_ptr<const PeerClaim> ClaimOf(const Baggage& baggage) {
+  return std::make_unique<PeerClaim>(PeerClaim{.cluster = baggage.cluster,
+                                               .name_space = baggage.namespace_name,
+                                               .workload_name = baggage.workload_name,
+                                               .canonical_name = baggage.service_name,
+                                               .canonical_revision = baggage.service_version});
 }
 
 void Describe(InboundStream& in, const ConnectRequest& request, const InboundTarget& target) {
-  in.record.source.claim = ClaimOf(request.claims.source);
   in.record.service = target.service;
   DescribeInbound(in.worker, in.pod, *in.connection.facts, in.record);
+  if (!in.record.source.workload) in.record.source.claim = ClaimOf(request.claims.source);
   in.record.destination.identity = in.pod.identity;
 }
 
 // Everything that may fail before the answer. The token of the stream also ends with its tunnel and
 // its pod.
-Task<Application> Establish(InboundStream& in) {
-  const auto request = ReadConnectRequest(in.stream.headers());
-  in.connection.original_destination = in.stream.headers().Get(":authority");
+FRAME_OF_ITS_OWN Task<Application> Establish(InboundStream& in) {
+  const http::Headers headers = in.stream.TakeHeaders();
+  const auto request = ReadConnectRequest(headers);
+  in.connection.original_destination = headers.Get(":authority");
   if (!request) co_return Refuse(request.error());
   in.record.hbone_address = ToString(request->authority);
   const auto failed = co_await AwaitWorkload(in.worker, in.pod, in.stream.aborted());

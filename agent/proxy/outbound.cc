@@ -32,7 +32,7 @@ bool IsOwnMeshPort(const CapturedPod& pod, const io::SocketAddress& to) {
          std::find(pod.addresses.begin(), pod.addresses.end(), to.ip) != pod.addresses.end();
 }
 
-Task<Upstream> DialPlain(Outbound& outbound, PlainHop hop) {
+FRAME_OF_ITS_OWN Task<Upstream> DialPlain(Outbound& outbound, PlainHop hop) {
   outbound.record.destination = {.address = hop.dial, .workload = hop.workload};
   outbound.record.service = hop.service;
   outbound.record.Open();
@@ -45,7 +45,7 @@ Task<Upstream> DialPlain(Outbound& outbound, PlainHop hop) {
   co_return Upstream(*std::move(connected));
 }
 
-Task<Upstream> JoinTunnel(Outbound& outbound, HboneHop hop) {
+FRAME_OF_ITS_OWN Task<Upstream> JoinTunnel(Outbound& outbound, HboneHop hop) {
   Worker& worker = outbound.worker;
   PodContext& pod = outbound.pod;
   ConnectionRecord& record = outbound.record;
@@ -73,7 +73,7 @@ Task<Upstream> JoinTunnel(Outbound& outbound, HboneHop hop) {
   co_return Upstream(std::move(stream));
 }
 
-Task<Upstream> Establish(Outbound& outbound) {
+FRAME_OF_ITS_OWN Task<Upstream> Establish(Outbound& outbound) {
   Worker& worker = outbound.worker;
   PodContext& pod = outbound.pod;
   const auto known = [&worker, &pod] { return worker.FindWorkload(pod) != nullptr; };

@@ -34,10 +34,12 @@ std::string AddressOf(const RecordedPeer& peer) {
 }
 
 void AddPeer(const RecordedPeer& peer, const PeerKeys& keys, bool mutual_tls, Fields& fields) {
-  fields.Add(keys.workload, peer.workload ? peer.workload->name : peer.claim.workload_name);
-  fields.Add(keys.name_space, peer.workload ? peer.workload->name_space : peer.claim.name_space);
+  static const PeerClaim nothing;
+  const PeerClaim& claim = peer.claim ? *peer.claim : nothing;
+  fields.Add(keys.workload, peer.workload ? peer.workload->name : claim.workload_name);
+  fields.Add(keys.name_space, peer.workload ? peer.workload->name_space : claim.name_space);
   fields.Add(keys.identity, mutual_tls && peer.identity ? peer.identity->ToString() : "");
-  fields.Add(keys.cluster, peer.workload ? peer.workload->cluster_id : peer.claim.cluster);
+  fields.Add(keys.cluster, peer.workload ? peer.workload->cluster_id : claim.cluster);
 }
 
 Fields FieldsOf(const ConnectionRecord& record) {

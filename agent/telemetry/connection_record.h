@@ -3,6 +3,7 @@
 #include <absl/time/time.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -34,7 +35,7 @@ struct PeerClaim {
 struct RecordedPeer {
   std::optional<io::SocketAddress> address;
   WorkloadRef workload;  // What the control plane says; nullptr: unknown.
-  PeerClaim claim;       // Used for what `workload` does not say.
+  std::unique_ptr<const PeerClaim> claim;  // nullptr where `workload` tells more, or nobody claims.
   // Of a source: verified by TLS. Of a destination: what TLS accepted.
   std::optional<tls::SpiffeId> identity;
 };

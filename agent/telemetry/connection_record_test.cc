@@ -106,7 +106,8 @@ TEST(ConnectionRecord, ThatNobodyFinishedCountsAsClosedByADrain) {
 TEST(TrafficLabels, PreferTheControlPlaneToWhatAPeerClaims) {
   Fixture f;
   ConnectionRecord record(f.telemetry, Direction::kInbound, f.source);
-  record.source.claim = {.name_space = "claimed", .workload_name = "claimed"};
+  record.source.claim = std::make_unique<PeerClaim>(
+      PeerClaim{.name_space = "claimed", .workload_name = "claimed"});
   const auto value = [&](std::string_view label) {
     const auto names = TrafficLabelNames();
     const auto at = std::find(names.begin(), names.end(), label) - names.begin();

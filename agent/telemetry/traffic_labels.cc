@@ -8,10 +8,11 @@ struct PeerLabels {
 };
 
 PeerLabels LabelsOf(const RecordedPeer& peer) {
-  const PeerClaim& claim = peer.claim;
-  PeerLabels labels{
-      claim.workload_name, claim.canonical_name, claim.canonical_revision, claim.name_space, {},
-      claim.cluster};
+  PeerLabels labels;
+  if (const PeerClaim* claim = peer.claim.get()) {
+    labels = {claim->workload_name, claim->canonical_name, claim->canonical_revision,
+              claim->name_space,    {},                    claim->cluster};
+  }
   if (const Workload* workload = peer.workload.get()) {
     labels = {workload->workload_name,
               workload->canonical_name,

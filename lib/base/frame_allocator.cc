@@ -1,7 +1,9 @@
 #include "lib/base/frame_allocator.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <utility>
 
 #include "lib/base/check.h"
 
@@ -22,21 +24,34 @@ struct FreeFrameNode {
   FreeFrameNode* next;
 };
 
+// Frames of one size that are not in use.
+struct FreeFrames {
+  FreeFrameNode* first = nullptr;
+  size_t count = 0;
+  size_t unneeded = 0;  // The least that `count` was since the last trim.
+};
+
 struct ThreadFrames {
-  std::array<FreeFrameNode*, kClasses> free{};
+  std::array<FreeFrames, kClasses> free{};
   FrameStats stats;
 
-  ~ThreadFrames() { Trim(); }
+  ~ThreadFrames() {
+    Trim();
+    Trim();
+  }
 
   size_t Trim() {
     size_t bytes = 0;
     for (size_t i = 0; i < kClasses; ++i) {
-      while (FreeFrameNode* node = free[i]) {
-        free[i] = node->next;
+      FreeFrames& frames = free[i];
+      for (; frames.unneeded > 0; --frames.unneeded, --frames.count) {
+        FreeFrameNode* node = std::exchange(frames.first, frames.first->next);
         std::free(node);
         bytes += (i + 1) * kClassStep;
       }
+      frames.unneeded = frames.count;
     }
+    stats.free_bytes -= bytes;
     return bytes;
   }
 };
@@ -55,11 +70,12 @@ void* AllocateFrame(size_t size) {
   frames.stats.live_bytes += rounded;
 #ifndef HEDDLE_PLAIN_FRAMES
   if (rounded <= kClassMax) {
-    FreeFrameNode*& head = frames.free[rounded / kClassStep - 1];
-    if (head != nullptr) {
-      FreeFrameNode* node = head;
-      head = node->next;
-      return node;
+    FreeFrames& free = frames.free[rounded / kClassStep - 1];
+    if (free.first != nullptr) {
+      --free.count;
+      free.unneeded = std::min(free.unneeded, free.count);
+      frames.stats.free_bytes -= rounded;
+      return std::exchange(free.first, free.first->next);
     }
   }
 #endif
@@ -75,8 +91,10 @@ void FreeFrame(void* frame, size_t size) noexcept {
   frames.stats.live_bytes -= rounded;
 #ifndef HEDDLE_PLAIN_FRAMES
   if (rounded <= kClassMax) {
-    FreeFrameNode*& head = frames.free[rounded / kClassStep - 1];
-    head = new (frame) FreeFrameNode{head};
+    FreeFrames& free = frames.free[rounded / kClassStep - 1];
+    free.first = new (frame) FreeFrameNode{free.first};
+    ++free.count;
+    frames.stats.free_bytes += rounded;
     return;
   }
 #endif

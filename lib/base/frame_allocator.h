@@ -12,6 +12,7 @@ struct FrameStats {
   uint64_t allocated_total = 0;  // Frames ever allocated on this thread.
   uint64_t live = 0;             // Frames alive now.
   uint64_t live_bytes = 0;       // Their bytes, rounded up to the size class.
+  uint64_t free_bytes = 0;       // Kept for the next ones.
 };
 
 void* AllocateFrame(size_t size);
@@ -20,7 +21,8 @@ void FreeFrame(void* frame, size_t size) noexcept;
 // Counters of the calling thread.
 FrameStats ThreadFrameStats();
 
-// Gives the calling thread's unused frames back to malloc; returns the bytes freed. Called by a loop that goes idle.
+// Gives the calling thread's frames that were not needed since the last call back to malloc; returns the bytes freed.
+// A thread that goes on as before allocates none anew.
 size_t TrimFrames();
 
 }  // namespace heddle

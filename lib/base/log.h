@@ -18,7 +18,8 @@ enum class Format : uint8_t { kText, kJson };
 struct Options {
   Level level = Level::kInfo;
   Format format = Format::kText;
-  size_t queue_lines = 8192;  // Lines waiting for the writer thread; more are dropped and counted.
+  // Lines waiting for the writer thread; more are dropped and counted. Each takes 400 bytes from the start.
+  size_t queue_lines = 2048;
 };
 
 // Starts the writer thread that owns standard error. Without it (tests, short commands) lines are written at once.

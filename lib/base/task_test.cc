@@ -92,5 +92,23 @@ TEST(Task, GivesItsFrameBack) {
   EXPECT_EQ(ThreadFrameStats().live, before);
 }
 
+TEST(Frames, ATrimFreesThoseThatWereNotNeededSinceTheLastOne) {
+  while (ThreadFrameStats().free_bytes > 0) (void)TrimFrames();
+  const auto use = [](int count) {
+    std::vector<void*> frames;
+    for (int i = 0; i < count; ++i) frames.push_back(AllocateFrame(100));
+    for (void* frame : frames) FreeFrame(frame, 100);
+  };
+  use(3);
+  const uint64_t kept = ThreadFrameStats().free_bytes;
+  const size_t frame = kept / 3;  // Zero under sanitizers, which see each frame on its own.
+  EXPECT_EQ(TrimFrames(), 0u) << "three were needed";
+  use(1);
+  EXPECT_EQ(ThreadFrameStats().free_bytes, kept);
+  EXPECT_EQ(TrimFrames(), 2 * frame);
+  EXPECT_EQ(TrimFrames(), frame);
+  EXPECT_EQ(ThreadFrameStats().free_bytes, 0u);
+}
+
 }  // namespace
 }  // namespace heddle

@@ -54,7 +54,7 @@ Task<io::Result<io::Buffer>> H2Stream::Read(size_t, StopToken stop) {
     }
     if (readable() && !received_.empty()) {
       io::Buffer buffer = std::move(received_.front());
-      received_.pop_front();
+      received_.erase(received_.begin());
       unreturned_ = buffer.size();
       co_return buffer;
     }

@@ -1,8 +1,10 @@
 #pragma once
 
-#include <deque>
+#include <absl/container/inlined_vector.h>
+
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "lib/base/wait_queue.h"
 #include "lib/http/h2_event.h"
@@ -30,6 +32,8 @@ class H2Stream final : public io::Stream {
   // What the peer sent first: a server's request, or a client's response (empty before it has
   // arrived).
   const Headers& headers() const { return headers_; }
+  // The same, for whoever needs them no longer than the stream lives: headers() is empty afterwards.
+  Headers TakeHeaders() { return std::exchange(headers_, {}); }
   StreamId id() const { return id_; }
 
   // Client: waits for the final response. The headers stay valid with the stream.
@@ -87,7 +91,7 @@ class H2Stream final : public io::Stream {
   int response_status_ = 0;  // Ours on a server, the peer's on a client.
   Headers headers_;
   Headers trailers_;
-  std::deque<io::Buffer> received_;
+  absl::InlinedVector<io::Buffer, 1> received_;  // Few; an idle stream has none.
   size_t unreturned_ = 0;     // Bytes that the last Read returned and whose window is still held.
   bool read_ended_ = false;   // The peer's END_STREAM has arrived.
   bool write_ended_ = false;  // EndWrite was called.

@@ -1,5 +1,6 @@
 #include "lib/io/loop.h"
 
+#include <malloc.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +12,8 @@ namespace {
 // Memory that was not needed for this long goes back to the kernel, at most a slice per turn: unmapping takes time.
 constexpr absl::Duration kTrimInterval = absl::Seconds(2);
 constexpr size_t kTrimBytesPerTurn = 16u << 20;
+// So many bytes of frames that are needed no more tell of connections that have ended.
+constexpr size_t kFrameBytesOfABurst = 256u << 10;
 
 std::unique_ptr<Reactor> MakeReactor(BufferPool& buffers, BackendChoice choice, std::string& fallback_reason) {
   if (choice == BackendChoice::kEpoll) return MakeEpollReactor(buffers);
@@ -92,11 +95,12 @@ void Loop::EndTurn(MonotonicTime now) {
 MonotonicTime Loop::TrimWhenDue(MonotonicTime now) {
   if (trim_at_ <= now) {
     const bool more = buffers_->Trim(kTrimBytesPerTurn) >= kTrimBytesPerTurn;
-    if (!more) TrimFrames();
+    // What malloc has of a burst stays with the process otherwise, in holes between what is in use.
+    if (!more && TrimFrames() >= kFrameBytesOfABurst) ::malloc_trim(0);
     trim_at_ = more ? now : MonotonicTime::Infinite();
   }
-  const BufferPoolStats memory = buffers_->stats();
-  if (trim_at_ == MonotonicTime::Infinite() && memory.mapped_bytes > 0) trim_at_ = now + kTrimInterval;
+  const bool kept = buffers_->stats().mapped_bytes > 0 || ThreadFrameStats().free_bytes > 0;
+  if (trim_at_ == MonotonicTime::Infinite() && kept) trim_at_ = now + kTrimInterval;
   return trim_at_;
 }
 
