@@ -248,7 +248,7 @@ App::Parts::Parts(Config config_in, UniqueFd signals_in, NodeSetup node_in,
       reporter(
           {loop, random, channel, config.node.node_name,
            [this] { return AuthorizationMetadata(config.controller, config.proxy.cluster_id); },
-           [this] { return pods.List(); }}),
+           [this] { return pods.List(); }, [this] { return pods.Uncaptured(); }}),
       ca(
           channel,
           [this] { return AuthorizationMetadata(config.controller, config.proxy.cluster_id); },

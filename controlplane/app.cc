@@ -11,6 +11,7 @@
 #include "controlplane/ca/node_tokens.h"
 #include "controlplane/capture_service.h"
 #include "controlplane/cluster.h"
+#include "controlplane/cluster_writer.h"
 #include "controlplane/debug_pages.h"
 #include "controlplane/discovery_service.h"
 #include "controlplane/grpc_port.h"
@@ -83,6 +84,7 @@ std::unique_ptr<sources::Source> MakeSource(io::Loop& loop, Opened& opened, Clus
 struct App::Parts {
   Parts(io::Loop& loop_in, Config config_in, Opened opened);
 
+  std::unique_ptr<ClusterWriter> MakeWriter();
   void AddMethods();
   absl::Status OpenPorts();
 
@@ -95,6 +97,7 @@ struct App::Parts {
   ca::NodeTokens tokens;
   Authenticator authenticator;
   Mesh mesh;
+  const std::unique_ptr<ClusterWriter> writer;  // Null without a cluster.
   DiscoveryService discovery;
   CaptureService captures;
   RemovalService removals;
@@ -125,6 +128,7 @@ App::Parts::Parts(io::Loop& loop_in, Config config_in, Opened opened)
             .capture_file = CaptureFile(config.state_dir + "/captured.json"),
             .options = config.mesh,
             .registry = registry}),
+      writer(MakeWriter()),
       discovery(loop, mesh, authenticator, registry),
       captures(mesh, authenticator),
       removals(loop, mesh, authenticator),
@@ -136,12 +140,24 @@ App::Parts::Parts(io::Loop& loop_in, Config config_in, Opened opened)
       certificate(authority, config.serve.server_names, loop.clock()),
       server(loop, {.message_bytes_max = kMessageBytesMax, .connection = {}}),
       port(loop, server, certificate, registry),
-      pages({.mesh = mesh,
-             .discovery = discovery,
-             .registry = registry,
-             .config_json = ConfigJson(config)}),
+      pages(
+          {.mesh = mesh,
+           .discovery = discovery,
+           .registry = registry,
+           .config_json = ConfigJson(config),
+           .leader = [this] { return writer == nullptr ? std::string() : writer->StatusJson(); }}),
       debug(loop, [this](http::Http1Request request) { return pages.Answer(std::move(request)); }) {
   AddMethods();
+}
+
+std::unique_ptr<ClusterWriter> App::Parts::MakeWriter() {
+  if (cluster == nullptr) return nullptr;
+  ClusterWriter::Parts parts{.loop = loop,
+                             .cluster = *cluster,
+                             .mesh = mesh,
+                             .instance = config.instance,
+                             .registry = registry};
+  return std::make_unique<ClusterWriter>(std::move(parts));
 }
 
 void App::Parts::AddMethods() {
@@ -204,6 +220,7 @@ Task<void> App::Run(StopToken stop) {
              KV("as", parts.cluster->access().origin));
   }
   scope.Spawn(parts.mesh.Run(scope.stop()));
+  if (parts.writer != nullptr) scope.Spawn(parts.writer->Run(scope.stop()));
   scope.Spawn(parts.debug.Run(std::move(parts.debug_listener), scope.stop()));
   scope.Spawn(ServeWhenReady(scope.stop()));
   Event never(parts.loop);

@@ -87,5 +87,60 @@ TEST(CaptureReports, DoesNotHearANodesOlderStreams) {
   EXPECT_THAT(reports.captured(), ElementsAre(Pair("n1", ElementsAre("new"))));
 }
 
+TEST(CaptureReports, BelievesWhatAnotherControllerHeardOnlyWhileItHearsNothing) {
+  CaptureReports reports;
+  reports.Share("n1", {.captured = {"a"}, .problems = {{"b", "no process of it was found"}}});
+  EXPECT_THAT(reports.captured(), ElementsAre(Pair("n1", ElementsAre("a"))));
+  EXPECT_EQ(*reports.ProblemOf("n1", "b"), "no process of it was found");
+  const auto stream = reports.Open("n1");
+  EXPECT_FALSE(reports.Hears("n1"));
+  reports.Share("n1", {.captured = {"a", "b"}});
+  EXPECT_THAT(reports.captured(), ElementsAre(Pair("n1", ElementsAre("a", "b"))));
+  reports.Report("n1", stream, Pods({"c"}), {{"c", "a link is missing"}});
+  EXPECT_TRUE(reports.Hears("n1"));
+  reports.Share("n1", {.captured = {"a"}});
+  EXPECT_EQ(reports.SummaryOf("n1"),
+            (CaptureSummary{.captured = {"c"}, .problems = {{"c", "a link is missing"}}}));
+}
+
+// The node went to another controller, and this one's stream hung for a while.
+TEST(CaptureReports, BelievesTheOtherControllerWhenItsOwnStreamEndsWithoutAnotherReport) {
+  CaptureReports reports;
+  const auto stream = reports.Open("n1");
+  reports.Report("n1", stream, Pods({"a"}));
+  reports.Share("n1", {.captured = {"b"}});
+  reports.Close("n1", stream);
+  EXPECT_THAT(reports.captured(), ElementsAre(Pair("n1", ElementsAre("b"))));
+  EXPECT_THAT(reports.PodsOf("n1"), IsEmpty());
+
+  const auto next = reports.Open("n1");
+  reports.Report("n1", next, Pods({"a"}));
+  reports.Share("n1", {.captured = {"b"}});
+  reports.Report("n1", next, Pods({"c"}));
+  reports.Close("n1", next);
+  EXPECT_THAT(reports.captured(), ElementsAre(Pair("n1", ElementsAre("c"))));
+}
+
+// The node's object may come later than what was told of it.
+TEST(CaptureReports, ForgetsANodeThatIsToldOfWhenThatEnds) {
+  CaptureReports reports;
+  reports.Share("n1", {.captured = {"a"}});
+  reports.Retain({});
+  EXPECT_THAT(reports.captured(), ElementsAre(Pair("n1", ElementsAre("a"))));
+  reports.Unshare("n1");
+  reports.Retain({});
+  EXPECT_THAT(reports.captured(), IsEmpty());
+}
+
+TEST(CaptureReports, TellsOfReportsToThisController) {
+  CaptureReports reports;
+  std::vector<std::string> told;
+  reports.OnReport([&](const std::string& node) { told.push_back(node); });
+  reports.Share("n1", {.captured = {"a"}});
+  const auto stream = reports.Open("n2");
+  reports.Report("n2", stream, {});
+  EXPECT_THAT(told, ElementsAre("n2"));
+}
+
 }  // namespace
 }  // namespace heddle::controlplane

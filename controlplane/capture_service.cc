@@ -2,7 +2,9 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
 #include <span>
+#include <string_view>
 #include <utility>
 
 #include "lib/base/log.h"
@@ -25,6 +27,23 @@ ReportedPod FromMessage(const node::v1::CapturedPod& message) {
     if (address.has_value()) pod.addresses.push_back(*address);
   }
   return pod;
+}
+
+// Of an agent's: printable, and no longer than people read.
+std::string Sentence(std::string_view text) {
+  std::string sentence(text.substr(0, kMaxProblemBytes));
+  std::ranges::replace_if(sentence, [](char c) { return c < ' ' || c > '~'; }, '?');
+  return sentence;
+}
+
+std::map<std::string, std::string> ProblemsIn(const node::v1::CaptureReport& report) {
+  std::map<std::string, std::string> problems;
+  for (const node::v1::CapturedPod& pod : report.pods()) {
+    if (!pod.problem().empty()) problems[pod.uid()] = Sentence(pod.problem());
+  }
+  for (const node::v1::UncapturedPod& pod : report.uncaptured())
+    problems[pod.uid()] = Sentence(pod.problem());
+  return problems;
 }
 
 }  // namespace
@@ -55,9 +74,10 @@ absl::StatusOr<node::v1::CaptureAck> CaptureService::Take(const std::string& mes
                                                           CaptureReports::StreamId stream) {
   TRY_ASSIGN(const auto report, grpc::Parse<node::v1::CaptureReport>(message));
   TRY_STATUS(CheckClaimedNode(node, report.node()));
-  if (static_cast<size_t>(report.pods_size()) > kMaxReportedPods) {
+  const size_t count = static_cast<size_t>(report.pods_size()) + report.uncaptured_size();
+  if (count > kMaxReportedPods) {
     return absl::ResourceExhaustedError(
-        absl::StrCat("a report of ", report.pods_size(), " pods; the most is ", kMaxReportedPods));
+        absl::StrCat("a report of ", count, " pods; the most is ", kMaxReportedPods));
   }
   node::v1::CaptureAck ack;
   ack.set_sequence(report.sequence());
@@ -70,7 +90,7 @@ absl::StatusOr<node::v1::CaptureAck> CaptureService::Take(const std::string& mes
     // Kept all the same: its object may be about to come.
     pods.push_back(FromMessage(pod));
   }
-  if (!mesh_.reports().Report(node, stream, std::move(pods)))
+  if (!mesh_.reports().Report(node, stream, std::move(pods), ProblemsIn(report)))
     return absl::AbortedError("the node has opened a newer stream of reports");
   mesh_.ReportsChanged();
   if (ack.refused_size() > 0) {

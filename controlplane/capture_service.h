@@ -13,6 +13,9 @@ namespace heddle::controlplane {
 // Most pods in one report: several times what a node can run (kubelet's own limit is 110 by
 // default).
 inline constexpr size_t kMaxReportedPods = 4096;
+// Of what an agent says is missing in a pod. As many pods as may be reported then fit into one
+// ConfigMap of 1 MiB.
+inline constexpr size_t kMaxProblemBytes = 160;
 
 // heddle.node.v1.CaptureReports/Report: full lists up, acknowledgements down. A pod that is not
 // bound to the reporting node is refused in the acknowledgement and believed nowhere. One loop's.

@@ -20,6 +20,7 @@ absl::StatusOr<std::unique_ptr<Cluster>> Cluster::Open(io::Loop& loop,
 
 Cluster::Cluster(io::Loop& loop, kube::ClusterAccess access)
     : access_(std::move(access)),
+      name_space_(access_.name_space.empty() ? "heddle-system" : access_.name_space),
       client_(loop, kube::MakeConnector(loop, network_, loop.clock(), access_),
               kube::BearerToken(access_.token),
               kube::ClientOptions(access_, absl::StrCat("heddle-controller/", kVersion))) {}

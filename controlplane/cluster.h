@@ -25,11 +25,14 @@ class Cluster {
   kube::ApiClient& client() { return client_; }
   Random& random() { return random_; }
   const kube::ClusterAccess& access() const { return access_; }
+  // Ours: the pod's, or that of the kubeconfig's context, or heddle-system.
+  const std::string& name_space() const { return name_space_; }
 
  private:
   Cluster(io::Loop& loop, kube::ClusterAccess access);
 
   const kube::ClusterAccess access_;
+  const std::string name_space_;
   io::KernelNetwork network_;
   SystemRandom random_;
   kube::ApiClient client_;

@@ -38,6 +38,9 @@ void AddServeOptions(CLI::App& app, Config& config, Listens& listens) {
   app.add_option("--kubeconfig", config.kubeconfig,
                  "How to reach the cluster with --source kubernetes; without it as the pod that "
                  "this runs in");
+  app.add_option("--instance", config.instance,
+                 "Name of this controller among those of the cluster, with --source kubernetes; "
+                 "without it the host name, which is the pod's");
   app.add_option("--state-dir", config.state_dir,
                  "Root key and certificate, and the nodes' tokens; made on first start")
       ->required();
@@ -113,6 +116,7 @@ std::string ConfigJson(const Config& config) {
   json["source"] = daemon::NameOf(kSources, config.source);
   json["configDir"] = config.config_dir;
   json["kubeconfig"] = config.kubeconfig;
+  json["instance"] = config.instance;
   json["stateDir"] = config.state_dir;
   json["listen"] = config.serve.listen.ToString();
   json["debugListen"] = config.serve.debug_listen.ToString();

@@ -27,7 +27,10 @@ struct Config {
   SourceKind source = SourceKind::kDirectory;
   std::string config_dir;  // Objects, as YAML; for kDirectory.
   std::string kubeconfig;  // For kKubernetes; empty: as the pod that the controller runs in.
-  std::string state_dir;   // The root's key and certificate, and the nodes' tokens.
+  // This controller among several of one cluster; for kKubernetes. Empty: the machine's host name,
+  // which is a pod's name.
+  std::string instance;
+  std::string state_dir;  // The root's key and certificate, and the nodes' tokens.
   ServeConfig serve;
   translate::MeshOptions mesh;
   log::Options log;

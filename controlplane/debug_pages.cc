@@ -90,13 +90,18 @@ http::Http1Response DebugPages::Page(const std::string& path) const {
     return {.content_type = kJson,
             .body = absl::StrCat(json.dump(2, ' ', false, Json::error_handler_t::replace), "\n")};
   }
+  if (path == "/debug/leader") {
+    std::string leader = sources_.leader();
+    if (!leader.empty()) return {.content_type = kJson, .body = std::move(leader)};
+    return {.status = 404, .body = "there is no leader without --source kubernetes\n"};
+  }
   if (path == "/config_dump") {
     return {.content_type = kJson, .body = absl::StrCat(sources_.config_json, "\n")};
   }
   return {.status = 404,
           .body =
               "there are /healthz/ready, /metrics, /debug/nodes, /debug/objects, "
-              "/debug/removal, /debug/resources and /config_dump\n"};
+              "/debug/removal, /debug/resources, /debug/leader and /config_dump\n"};
 }
 
 Task<http::Http1Response> DebugPages::Answer(http::Http1Request request) {

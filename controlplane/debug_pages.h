@@ -1,5 +1,7 @@
 #pragma once
 
+#include <absl/functional/any_invocable.h>
+
 #include <string>
 
 #include "controlplane/discovery_service.h"
@@ -18,6 +20,7 @@ namespace heddle::controlplane {
 //   /debug/objects   what became of each policy, and what is not in effect and why
 //   /debug/resources what is published: name and version of each resource; equal versions, equal
 //                    resources
+//   /debug/leader    which controller writes status, and what keeps this one from reading or writing
 //   /config_dump     the effective configuration
 //
 // Everything is made anew for each request. One loop's.
@@ -28,6 +31,7 @@ class DebugPages {
     const DiscoveryService& discovery;
     metrics::Registry& registry;
     std::string config_json;
+    absl::AnyInvocable<std::string() const> leader;  // JSON; empty: there is no cluster.
   };
   explicit DebugPages(Sources sources) : sources_(std::move(sources)) {}
 

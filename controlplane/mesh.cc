@@ -97,7 +97,7 @@ bool Mesh::ReadSource() {
     FollowRemoval(before);
   }
   // A cluster without any object is published as well.
-  return parts_.source.synced() && (!diff.empty() || !ready_.set());
+  return parts_.source.synced() && !reports_awaited_ && (!diff.empty() || !ready_.set());
 }
 
 void Mesh::LogProblems() {
@@ -139,13 +139,13 @@ void Mesh::Publish(const Input& input, translate::Translation translation) {
   for (const auto& [name, node] : input.objects.All<api::Node>()) nodes.insert(name.name);
   parts_.tokens.Ensure(nodes);
   reports_.Retain(nodes);
+  ready_.Set();
   ReportsChanged();
   const uint64_t before = removal_.generation();
   if (removal_.requested()) removal_.SetNodes(NodesOfRemoval());
   removal_.Published(input.removal);
   FollowRemoval(before);
   watchers_.ForEach([](Watcher& watcher) { watcher.changed.Set(); });
-  ready_.Set();
   SaveReports();
 }
 

@@ -61,9 +61,16 @@ class Mesh {
   // mesh, or an empty one. False when stopped before.
   Task<bool> Ready(StopToken stop) { co_return co_await ready_.Wait(stop); }
 
+  // Nothing is published before ReportsKnown() is called as well: captured pods would be announced as
+  // plain. Call before Run().
+  void AwaitReports() { reports_awaited_ = true; }
+  void ReportsKnown() {
+    reports_awaited_ = false;
+    source_changed_.Set();
+  }
   // After a change of reports().
   void ReportsChanged() {
-    if (reports_.generation() != translated_reports_) dirty_.Set();
+    if (ready_.set() && reports_.generation() != translated_reports_) dirty_.Set();
   }
   CaptureReports& reports() { return reports_; }
 
@@ -111,6 +118,7 @@ class Mesh {
   std::vector<api::Problem> logged_;
   uint64_t translated_reports_ = 0;  // Generations of reports_.
   uint64_t saved_reports_ = 0;
+  bool reports_awaited_ = false;
   IntrusiveList<Watcher> watchers_;
   Event source_changed_;
   Event dirty_;

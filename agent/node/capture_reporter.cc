@@ -32,6 +32,12 @@ std::string CaptureReporter::Report(uint64_t sequence) {
       const auto bytes = ip.native_bytes();
       pod.add_addresses(bytes.data(), bytes.size());
     }
+    pod.set_problem(status.problem);
+  }
+  for (const UncapturedPod& missed : parts_.uncaptured()) {
+    node::v1::UncapturedPod& pod = *report.add_uncaptured();
+    pod.set_uid(missed.uid);
+    pod.set_problem(missed.problem);
   }
   return report.SerializeAsString();
 }

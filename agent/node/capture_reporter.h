@@ -15,7 +15,8 @@ namespace heddle::agent {
 // Tells the controller which pods are captured on this node (heddle.node.v1.CaptureReports): always
 // the full list, whenever it changes and at the start of each stream. Only then are they announced
 // to others as reachable by HBONE. A captured pod in which something is missing stays in the list:
-// without it others would send to it in plaintext, past what is missing. A stream that ends is
+// without it others would send to it in plaintext, past what is missing. What is missing is told
+// as well, and which pods are not captured and why: the controller shows it to people. A stream that ends is
 // replaced at once. Control loop.
 class CaptureReporter {
  public:
@@ -26,6 +27,7 @@ class CaptureReporter {
     std::string node_name;
     absl::AnyInvocable<absl::StatusOr<grpc::Metadata>()> authorize;
     absl::AnyInvocable<std::vector<PodStatus>()> list;
+    absl::AnyInvocable<std::vector<UncapturedPod>()> uncaptured;
   };
   explicit CaptureReporter(Parts parts) : parts_(std::move(parts)), changed_(parts_.loop) {}
 

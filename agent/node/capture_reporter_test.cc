@@ -38,7 +38,12 @@ struct Controller {
       if (!message.ok() || !message->has_value()) co_return absl::UnavailableError("no report");
       const auto report = grpc::Parse<node::v1::CaptureReport>(**message);
       sequences.push_back(report->sequence());
-      for (const auto& pod : report->pods()) uids.push_back(pod.uid());
+      for (const auto& pod : report->pods()) {
+        uids.push_back(pod.uid());
+        problems.push_back(pod.uid() + ": " + pod.problem());
+      }
+      for (const auto& pod : report->uncaptured())
+        problems.push_back(pod.uid() + ": " + pod.problem());
       received.NotifyAll();
       node::v1::CaptureAck ack;
       ack.set_sequence(report->sequence());
@@ -63,7 +68,8 @@ struct Controller {
   grpc::Channel channel;
   int streams = 0;
   std::vector<uint64_t> sequences;
-  std::vector<std::string> uids;  // Of all reports.
+  std::vector<std::string> uids;      // Of all reports.
+  std::vector<std::string> problems;  // "uid: problem", of captured pods and then of others.
   WaitQueue received;
   Scope scope;
 };
@@ -73,7 +79,8 @@ Task<void> ReportAgainWhenTheStreamEnds(io::Loop& loop) {
   SeededRandom random(1);
   CaptureReporter reporter({loop, random, controller.channel, "node-1",
                             []() -> absl::StatusOr<grpc::Metadata> { return grpc::Metadata(); },
-                            [] { return std::vector<PodStatus>(); }});
+                            [] { return std::vector<PodStatus>(); },
+                            [] { return std::vector<UncapturedPod>(); }});
   Scope scope(loop);
   scope.Spawn(reporter.Run(scope.stop()));
   EXPECT_TRUE(co_await controller.AwaitReports(2));
@@ -102,13 +109,17 @@ Task<void> ReportPodsWithGaps(io::Loop& loop) {
   PodStatus broken;
   broken.record.uid = "broken";
   broken.problem = "hd_sk_lookup is not attached to the pod's netns";
+  const UncapturedPod missed{.uid = "missed", .problem = "no process of it was found"};
   CaptureReporter reporter({loop, random, controller.channel, "node-1",
                             []() -> absl::StatusOr<grpc::Metadata> { return grpc::Metadata(); },
-                            [&] { return std::vector<PodStatus>{whole, broken}; }});
+                            [&] { return std::vector<PodStatus>{whole, broken}; },
+                            [&] { return std::vector<UncapturedPod>{missed}; }});
   Scope scope(loop);
   scope.Spawn(reporter.Run(scope.stop()));
   EXPECT_TRUE(co_await controller.AwaitReports(1));
   EXPECT_EQ(controller.uids, (std::vector<std::string>{"whole", "broken"}));
+  EXPECT_EQ(controller.problems, (std::vector<std::string>{"whole: ", "broken: " + broken.problem,
+                                                           "missed: no process of it was found"}));
   co_await scope.Drain();
   co_await controller.channel.Shutdown();
   co_await controller.scope.Drain();

@@ -1,6 +1,9 @@
 // What PodRegistry does on its own: adopts pods, compares them with the kernel, repairs, lets go.
 #include <absl/container/flat_hash_set.h>
 
+#include <map>
+#include <utility>
+
 #include "agent/node/pod_registry.h"
 #include "lib/base/log.h"
 
@@ -157,6 +160,18 @@ Task<void> PodRegistry::Reconcile() {
   co_await CaptureRunningPods();
   co_await LookForStrays();
   CountGaps();
+  TellProblems();
+}
+
+// Those who are told of the set of captured pods are told what is missing as well.
+void PodRegistry::TellProblems() {
+  std::map<std::string, std::string> problems;
+  for (const auto& [uid, entry] : pods_) {
+    if (!entry.problem.empty()) problems.emplace(uid, entry.problem);
+  }
+  for (UncapturedPod& pod : Uncaptured())
+    problems.emplace(std::move(pod.uid), std::move(pod.problem));
+  if (std::exchange(told_, problems) != problems) Changed();
 }
 
 }  // namespace heddle::agent

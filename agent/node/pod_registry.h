@@ -4,6 +4,7 @@
 #include <absl/container/flat_hash_set.h>
 #include <absl/functional/any_invocable.h>
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -98,7 +99,7 @@ class PodRegistry final : public CniHandler {
   // Captured, whatever else is said of it.
   bool Holds(const PodUid& uid) const { return pods_.contains(uid.ToString()); }
   const PodRegistryStats& stats() const { return stats_; }
-  // Called whenever the set of captured pods changed.
+  // Called whenever the set of captured pods changed, or what is missing in one.
   void OnChange(absl::AnyInvocable<void()> listener) { on_change_ = std::move(listener); }
 
  private:
@@ -157,6 +158,7 @@ class PodRegistry final : public CniHandler {
   void RemoveRecord(std::string_view uid);
   void ForgetGone(const CaptureRecord& record);
   void CountGaps();
+  void TellProblems();
   void Insert(std::unique_ptr<LivePod> pod);
   void ApplyState(LivePod& pod);
   Task<void> Release(std::string uid, std::string_view why);
@@ -189,6 +191,7 @@ class PodRegistry final : public CniHandler {
   absl::flat_hash_map<std::string, NetnsInode> ended_;
   size_t unowned_ = 0;  // Records of the kernel that nobody here knows, at the last look.
   PodRegistryStats stats_;
+  std::map<std::string, std::string> told_;  // By UID: what was missing at the last look.
   absl::AnyInvocable<void()> on_change_;
 };
 

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <string>
+
+#include "controlplane/cluster.h"
+#include "controlplane/mesh.h"
+#include "controlplane/shared_reports.h"
+#include "controlplane/status/leader_election.h"
+#include "lib/io/loop.h"
+#include "lib/metrics/registry.h"
+
+namespace heddle::controlplane {
+
+// All that the controller writes into its cluster. Agents are served whether this works or not.
+//
+//   every controller:    what its nodes report, for the other controllers (SharedReports)
+//                        the Lease that says who leads (LeaderElection)
+//   the one that leads:  takes away reports of nodes that are gone
+//
+// One loop's.
+class ClusterWriter {
+ public:
+  struct Parts {
+    io::Loop& loop;
+    Cluster& cluster;
+    Mesh& mesh;
+    std::string instance;
+    metrics::Registry& registry;
+  };
+  // Before the mesh runs: it waits for what other controllers have heard.
+  explicit ClusterWriter(Parts parts);
+
+  // Until stopped; the Lease is given up then. Once.
+  Task<void> Run(StopToken stop);
+
+  // For people: who leads, and what keeps us from reading or writing.
+  std::string StatusJson() const;
+
+ private:
+  Task<void> RemoveGoneReports(StopToken stop);
+
+  Parts parts_;
+  SharedReports shared_;
+  status::LeaderElection election_;
+};
+
+}  // namespace heddle::controlplane
