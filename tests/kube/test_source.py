@@ -269,6 +269,7 @@ def test_who_may_not_read_a_kind_serves_nothing_and_says_so(cluster):
     config = cluster.control_plane.kubeconfig("proxy")
     made = Controller(cluster, "forbidden", 20020, "--source", "kubernetes", "--kubeconfig", config)
     made.process.wait_ready(lambda: "403 Forbidden" in made.process.output(), "it is said", SECONDS)
+    made.wait_for(made.refused, "it is said of the kinds as well")
     assert not made.is_ready()
     assert any("is forbidden" in row["note"] and "nothing is served" in row["note"] for row in made.refused())
     assert made.process.stop() == 0
