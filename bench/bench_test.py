@@ -9,7 +9,8 @@ import pytest
 _HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(_HERE), str(_HERE.parent / "tests")]
 
-from heddle_bench import comparison, quiet, report, rounds, statistics, subjects, tls, workloads  # noqa: E402
+from heddle_bench import calibration, comparison, quiet, report, rounds, statistics  # noqa: E402
+from heddle_bench import subjects, tls, workloads  # noqa: E402
 from heddle_bench.load import Noisy, Void  # noqa: E402
 from heddle_bench.subjects import envoy, haproxy, nginx  # noqa: E402
 from heddle_bench.workloads.http import parse_wrk  # noqa: E402
@@ -217,3 +218,9 @@ def test_wrk_is_read_with_its_errors():
 
 def test_names_are_those_of_the_command_line():
     assert set(subjects.PEERS) < set(subjects.ALL) and all(name and "," not in name for name in workloads.ALL)
+
+
+# Calibration.
+def test_the_limit_is_that_of_the_specification():
+    assert calibration.limit(0.5, 0.34, 0.06) == pytest.approx(0.263, abs=0.001)
+    assert calibration.limit(0.5, 0.34, 0.49) == pytest.approx(0.215, abs=0.001)

@@ -30,11 +30,12 @@ def _parser():
     parser = argparse.ArgumentParser(
         prog="bench/run.py", formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Measures Heddle beside its peers in one run; bench/README.md says how.",
-        epilog="workloads:\n" + "\n".join(f"  {name:5} {each.title}" for name, each in workloads.ALL.items()) +
+        epilog="workloads:\n" + "\n".join(f"  {name:6} {each.title}" for name, each in workloads.ALL.items()) +
                "\nsubjects:\n  " + ", ".join(subjects.ALL))
-    parser.add_argument("--quick", action="store_true", help="a first look: 3 rounds of 1 s, no intervals to trust")
-    parser.add_argument("--only", type=_names(workloads.ALL), default=list(workloads.DEFAULT), metavar="T1,L1,...",
-                        help="these workloads")
+    parser.add_argument("--quick", action="store_true",
+                        help="a first look: 3 rounds of 1 s and fewer workloads; no intervals to trust")
+    parser.add_argument("--only", type=_names(workloads.ALL), metavar="T1,L1,...",
+                        help=f"these workloads; default all, with --quick {','.join(workloads.QUICK)}")
     parser.add_argument("--subjects", type=_names(subjects.ALL), default=list(subjects.ALL),
                         metavar="direct,heddle,...", help="these subjects")
     parser.add_argument("--rounds", type=int, help="default 10")
@@ -76,7 +77,7 @@ class Progress:
         print(f"bench {time.monotonic() - self._started:6.0f} s  {text}", flush=True)
 
     def run(self, workload, subject, number, text):
-        self.note(f"{workload.name:4} round {number + 1:2}  {subject.name:12} {text}")
+        self.note(f"{workload.name:5} round {number + 1:2}  {subject.name:12} {text}")
 
 
 def _start(names, grounds, progress):
@@ -92,7 +93,8 @@ def _start(names, grounds, progress):
 
 def _measure(arguments, binaries, progress):
     count, settings = _settings(arguments)
-    chosen = [workloads.ALL[name]() for name in arguments.only]
+    names = arguments.only or (workloads.QUICK if arguments.quick else workloads.DEFAULT)
+    chosen = [workloads.ALL[name]() for name in names]
     described = {"rounds": count, **vars(settings), "agent_flags": arguments.agent_flags}
     about = machine.describe()
     folder = arguments.results or ROOT / "bench/results" / f"{time.strftime('%Y%m%d-%H%M')}-{about['commit']}"

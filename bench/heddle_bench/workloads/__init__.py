@@ -1,6 +1,6 @@
 """What is measured. Each workload gives values for one subject and one round; the names are those of the spec."""
 
-from .bulk import BulkDown, BulkUp, Flows8, Flows64
+from .bulk import BulkDown, BulkUp, Flows8, Flows64, Flows1000
 from .connects import Connects
 from .exchange import OpenLoop, OpenLoopHalf, PingPong, PingPongKilobyte, Requests
 from .http import Http
@@ -9,8 +9,10 @@ from .memory import Memory
 from .plugin import Plugin
 
 ALL = {workload.name: workload for workload in (
-    BulkUp, BulkDown, Flows8, Flows64, PingPong, PingPongKilobyte, OpenLoop, OpenLoopHalf, Requests, Http, Connects,
-    Memory, Interception, Plugin)}
+    BulkUp, BulkDown, Flows8, Flows64, Flows1000, PingPong, PingPongKilobyte, OpenLoop, OpenLoopHalf, Requests, Http,
+    Connects, Memory, Interception, Plugin)}
 DEFAULT = tuple(ALL)
+# What a first look shows in a few minutes.
+QUICK = tuple(each.name for each in (BulkUp, BulkDown, Flows64, PingPong, OpenLoop, Requests, Connects, Interception))
 
-__all__ = ["ALL", "DEFAULT"]
+__all__ = ["ALL", "DEFAULT", "QUICK"]

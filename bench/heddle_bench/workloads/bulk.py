@@ -48,3 +48,9 @@ class Flows64(Flows8):
     name = "T64"
     title = "Bulk, 64 flows of one identity pair, server to client"
     flows = 64
+
+
+class Flows1000(Flows8):
+    name = "T1000"
+    title = "Bulk, 1000 flows of one identity pair, server to client"
+    flows = 1000

@@ -29,11 +29,12 @@ class Memory(Workload):
     """The proxies are started anew first. The figures are of the proxy beside the client, and of the other one."""
 
     name = "M1"
-    title = f"Memory: {FEW} and {MANY} idle connections, one exchange on each; then {FEW} after 1 MiB each"
+    title = f"Resident memory above that of the empty proxy: {FEW} and {MANY} idle connections"
     in_rounds = False
     metrics = tuple(Metric(f"{name}_{side}", f"{unit} ({side})", "lower", "none") for side in "ab" for name, unit in (
         ("empty_mib", "MiB empty"), ("bytes_few", f"bytes/connection at {FEW}"),
-        ("bytes_many", f"bytes/connection at {MANY}"), ("bytes_after_burst", "bytes/connection after 1 MiB"),
+        ("bytes_after_burst", f"bytes/connection at {FEW} after 1 MiB each"),
+        ("bytes_many", f"bytes/connection at {MANY}"),
         ("after_close", "× empty, 5 s after close")))
 
     def suits(self, subject):
@@ -62,13 +63,13 @@ class Memory(Workload):
         subject.start()
         empty = {side: resident_kb(subject.pids(side)) for side in "ab"}
         few, _ = self._with(subject, FEW)
-        many, closed = self._with(subject, MANY)
         burst, _ = self._with(subject, FEW, BURST)
+        many, closed = self._with(subject, MANY)
         values = {}
         for side in "ab":
             values[f"empty_mib_{side}"] = empty[side] / 1024
             values[f"bytes_few_{side}"] = (few[side] - empty[side]) * 1024 / FEW
+            values[f"bytes_after_burst_{side}"] = (burst[side] - empty[side]) * 1024 / FEW
             values[f"bytes_many_{side}"] = (many[side] - empty[side]) * 1024 / MANY
-            values[f"bytes_after_burst_{side}"] = (burst[side] - closed[side]) * 1024 / FEW
             values[f"after_close_{side}"] = closed[side] / empty[side]
         return values
