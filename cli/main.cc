@@ -7,6 +7,7 @@
 #include "cli/check_command.h"
 #include "cli/command.h"
 #include "cli/fetch.h"
+#include "cli/install_command.h"
 #include "cli/place_file.h"
 #include "cli/views.h"
 #include "lib/base/status.h"
@@ -130,6 +131,7 @@ int Main(int argc, char** argv) {
       ->required();
   Action chosen;
   AddCheckCommand(app, options.output, chosen);
+  AddInstallCommands(app, chosen);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -4,6 +4,7 @@
 #   libexec/heddle/heddle-cni     to be copied to where the container runtime looks for plugins
 #   lib/systemd/system/           units for nodes without Kubernetes' DaemonSet
 #   share/heddle/crds/            our own kinds
+#   share/heddle/heddle.json      what `heddlectl install` applies
 #   share/doc/heddle/             README and docs/
 #   share/{bash-completion,zsh,fish}
 include(GNUInstallDirs)
@@ -12,6 +13,7 @@ set(heddle_programs heddle-agent heddle-controller heddlectl)
 install(TARGETS ${heddle_programs} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(TARGETS heddle-cni RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/heddle)
 install(DIRECTORY deploy/crds/ DESTINATION ${CMAKE_INSTALL_DATADIR}/heddle/crds FILES_MATCHING PATTERN "*.yaml")
+install(FILES deploy/manifest/heddle.json DESTINATION ${CMAKE_INSTALL_DATADIR}/heddle)
 install(FILES README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR})
 foreach(licence LICENSE LICENSE.md COPYING NOTICE)

@@ -19,6 +19,9 @@ import shared_libraries
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 NONROOT = 65532
 
+# Files of the prefix that go beside an image's programs.
+DATA = {"cli": ("share/heddle/heddle.json",)}
+
 # image -> (the programs of the prefix that it has, the first is what it starts; the user it starts as)
 IMAGES = {
     "agent": (("bin/heddle-agent", "bin/heddlectl", "libexec/heddle/heddle-cni"), 0),
@@ -48,6 +51,8 @@ def tree(prefix, image, sysroot="/"):
     files.file("etc/nsswitch.conf", b"hosts: files dns\n")
     for path, program in zip(IMAGES[image][0], programs):
         files.file(f"usr/{path}", program.read_bytes(), 0o755)
+    for path in DATA.get(image, ()):
+        files.file(f"usr/{path}", (prefix / path).read_bytes())
     for path, library in sorted(shared_libraries.closure(programs, sysroot).items()):
         files.file(path, library.read_bytes(), 0o755)
     return files, kinds.pop()

@@ -7,10 +7,13 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 // Reading Kubernetes objects whose form nobody promised: what is missing or of another type reads as
 // absent, and nothing throws.
 namespace heddle::cli {
+
+using Objects = std::vector<nlohmann::json>;
 
 // The member at the end of the path; null when there is none. The object outlives it.
 const nlohmann::json& Member(const nlohmann::json& object,

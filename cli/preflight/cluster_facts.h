@@ -1,13 +1,11 @@
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <string>
-#include <vector>
+
+#include "cli/cluster/fields.h"
 
 // What is in a cluster, as far as checks ask; read_cluster.h fills it in.
 namespace heddle::cli {
-
-using Objects = std::vector<nlohmann::json>;
 
 struct ClusterFacts {
   std::string root_namespace;  // Whose PeerAuthentications hold for the whole mesh.

@@ -28,7 +28,7 @@ def test_everything_has_its_place_and_nothing_else_comes_along(prefix):
     completions = [f"share/{place.format(program)}" for place in COMPLETION.values() for program in PROGRAMS]
     assert sorted(set(found) - set(documents)) == sorted([
         *(f"bin/{program}" for program in PROGRAMS), "libexec/heddle/heddle-cni", *completions,
-        "share/heddle/crds/interceptionpolicies.heddle.io.yaml",
+        "share/heddle/crds/interceptionpolicies.heddle.io.yaml", "share/heddle/heddle.json",
         *(f"lib/systemd/system/{unit}.service" for unit in ("heddle-agent", "heddle-controller"))])
 
 
