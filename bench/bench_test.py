@@ -122,7 +122,7 @@ class Scripted(Workload):
 
 class Named:
     def __init__(self, name):
-        self.name, self.handshake, self.notes = name, None, []
+        self.name, self.handshake, self.notes, self.only = name, None, [], None
 
 
 def run_scripted(results, names=("direct",), count=1):

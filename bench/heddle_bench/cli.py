@@ -80,10 +80,13 @@ class Progress:
         self.note(f"{workload.name:5} round {number + 1:2}  {subject.name:12} {text}")
 
 
-def _start(names, grounds, progress):
-    """The subjects that could be started; one that could not is said and left out, not hidden."""
+def _start(names, workload_names, grounds, progress):
+    """All subjects of these names that any of these workloads is for."""
     started = []
     for name in names:
+        only = subjects.ALL[name].only
+        if only is not None and not set(only) & set(workload_names):
+            continue
         subject = subjects.ALL[name](grounds)
         subject.start()
         progress.note(f"{name} carries connections" + (f" ({subject.handshake})" if subject.handshake else ""))
@@ -99,7 +102,7 @@ def _measure(arguments, binaries, progress):
     about = machine.describe()
     folder = arguments.results or ROOT / "bench/results" / f"{time.strftime('%Y%m%d-%H%M')}-{about['commit']}"
     with Grounds(binaries, arguments.agent_flags.split()) as grounds:
-        running = _start(arguments.subjects, grounds, progress)
+        running = _start(arguments.subjects, names, grounds, progress)
         outcomes = {}
         for workload in chosen:
             progress.note(f"{workload.name}: {workload.title}")

@@ -65,6 +65,7 @@ class MeshGround:
 
     def __init__(self, binaries=None, agent_flags=()):
         self.topology = Topology(nodes=2, mesh=True, binaries=binaries, agent_flags=agent_flags)
+        self._fleet = []
         self.load = self.topology.binary("heddle-bench-load")
 
     def __enter__(self):
@@ -95,9 +96,18 @@ class MeshGround:
         wait_until(self._is_tunnelled, "the mesh carries a connection", 30)
         self.recording.stop(tls.server_hellos)
 
-    def pod(self, name, node):
-        spec = PodSpec(name, NAMESPACE, service_account=name, labels={"app": name})
+    def pod(self, name, node, service_account=None):
+        spec = PodSpec(name, NAMESPACE, service_account=service_account or name, labels={"app": name})
         return self.topology.start_pod(self.topology.nodes[node], spec)
+
+    def fleet(self, size):
+        """(client pods, server pods), so many of each, for connections that share nothing; made once."""
+        while len(self._fleet) < size:
+            number = len(self._fleet)
+            client, server = self.pod(f"client{number}", 0, "client"), self.pod(f"server{number}", 1, "server")
+            start_server(self.load, server, "--workers", 1)
+            self._fleet.append((client, server))
+        return tuple(zip(*self._fleet[:size]))
 
     @property
     def server_address(self):
@@ -110,8 +120,8 @@ class MeshGround:
         return done.returncode == 0 and str(self.server.address()) in tunnels
 
 
-def start_server(load, place):
-    process = place.spawn([load, "serve", "--listen", f"0.0.0.0:{PORT}"], "load-server")
+def start_server(load, place, *flags):
+    process = place.spawn([load, "serve", "--listen", f"0.0.0.0:{PORT}", *flags], "load-server")
     process.wait_ready(lambda: "listening" in process.output(), "the load server listens")
 
 

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 SHARE_MAX = 0.05
@@ -20,6 +21,12 @@ def kernel_thread_seconds():
         if fields[1] == "2":  # The parent of all kernel threads is kthreadd.
             total += int(fields[11]) + int(fields[12])
     return total / _TICKS
+
+
+def usage(folders):
+    """{name: CPU seconds so far} of cgroup2 directories by name."""
+    return {name: int(re.search(r"usage_usec (\d+)", (pathlib.Path(folder) / "cpu.stat").read_text()).group(1)) / 1e6
+            for name, folder in folders.items()}
 
 
 def foreign_share(cpu, kernel_threads, seconds, cpus=None):

@@ -34,7 +34,8 @@ def measure(workload, subject, settings):
 
 def run(workload, subjects, settings, rounds, say):
     """{subject name: Outcome}. A void run leaves its round empty; it never counts as zero."""
-    suited = [subject for subject in subjects if workload.suits(subject)]
+    suited = [subject for subject in subjects
+              if workload.suits(subject) and (subject.only is None or workload.name in subject.only)]
     outcomes = {subject.name: Outcome() for subject in suited}
     for number in range(rounds if workload.in_rounds else 1):
         for subject in order(suited, number):

@@ -4,11 +4,9 @@
 #include "bench/load/wire.h"
 
 namespace heddle::bench {
-namespace {
-
 // The server ends first: TIME_WAIT stays with it, and the client does not run out of ports.
-Task<io::Result<std::string>> ConnectOnce(Member& member, const Plan& plan, StopToken stop) {
-  io::ConnectOptions options{.to = plan.options.server};
+Task<io::Result<std::string>> ConnectOnce(Member& member, io::SocketAddress server, StopToken stop) {
+  io::ConnectOptions options{.to = server};
   CO_TRY(const auto connection,
          co_await member.network.Connect(member.loop, std::move(options), stop));
   const std::array<uint8_t, 1> ping = {kPing};
@@ -23,13 +21,11 @@ Task<io::Result<std::string>> ConnectOnce(Member& member, const Plan& plan, Stop
   co_return std::string();
 }
 
-}  // namespace
-
 Task<void> RunConnects(Member& member, const Plan& plan, size_t, Flow& flow, StopToken stop) {
   const size_t samples_max = kSamplesMax / plan.options.flows;
   while (flow.error.empty() && member.loop.Now() < plan.end) {
     const MonotonicTime begun = member.loop.Now();
-    const auto done = co_await ConnectOnce(member, plan, stop);
+    const auto done = co_await ConnectOnce(member, plan.options.server, stop);
     flow.error = done ? *done : done.error().ToString();
     const MonotonicTime ended = member.loop.Now();
     if (!flow.error.empty() || !plan.Counts(ended)) continue;

@@ -10,6 +10,7 @@
 #include "bench/load/interception.h"
 #include "bench/load/pattern.h"
 #include "bench/load/server.h"
+#include "bench/load/sweep.h"
 #include "lib/daemon/option_values.h"
 
 namespace heddle::bench {
@@ -30,6 +31,7 @@ struct Settings {
   RelayOptions relay;
   ClientOptions client;
   InterceptionOptions interception;
+  SweepOptions sweep;
   double warm_up_seconds = 1, seconds = 5, pause_us = 200;
   std::function<int()> run;
 };
@@ -157,6 +159,25 @@ void AddInterception(CLI::App& app, Settings& settings) {
   });
 }
 
+void AddSweep(CLI::App& app, Settings& settings) {
+  SweepOptions& options = settings.sweep;
+  CLI::App* sweep =
+      app.add_subcommand("sweep", "Connect once to each of several servers, one after the other");
+  sweep
+      ->add_option_function<std::vector<std::string>>(
+          "--to",
+          [&options](const std::vector<std::string>& texts) {
+            for (const std::string& text : texts)
+              options.servers.push_back(*io::SocketAddress::Parse(text));
+          },
+          "The servers")
+      ->required()
+      ->check(kAddress);
+  sweep->add_option("--start-at", options.start_ns, "When: nanoseconds of the monotonic clock");
+  sweep->callback(
+      [&settings] { settings.run = [&settings] { return RunSweep(settings.sweep); }; });
+}
+
 // As many descriptors as are allowed, and timers that are as exact as the kernel's: an open loop is late by them.
 void PrepareProcess() {
   rlimit files{};
@@ -174,6 +195,7 @@ int Main(int argc, char** argv) {
   AddServers(app, settings);
   AddClients(app, settings);
   AddInterception(app, settings);
+  AddSweep(app, settings);
   CLI11_PARSE(app, argc, argv);
   PrepareProcess();
   return settings.run();

@@ -1,12 +1,13 @@
 """What is compared. Each is started once, takes its turns in all workloads, and is stopped at the end."""
 
-from .envoy import EnvoyHbone, EnvoyTcp
+from .envoy import EnvoyHbone, EnvoyHboneFresh, EnvoyTcp
 from .haproxy import Haproxy
 from .heddle import Heddle
 from .nginx import Nginx
 from .plain import Direct, Null2
 
-ALL = {subject.name: subject for subject in (Direct, Null2, Haproxy, Nginx, EnvoyTcp, EnvoyHbone, Heddle)}
-PEERS = tuple(subject.name for subject in (Haproxy, Nginx, EnvoyTcp, EnvoyHbone))
+PEERS = tuple(subject.name for subject in (Haproxy, Nginx, EnvoyTcp, EnvoyHbone, EnvoyHboneFresh))
+ALL = {subject.name: subject for subject in (Direct, Null2, Haproxy, Nginx, EnvoyTcp, EnvoyHbone, EnvoyHboneFresh,
+                                             Heddle)}
 
 __all__ = ["ALL", "PEERS"]

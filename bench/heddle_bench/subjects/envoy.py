@@ -48,7 +48,7 @@ def _downstream_tls(identity, alpn):
         "common_tls_context": context}}
 
 
-def _cluster(to, transport=None, http2=False):
+def _cluster(to, transport=None, http2=False, streams_max=0):
     cluster = {
         "name": "next", "type": "STATIC", "connect_timeout": "10s",
         "circuit_breakers": {"thresholds": [{"max_connections": _LIMIT, "max_pending_requests": _LIMIT,
@@ -59,9 +59,12 @@ def _cluster(to, transport=None, http2=False):
     if transport:
         cluster["transport_socket"] = transport
     if http2:
-        cluster["typed_extension_protocol_options"] = {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-            "@type": f"{_API}.upstreams.http.v3.HttpProtocolOptions",
-            "explicit_http_config": {"http2_protocol_options": {}}}}
+        options = {"@type": f"{_API}.upstreams.http.v3.HttpProtocolOptions",
+                   "explicit_http_config": {"http2_protocol_options": {}}}
+        if streams_max:
+            options["common_http_protocol_options"] = {"max_requests_per_connection": streams_max}
+        cluster["typed_extension_protocol_options"] = {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options}
     return cluster
 
 
@@ -88,12 +91,12 @@ def _connect_terminator():
         "route_config": {"name": "all", "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [route]}]}}}
 
 
-def config(side, listen, to, identity, hbone):
+def config(side, listen, to, identity, hbone, streams_max=0):
     """A bootstrap without an admin port or statistics of its own."""
     alpn = "h2" if hbone else None
     chain = {"filters": [_tcp_proxy("server.bench:80" if hbone else None)]}
     if side == "a":
-        cluster = _cluster(to, _upstream_tls(identity, alpn), http2=hbone)
+        cluster = _cluster(to, _upstream_tls(identity, alpn), hbone, streams_max)
     else:
         chain = {"filters": [_connect_terminator() if hbone else _tcp_proxy()],
                  "transport_socket": _downstream_tls(identity, alpn)}
@@ -105,16 +108,30 @@ def config(side, listen, to, identity, hbone):
 class EnvoyTcp(Pair):
     name = "envoy-tcp"
     ports = 3
+    per_connection = True
     hbone = False
+    streams_max = 0  # Of a tunnel over its life; 0: no limit.
 
     def argv(self, side):
         file = self.folder / f"{side}.json"
         listen, to = (self.entry, self.link) if side == "a" else (self.link, self.ground.server_address)
-        file.write_text(json.dumps(config(side, listen, to, self.grounds.identity(side), self.hbone), indent=1))
+        file.write_text(json.dumps(config(side, listen, to, self.grounds.identity(side), self.hbone,
+                                          self.streams_max), indent=1))
         return [peers.envoy(), "-c", file, "--concurrency", "2", "--use-dynamic-base-id", "-l", "warning"]
 
 
 class EnvoyHbone(EnvoyTcp):
     name = "envoy-hbone"
     ports = 4
+    per_connection = False
     hbone = True
+
+
+class EnvoyHboneFresh(EnvoyHbone):
+    """A new tunnel for each connection: Envoy HBONE as it is when there is nothing to pool."""
+
+    name = "envoy-hbone-fresh"
+    ports = 5
+    per_connection = True
+    streams_max = 1
+    only = ("H1",)

@@ -37,6 +37,7 @@ def config(side, listen, to, identity):
 
 class Haproxy(Pair):
     name = "haproxy-64k"
+    per_connection = True
     ports = 1
 
     def argv(self, side):

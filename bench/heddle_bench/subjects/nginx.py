@@ -56,6 +56,7 @@ def config(side, listen, to, identity, folder, module):
 
 class Nginx(Pair):
     name = "nginx-64k"
+    per_connection = True
     ports = 2
 
     def argv(self, side):

@@ -17,6 +17,8 @@ class Subject:
 
     name = None
     encrypted = True
+    only = None  # Or the names of the workloads that it is for.
+    per_connection = False  # Whether each connection has a tunnel of its own.
 
     def __init__(self, grounds):
         self.grounds = grounds

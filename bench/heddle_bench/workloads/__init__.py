@@ -3,6 +3,7 @@
 from .bulk import BulkDown, BulkUp, Flows8, Flows64, Flows1000
 from .connects import Connects
 from .exchange import OpenLoop, OpenLoopHalf, PingPong, PingPongKilobyte, Requests
+from .handshakes import Handshakes
 from .http import Http
 from .interception import Interception
 from .memory import Memory
@@ -10,9 +11,9 @@ from .plugin import Plugin
 
 ALL = {workload.name: workload for workload in (
     BulkUp, BulkDown, Flows8, Flows64, Flows1000, PingPong, PingPongKilobyte, OpenLoop, OpenLoopHalf, Requests, Http,
-    Connects, Memory, Interception, Plugin)}
+    Handshakes, Connects, Memory, Interception, Plugin)}
 DEFAULT = tuple(ALL)
 # What a first look shows in a few minutes.
-QUICK = tuple(each.name for each in (BulkUp, BulkDown, Flows64, PingPong, OpenLoop, Requests, Connects, Interception))
+QUICK = tuple(each.name for each in (BulkUp, BulkDown, Flows64, PingPong, Requests, Connects, Interception))
 
 __all__ = ["ALL", "DEFAULT", "QUICK"]

@@ -1,6 +1,5 @@
 """R1: HTTP/1.1 keep-alive through L4, with wrk as the client."""
 
-import pathlib
 import re
 import time
 
@@ -17,11 +16,6 @@ def parse_wrk(text):
     errors = sum(int(number) for line in re.findall(r"^\s*(?:Socket errors|Non-2xx).*$", text, re.M)
                  for number in re.findall(r"\b(\d+)\b", line.replace("Non-2xx or 3xx", "")))
     return int(count.group(1)), float(rate.group(1)), errors
-
-
-def _usage(folders):
-    return {name: int(re.search(r"usage_usec (\d+)", (pathlib.Path(folder) / "cpu.stat").read_text()).group(1)) / 1e6
-            for name, folder in folders.items()}
 
 
 class Http(Workload):
@@ -41,10 +35,10 @@ class Http(Workload):
     def measure(self, subject, settings):
         folders = {**subject.components(), **subject.grounds.cgroups()}
         self._wrk(subject, settings.warm_up)
-        before, kernel, started = _usage(folders), quiet.kernel_thread_seconds(), time.monotonic()
+        before, kernel, started = quiet.usage(folders), quiet.kernel_thread_seconds(), time.monotonic()
         count, rate, errors = self._wrk(subject, settings.seconds)
         seconds = time.monotonic() - started
-        after, kernel = _usage(folders), quiet.kernel_thread_seconds() - kernel
+        after, kernel = quiet.usage(folders), quiet.kernel_thread_seconds() - kernel
         if errors or not count:
             raise load.Void(f"{errors} errors in {count} requests")
         cpu = {name: after[name] - before[name] for name in after}
