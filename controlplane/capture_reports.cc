@@ -101,11 +101,21 @@ void CaptureReports::SetCaptured(const std::string& node, std::set<std::string> 
   const bool same = found == captured_.end() ? uids.empty() : found->second == uids;
   if (same) return;
   ++generation_;
+  changed_.insert(node);
   if (uids.empty()) {
     captured_.erase(node);
   } else {
     captured_[node] = std::move(uids);
   }
+}
+
+translate::CapturedPods CaptureReports::TakeChanges() {
+  translate::CapturedPods changes;
+  for (const std::string& node : std::exchange(changed_, {})) {
+    const auto found = captured_.find(node);
+    changes[node] = found == captured_.end() ? std::set<std::string>() : found->second;
+  }
+  return changes;
 }
 
 std::vector<ReportedPod> CaptureReports::PodsOf(const std::string& node) const {

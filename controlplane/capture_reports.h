@@ -63,6 +63,8 @@ class CaptureReports {
   void Retain(const std::set<std::string>& known);
 
   const translate::CapturedPods& captured() const { return captured_; }
+  // The nodes that captured() says something else of since the last call, each with its whole set.
+  translate::CapturedPods TakeChanges();
   // Grows whenever captured() has changed.
   uint64_t generation() const { return generation_; }
   // What is in effect of a node; nothing when nobody has heard of it.
@@ -93,6 +95,7 @@ class CaptureReports {
 
   std::map<std::string, Node> nodes_;
   translate::CapturedPods captured_;
+  std::set<std::string> changed_;  // Nodes, since TakeChanges().
   StreamId last_stream_ = 0;
   uint64_t generation_ = 0;
   absl::AnyInvocable<void(const std::string& node)> on_report_;

@@ -55,8 +55,9 @@ std::string DebugPages::Resources() const {
   const xds::PublishedState& published = sources_.mesh.published();
   const auto versions = [&published](xds::ResourceType type, const std::string& node) {
     Json json = Json::object();
-    for (const xds::ResourcePtr& resource : published.Get(type, node)->resources)
-      json[resource->name] = resource->version;
+    published.Get(type, node)->ForEach([&json](const xds::ResourcePtr& resource) {
+      json[std::string(resource->name())] = resource->version();
+    });
     return json;
   };
   Json json;

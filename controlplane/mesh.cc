@@ -1,6 +1,7 @@
 #include "controlplane/mesh.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 #include <utility>
 
@@ -27,7 +28,7 @@ Mesh::Mesh(Parts parts)
     : parts_(std::move(parts)),
       translator_(parts_.loop.clock(), 1, "hd-translate",
                   io::LoopOptions{.backend = io::BackendChoice::kEpoll}),
-      source_changed_(parts_.loop),
+      translation_(objects_, parts_.options),
       dirty_(parts_.loop),
       ready_(parts_.loop),
       translations_(parts_.registry, {.name = "heddle_controller_translations",
@@ -44,8 +45,7 @@ Mesh::Mesh(Parts parts)
   ReadSource();
   if (!parts_.source.synced()) return;
   const Input input = TakeInput();
-  Publish(input,
-          translate::Translate(input.objects, input.captured, parts_.options, input.removal));
+  Publish(input, Translate(input));
 }
 
 void Mesh::RestoreReports() {
@@ -65,39 +65,39 @@ void Mesh::SaveReports() {
 
 Task<void> Mesh::Run(StopToken stop) {
   Scope scope(parts_.loop, stop);
-  scope.Spawn(parts_.source.Run(source_changed_, scope.stop()));
-  scope.Spawn(FollowSource(scope.stop()));
+  scope.Spawn(parts_.source.Run(dirty_, scope.stop()));
   while (co_await dirty_.Wait(stop)) {
+    dirty_.Reset();
+    ReadSource();
+    if (!MustTranslate()) continue;
     const Input input = TakeInput();
-    translate::Translation translation;
-    absl::AnyInvocable<Task<void>()> work = [this, &input, &translation] {
-      return Translate(input, parts_.options, translation);
+    xds::Publication publication;
+    absl::AnyInvocable<Task<void>()> work = [this, &input, &publication] {
+      return TranslateInto(input, publication);
     };
     co_await io::RunOn(parts_.loop, translator_.loop(0), std::move(work));
-    Publish(input, std::move(translation));
+    Publish(input, std::move(publication));
   }
   co_await scope.Drain();
 }
 
-Task<void> Mesh::FollowSource(StopToken stop) {
-  while (co_await source_changed_.Wait(stop)) {
-    source_changed_.Reset();
-    if (ReadSource()) dirty_.Set();
-  }
-}
-
-bool Mesh::ReadSource() {
+void Mesh::ReadSource() {
   const api::StoreDiff diff = parts_.source.Poll();
   LogProblems();
-  objects_.Apply(diff);
-  if (!diff.empty()) {
-    const uint64_t before = removal_.generation();
-    removal_.SetRequest(
-        objects_.Find<api::Removal>({parts_.options.own_namespace, api::kRemovalName}));
-    FollowRemoval(before);
-  }
-  // A cluster without any object is published as well.
-  return parts_.source.synced() && !reports_awaited_ && (!diff.empty() || !ready_.set());
+  if (diff.empty()) return;
+  std::vector<api::ObjectChange> changes = objects_.Apply(diff);
+  std::move(changes.begin(), changes.end(), std::back_inserter(changes_));
+  const uint64_t before = removal_.generation();
+  removal_.SetRequest(
+      objects_.Find<api::Removal>({parts_.options.own_namespace, api::kRemovalName}));
+  FollowRemoval(before);
+}
+
+// A cluster without any object is published as well.
+bool Mesh::MustTranslate() const {
+  if (!parts_.source.synced() || reports_awaited_) return false;
+  return !ready_.set() || !changes_.empty() || reports_.generation() != translated_reports_ ||
+         removal_.generation() != translated_removal_;
 }
 
 void Mesh::LogProblems() {
@@ -113,37 +113,36 @@ void Mesh::LogProblems() {
   problems_held_.Set(static_cast<int64_t>(problems.size()));
 }
 
-Task<void> Mesh::Translate(const Input& input, const translate::MeshOptions& options,
-                           translate::Translation& output) {
-  output = translate::Translate(input.objects, input.captured, options, input.removal);
+Task<void> Mesh::TranslateInto(const Input& input, xds::Publication& output) {
+  output = Translate(input);
   co_return;
 }
 
 // What changes from now on is for the next translation.
 Mesh::Input Mesh::TakeInput() {
-  dirty_.Reset();
   translated_reports_ = reports_.generation();
-  return {.objects = objects_,
-          .captured = reports_.captured(),
-          .removal = removal_.phase(),
+  translated_removal_ = removal_.generation();
+  return {.changes = {.objects = std::exchange(changes_, {}),
+                      .captured = reports_.TakeChanges(),
+                      .removal = removal_.phase()},
           .began = parts_.loop.Now()};
 }
 
-void Mesh::Publish(const Input& input, translate::Translation translation) {
-  published_.Publish(std::move(translation));
+void Mesh::Publish(const Input& input, xds::Publication publication) {
+  published_.Publish(std::move(publication));
   translations_.Add();
   translating_us_.Add(
       static_cast<uint64_t>(absl::ToInt64Microseconds(parts_.loop.Now() - input.began)));
-  objects_held_.Set(static_cast<int64_t>(input.objects.size()));
+  objects_held_.Set(static_cast<int64_t>(objects_.size()));
   std::set<std::string> nodes;
-  for (const auto& [name, node] : input.objects.All<api::Node>()) nodes.insert(name.name);
+  for (const auto& [name, node] : objects_.All<api::Node>()) nodes.insert(name.name);
   parts_.tokens.Ensure(nodes);
   reports_.Retain(nodes);
   ready_.Set();
   ReportsChanged();
   const uint64_t before = removal_.generation();
   if (removal_.requested()) removal_.SetNodes(NodesOfRemoval());
-  removal_.Published(input.removal);
+  removal_.Published(input.changes.removal);
   FollowRemoval(before);
   watchers_.ForEach([](Watcher& watcher) { watcher.changed.Set(); });
   SaveReports();
@@ -189,11 +188,7 @@ void Mesh::NodeReported(const std::string& node, const NodeRemovalReport* report
 }
 
 bool Mesh::IsBound(const std::string& node, const std::string& uid) const {
-  const xds::SnapshotPtr pods = published_.Get(xds::ResourceType::kNodePod, node);
-  const auto found = std::lower_bound(
-      pods->resources.begin(), pods->resources.end(), uid,
-      [](const xds::ResourcePtr& pod, const std::string& wanted) { return pod->name < wanted; });
-  return found != pods->resources.end() && (*found)->name == uid;
+  return published_.Get(xds::ResourceType::kNodePod, node)->Find(uid) != nullptr;
 }
 
 }  // namespace heddle::controlplane

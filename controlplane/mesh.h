@@ -13,6 +13,7 @@
 #include "controlplane/capture_reports.h"
 #include "controlplane/removal_progress.h"
 #include "controlplane/sources/source.h"
+#include "controlplane/translate/incremental_translation.h"
 #include "controlplane/translate/mesh_options.h"
 #include "controlplane/xds/published_state.h"
 #include "lib/base/intrusive_list.h"
@@ -29,11 +30,11 @@ namespace heddle::controlplane {
 //   capture reports --------+                +-> tokens of nodes
 //         +--> capture file (read at start)
 //
-// A change is translated at once; what changes meanwhile is in the next translation. Subscribers
-// that are still busy with the last response coalesce further (DeltaSubscriber). Belongs to one
-// loop; the translation itself, some tens of milliseconds for 10 000 pods, runs on a thread of its
-// own with a copy of the store, which shares the objects. Memory: the objects, and their resources
-// encoded once.
+// A change is translated at once, at the cost of what it affects (IncrementalTranslation); what changes
+// meanwhile is in the next translation. Subscribers that are still busy with the last response
+// coalesce further (DeltaSubscriber). Belongs to one loop; the translation itself runs on a thread of
+// its own, and the store stands still until it is done: the source is asked only between two. Memory:
+// the objects, and their resources encoded once.
 class Mesh {
  public:
   struct Parts {
@@ -66,7 +67,7 @@ class Mesh {
   void AwaitReports() { reports_awaited_ = true; }
   void ReportsKnown() {
     reports_awaited_ = false;
-    source_changed_.Set();
+    dirty_.Set();
   }
   // After a change of reports().
   void ReportsChanged() {
@@ -87,40 +88,42 @@ class Mesh {
   bool IsBound(const std::string& node, const std::string& uid) const;
 
  private:
-  Task<void> FollowSource(StopToken stop);
-  // True when there is something to translate.
-  bool ReadSource();
+  // Takes what the source has into the store and into `changes_`.
+  void ReadSource();
+  bool MustTranslate() const;
   void LogProblems();
   void RestoreReports();
   void SaveReports();
   std::set<std::string> NodesOfRemoval() const;
   // Has what changed in the removal translated, and told to the watchers.
   void FollowRemoval(uint64_t before);
-  // What a translation is made from.
+  // What has changed since the last translation.
   struct Input {
-    api::ObjectStore objects;
-    translate::CapturedPods captured;
-    translate::RemovalPhase removal = translate::RemovalPhase::kNone;
+    translate::MeshChanges changes;
     MonotonicTime began;
   };
-  static Task<void> Translate(const Input& input, const translate::MeshOptions& options,
-                              translate::Translation& output);
   Input TakeInput();
-  void Publish(const Input& input, translate::Translation translation);
+  xds::Publication Translate(const Input& input) {
+    return xds::Encode(translation_.Update(input.changes));
+  }
+  Task<void> TranslateInto(const Input& input, xds::Publication& output);
+  void Publish(const Input& input, xds::Publication publication);
 
   Parts parts_;
   io::LoopPool translator_;
-  api::ObjectStore objects_;
+  api::ObjectStore objects_;                // Read by the translator's thread during a translation.
+  std::vector<api::ObjectChange> changes_;  // Not translated yet.
+  translate::IncrementalTranslation translation_;
   CaptureReports reports_;
   RemovalProgress removal_;
   translate::RemovalPhase logged_removal_ = translate::RemovalPhase::kNone;
   xds::PublishedState published_;
   std::vector<api::Problem> logged_;
+  uint64_t translated_removal_ = 0;  // A generation of removal_.
   uint64_t translated_reports_ = 0;  // Generations of reports_.
   uint64_t saved_reports_ = 0;
   bool reports_awaited_ = false;
   IntrusiveList<Watcher> watchers_;
-  Event source_changed_;
   Event dirty_;
   Event ready_;
   metrics::Counter translations_;

@@ -260,7 +260,7 @@ class IncrementalTranslation::Round {
 
   IncrementalTranslation& all_;
   const std::vector<api::ObjectChange>& changes_;
-  const bool whole_;  // Everything is derived.
+  const bool whole_;                    // Everything is derived.
   std::set<std::string> nodes_;         // Whose pods may be others.
   std::set<api::NamespacedName> used_;  // InterceptionPolicies whose use may be another.
   TranslationDelta delta_;
@@ -270,9 +270,9 @@ TranslationDelta IncrementalTranslation::Update(const MeshChanges& changes) {
   Index(changes.objects);
   const bool whole = first_ || changes.removal != removal_;
   removal_ = changes.removal;
-  Affected affected = whole ? FindAll(objects_)
-                            : FindAffected(changes.objects,
-                                           {objects_, options_, pods_, endpoints_});
+  Affected affected = whole
+                          ? FindAll(objects_)
+                          : FindAffected(changes.objects, {objects_, options_, pods_, endpoints_});
   SetCaptured(changes.captured, affected);
   TranslationDelta delta = Round(*this, changes.objects, whole).Run(affected);
   first_ = false;

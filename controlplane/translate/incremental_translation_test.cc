@@ -235,9 +235,8 @@ TEST(IncrementalTranslation, GivesWhatATranslationOfEverythingGivesWhateverChang
       const CapturedPods reported = world.NextCaptured();
       for (const auto& [node, uids] : reported) captured[node] = uids;
       if (step % 40 == 39) phase = world.NextPhase();
-      known.Apply(translation.Update({.objects = objects.Apply(world.NextDiff()),
-                                      .captured = reported,
-                                      .removal = phase}));
+      known.Apply(translation.Update(
+          {.objects = objects.Apply(world.NextDiff()), .captured = reported, .removal = phase}));
       ExpectEqual(known, Known::Of(Translate(objects, captured, {}, phase)));
       if (testing::Test::HasFailure()) return;
     }

@@ -33,12 +33,11 @@ bool IsWildcard(const wire::DeltaDiscoveryRequest& request) {
 }
 
 // `after`, and of `before` what is no longer in it.
-SnapshotPtr WithRemoved(const Snapshot& before, const SnapshotPtr& after) {
-  auto both = std::make_shared<Snapshot>();
-  const auto by_name = [](const ResourcePtr& a, const ResourcePtr& b) { return a->name < b->name; };
-  std::set_union(after->resources.begin(), after->resources.end(), before.resources.begin(),
-                 before.resources.end(), std::back_inserter(both->resources), by_name);
-  return both;
+SnapshotPtr WithRemoved(const Snapshot& before, const SnapshotPtr& after,
+                        const std::vector<std::string>& removed) {
+  SnapshotEdit edit;
+  for (const std::string& name : removed) edit.upserted.push_back(before.Find(name));
+  return Snapshot::Advance(after, std::move(edit));
 }
 
 }  // namespace
@@ -74,7 +73,7 @@ absl::Status DeltaSubscriber::Subscribe(Subscription& subscription,
   subscription.active = true;
   subscription.held.emplace(request.initial_resource_versions().begin(),
                             request.initial_resource_versions().end());
-  subscription.sent = std::make_shared<const Snapshot>();
+  subscription.sent = Snapshot::Empty();
   return absl::OkStatus();
 }
 
@@ -121,8 +120,8 @@ std::optional<DeltaSubscriber::Response> DeltaSubscriber::NextOf(ResourceType ty
   const bool withhold = type == ResourceType::kAuthorization && !first &&
                         !difference.removed.empty() && !UpToDate(ResourceType::kAddress);
   if (withhold) {
+    sent = WithRemoved(*subscription.sent, current, difference.removed);
     difference.removed.clear();
-    sent = WithRemoved(*subscription.sent, current);
   }
   subscription.offered = current;
   // Withheld removals alone change nothing, and neither does a change that was taken back while a
@@ -153,15 +152,15 @@ DeltaSubscriber::Response DeltaSubscriber::Encode(ResourceType type, const Diffe
       .type = type, .changed = difference.changed.size(), .removed = difference.removed.size()};
   size_t size = head.ByteSizeLong();
   for (const ResourcePtr& resource : difference.changed)
-    size += kTagAndLengthMax + resource->wire.size();
+    size += kTagAndLengthMax + resource->wire().size();
   response.bytes.reserve(size);
   google::protobuf::io::StringOutputStream stream(&response.bytes);
   google::protobuf::io::CodedOutputStream coded(&stream);
   head.SerializeToCodedStream(&coded);
   for (const ResourcePtr& resource : difference.changed) {
     coded.WriteTag(kResourcesTag);
-    coded.WriteVarint32(static_cast<uint32_t>(resource->wire.size()));
-    coded.WriteString(resource->wire);
+    coded.WriteVarint32(static_cast<uint32_t>(resource->wire().size()));
+    coded.WriteString(resource->wire());
   }
   coded.Trim();
   return response;

@@ -1,0 +1,90 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "controlplane/translate/resource.h"
+
+namespace heddle::controlplane::xds {
+
+// A resource as it goes over the wire: encoded once, shared by all subscribers. Immutable.
+class EncodedResource {
+ public:
+  EncodedResource(std::string_view type_url, const translate::Resource& resource);
+
+  std::string_view name() const { return std::string_view(wire_).substr(name_at_, name_size_); }
+  std::string_view version() const {
+    return std::string_view(wire_).substr(version_at_, version_size_);
+  }
+  // A serialized envoy.service.discovery.v3.Resource.
+  const std::string& wire() const { return wire_; }
+
+ private:
+  std::string wire_;
+  // Where the name and the version stand in `wire_`: they are not held twice.
+  uint16_t name_at_ = 0;
+  uint16_t name_size_ = 0;
+  uint16_t version_at_ = 0;
+  uint16_t version_size_ = 0;
+};
+using ResourcePtr = std::shared_ptr<const EncodedResource>;
+
+// Sorted by name; no name is in both.
+struct SnapshotEdit {
+  std::vector<ResourcePtr> upserted;
+  std::vector<std::string> removed;  // Those that are not there do not matter.
+  bool empty() const { return upserted.empty() && removed.empty(); }
+};
+
+class Snapshot;
+using SnapshotPtr = std::shared_ptr<const Snapshot>;  // Never null.
+
+// All resources of one type at one time, sorted by name. Immutable. They stand in shards, and a
+// snapshot shares with the one before the shards in which nothing has changed: an edit costs the
+// shards that it touches and a pointer for each of the others, and so does a comparison.
+class Snapshot {
+ public:
+  // An edit copies a shard; a comparison looks at each. Between both.
+  static constexpr size_t kMaxShard = 128;
+  static constexpr size_t kMinShard = 32;  // Fewer are put together with their neighbours.
+
+  static SnapshotPtr Empty();
+  // `before` itself if the edit changes nothing.
+  static SnapshotPtr Advance(const SnapshotPtr& before, SnapshotEdit edit);
+
+  size_t size() const { return size_; }
+  // Null when there is none.
+  ResourcePtr Find(std::string_view name) const;
+  template <typename Visitor>
+  void ForEach(Visitor visitor) const {
+    for (const ShardPtr& shard : shards_) {
+      for (const ResourcePtr& resource : *shard) visitor(resource);
+    }
+  }
+
+ private:
+  friend class SnapshotCursor;
+  friend class SnapshotBuilder;
+  using Shard = std::vector<ResourcePtr>;  // Never empty.
+  using ShardPtr = std::shared_ptr<const Shard>;
+
+  std::vector<ShardPtr> shards_;
+  size_t size_ = 0;
+};
+
+struct Difference {
+  std::vector<ResourcePtr> changed;  // New ones too.
+  std::vector<std::string> removed;
+  bool empty() const { return changed.empty() && removed.empty(); }
+};
+
+Difference Compare(const Snapshot& before, const Snapshot& after);
+// Compared with names and versions that a subscriber says it holds.
+Difference Compare(const std::map<std::string, std::string>& held, const Snapshot& after);
+
+}  // namespace heddle::controlplane::xds
