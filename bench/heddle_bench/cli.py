@@ -47,6 +47,7 @@ def _parser():
     parser.add_argument("--bin", type=pathlib.Path, default=os.environ.get("HEDDLE_BIN"), metavar="DIR",
                         help="programs that are built already; default: build/release is built")
     parser.add_argument("--results", type=pathlib.Path, metavar="DIR", help="default bench/results/DATE-COMMIT")
+    parser.add_argument("--no-plots", action="store_true", help="needs no wheels, unless Envoy is among the subjects")
     parser.add_argument("--agent-flags", default="", metavar="FLAGS", help="for heddle-agent, e.g. '--backend epoll'")
     return parser
 
@@ -109,7 +110,8 @@ def _measure(arguments, binaries, progress):
             outcomes[workload.name] = rounds.run(workload, running, settings, count, progress.run)
             results = report.document(about, described, running, chosen, outcomes)
             written = report.write(folder, results, subjects.PEERS)  # After each: what is known stays known.
-    plots.draw(folder, progress.note)
+    if not arguments.no_plots:
+        plots.draw(folder, progress.note)
     return results, written
 
 

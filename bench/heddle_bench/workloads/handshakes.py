@@ -15,9 +15,10 @@ START_IN = 3.0   # Seconds until all clients begin together.
 
 
 class Handshakes(Workload):
-    """Peers with a tunnel per connection: as H2. Envoy HBONE: a tunnel takes one stream. Heddle, whose tunnels
-    cannot be kept from being shared: agents that have just started, and each of 16 client pods connects to each of 16 server pods
-    once; that is 256 handshakes, in less than a second."""
+    """Peers with a tunnel per connection: as H2. Envoy HBONE: a tunnel takes one stream.
+
+    Heddle, whose tunnels cannot be kept from being shared: agents that have just started, and each of 16 client pods
+    connects to each of 16 server pods once; that is 256 handshakes, in less than a second."""
 
     name = "H1"
     title = "New identity pairs: a full mutual handshake for each connection; 16 at a time"
