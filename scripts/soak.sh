@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # What takes longer than a change may wait: the netns suites again and again with a count of what they leave behind,
-# many more seeds for the simulations, and hours of fuzzing. Usage: scripts/soak.sh [leaks|sim|fuzz]...
-# ROUNDS=20 of the netns suites, SEEDS=100000 for each simulation, FUZZ_SECONDS=3600 for each fuzz target.
+# a thousand pods on a real cluster, many more seeds for the simulations, and hours of fuzzing.
+# Usage: scripts/soak.sh [leaks|pods|sim|fuzz]...      pods needs what tests/kube needs
+# ROUNDS=20 of the netns suites, POD_CYCLES=1000, SEEDS=100000 for a simulation, FUZZ_SECONDS=3600 for a fuzz target.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
 rounds=${ROUNDS:-20}
 seeds=${SEEDS:-100000}
 fuzz_seconds=${FUZZ_SECONDS:-3600}
-if [ $# -gt 0 ]; then parts=("$@"); else parts=(leaks sim fuzz); fi
+if [ $# -gt 0 ]; then parts=("$@"); else parts=(leaks pods sim fuzz); fi
 out=$PWD/build/soak
 python=/usr/bin/python3
 failed=0
@@ -43,6 +44,12 @@ soak_leaks() {
     done
     diff "$out/before" "$out/after" || fail "round $round left something behind (< before, > after)"
   done
+}
+
+soak_pods() {
+  build_release || return 1
+  HEDDLE_POD_CYCLES=${POD_CYCLES:-1000} HEDDLE_FIGURES=$out/figures.json "$python" -m pytest -q -p no:cacheprovider \
+    tests/acceptance/test_cycles.py
 }
 
 # Every test program with the label sim takes --fresh N and prints the seed of a run that breaks an invariant.

@@ -114,11 +114,12 @@ def main():
     commands.add_parser("down", help="take the cluster away without a trace")
     verbatim = {"add_help": False, "prefix_chars": "\0"}  # Options that follow are the program's.
     for name in ("kubectl", "helm"):
-        commands.add_parser(name, help="as the cluster's administrator", **verbatim).add_argument("argv", nargs="*")
+        command = commands.add_parser(name, help="as the cluster's administrator", **verbatim)
+        command.add_argument("argv", nargs=argparse.REMAINDER)
     command = commands.add_parser("exec", help="run a program, or a shell, on a node or on the machine `control`",
                                   **verbatim)
     command.add_argument("machine")
-    command.add_argument("argv", nargs="*")
+    command.add_argument("argv", nargs=argparse.REMAINDER)
     args = parser.parse_args()
     if args.command in ("kubectl", "helm"):
         program = args.command if args.command == "kubectl" else build.build("helm") / "helm"

@@ -304,6 +304,7 @@ def test_by_hand_a_cluster_comes_up_answers_kubectl_and_goes(tmp_path):
         assert "a cluster is up already" in kube("up", "--nodes=0").stderr
         assert kube("kubectl", "-o", "name", "get", "namespace", "default").stdout == "namespace/default\n"
         assert "127.0.0.1:6443" in kube("exec", "control", "ss", "-Hltn").stdout
+        assert kube("exec", "control", "echo", "--", "-o").stdout == "-- -o\n"  # As after `kubectl exec POD`.
     finally:
         said = kube("down").stdout
     assert said == "kube: down\n"
