@@ -195,6 +195,14 @@ def test_a_change_beyond_noise_is_told_and_noise_is_not():
     assert "null2" not in text and "from abc to def" in text
 
 
+def test_results_of_a_shared_machine_are_marked():
+    old, new = results({"direct": [1] * 4}), results({"direct": [2] * 4})
+    new["settings"]["foreign_max"] = 1.0
+    assert "The new results are of a machine that others used" in comparison.render(old, new)
+    assert "The machine was shared" in report.markdown(new, subjects.PEERS)
+    assert "The machine was shared" not in report.markdown(old, subjects.PEERS)
+
+
 def test_what_is_lower_may_be_better():
     old, new = (results({"direct": [value] * 4}, better="lower") for value in (10, 5))
     assert "better X    direct       things/s: 10 -> 5" in comparison.render(old, new)

@@ -5,10 +5,12 @@ import os
 import pathlib
 import resource
 import subprocess
+import shutil
 import sys
+import tempfile
 import time
 
-from . import machine, plots, report, rounds, subjects, workloads
+from . import histograms, machine, peers, plots, quiet, report, rounds, subjects, workloads
 from .ground import Grounds
 from .workloads.workload import Settings
 
@@ -41,12 +43,13 @@ def _parser():
     parser.add_argument("--rounds", type=int, help="default 10")
     parser.add_argument("--seconds", type=float, help="of each run; default 10")
     parser.add_argument("--warm-up", type=float, help="before each run; default 3")
-    parser.add_argument("--foreign-max", type=float, default=0.05, metavar="SHARE",
+    parser.add_argument("--foreign-max", type=float, default=quiet.SHARE_MAX, metavar="SHARE",
                         help="stolen or foreign CPU that a run may see; above it is repeated, then void (default "
                              "0.05). Results of a laxer run are marked")
     parser.add_argument("--bin", type=pathlib.Path, default=os.environ.get("HEDDLE_BIN"), metavar="DIR",
                         help="programs that are built already; default: build/release is built")
     parser.add_argument("--results", type=pathlib.Path, metavar="DIR", help="default bench/results/DATE-COMMIT")
+    parser.add_argument("--histograms", action="store_true", help="write the latencies as HdrHistogram logs, too")
     parser.add_argument("--no-plots", action="store_true", help="needs no wheels, unless Envoy is among the subjects")
     parser.add_argument("--agent-flags", default="", metavar="FLAGS", help="for heddle-agent, e.g. '--backend epoll'")
     return parser
@@ -56,7 +59,8 @@ def _settings(arguments):
     quick = arguments.quick
     seconds = arguments.seconds or (1.0 if quick else 10.0)
     warm_up = arguments.warm_up if arguments.warm_up is not None else (0.3 if quick else 3.0)
-    return arguments.rounds or (3 if quick else 10), Settings(seconds, warm_up, arguments.foreign_max)
+    samples = pathlib.Path(tempfile.mkdtemp(prefix="heddle-bench-")) if arguments.histograms else None
+    return arguments.rounds or (3 if quick else 10), Settings(seconds, warm_up, arguments.foreign_max, samples)
 
 
 def _build():
@@ -99,7 +103,8 @@ def _measure(arguments, binaries, progress):
     count, settings = _settings(arguments)
     names = arguments.only or (workloads.QUICK if arguments.quick else workloads.DEFAULT)
     chosen = [workloads.ALL[name]() for name in names]
-    described = {"rounds": count, **vars(settings), "agent_flags": arguments.agent_flags}
+    described = {"rounds": count, "seconds": settings.seconds, "warm_up": settings.warm_up,
+                 "foreign_max": settings.foreign_max, "agent_flags": arguments.agent_flags}
     about = machine.describe()
     folder = arguments.results or ROOT / "bench/results" / f"{time.strftime('%Y%m%d-%H%M')}-{about['commit']}"
     with Grounds(binaries, arguments.agent_flags.split()) as grounds:
@@ -110,6 +115,10 @@ def _measure(arguments, binaries, progress):
             outcomes[workload.name] = rounds.run(workload, running, settings, count, progress.run)
             results = report.document(about, described, running, chosen, outcomes)
             written = report.write(folder, results, subjects.PEERS)  # After each: what is known stays known.
+    if settings.samples:
+        failure = histograms.write(peers.venv_python(), settings.samples, folder)
+        progress.note(f"no histograms: {failure}" if failure else "latencies written as HdrHistogram logs")
+        shutil.rmtree(settings.samples)
     if not arguments.no_plots:
         plots.draw(folder, progress.note)
     return results, written

@@ -3,7 +3,7 @@
 import dataclasses
 import random
 
-from . import report, statistics
+from . import quiet, report, statistics
 
 NOISE = 0.03  # A change of a median by less than this is not told, whatever its interval says.
 
@@ -68,6 +68,9 @@ def render(old, new):
     if old["machine"]["cpu"] != new["machine"]["cpu"]:
         lines.append(f"Not the same machine: {old['machine']['cpu']} and {new['machine']['cpu']}. Only ratios to "
                      "direct mean anything.")
+    for name, one in (("old", old), ("new", new)):
+        if one["settings"]["foreign_max"] > quiet.SHARE_MAX:
+            lines.append(f"The {name} results are of a machine that others used, too: they tell nothing about speed.")
     found = list(changes(old, new))
     real = sorted((change for change in found if change.is_real), key=lambda change: change.is_better)
     for change in real:

@@ -4,7 +4,7 @@ import json
 import os
 import pathlib
 
-from . import statistics
+from . import quiet, statistics
 
 DIRECT = "direct"
 OURS = "heddle"
@@ -111,7 +111,7 @@ def markdown(results, peers):
              f"({', '.join(machine['flags'])}), {machine['memory_gb']} GB, Linux {machine['kernel']}.",
              f"{settings['rounds']} rounds of {settings['seconds']:g} s after {settings['warm_up']:g} s; runs with "
              f"more than {settings['foreign_max']:.0%} stolen or foreign CPU are void.", ""]
-    if settings["foreign_max"] > 0.05:
+    if settings["foreign_max"] > quiet.SHARE_MAX:
         lines += ["**The machine was shared while this ran: these figures show that the suite works, no more.**", ""]
     lines += ["Median ± MAD of all rounds; in brackets how it stands to `direct` in the same round, median and 95 % "
               "interval. Only these count: the machine's speed moves between rounds.", "",

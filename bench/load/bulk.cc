@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "bench/load/client.h"
 #include "bench/load/inlet.h"
 #include "bench/load/wire.h"
@@ -5,8 +7,15 @@
 namespace heddle::bench {
 namespace {
 
-// What a flow asks for at a time, two of them ahead, so that the server never waits for the next.
-constexpr uint64_t kChunkBytes = 16u << 20;
+// What all flows together have asked for and not got yet, at most about: it still has to come when the time is over. A
+// flow asks for two chunks ahead, so that the server never waits for the next.
+constexpr uint64_t kAheadBytes = 64u << 20;
+constexpr uint64_t kChunkMin = 256u << 10;
+constexpr uint64_t kChunkMax = 16u << 20;
+
+uint64_t ChunkBytes(uint64_t flows) {
+  return std::clamp(kAheadBytes / (2 * flows), kChunkMin, kChunkMax);
+}
 
 Task<io::Result<std::string>> Up(Member& member, const Plan& plan, size_t index, Flow& flow,
                                  StopToken stop) {
@@ -41,17 +50,18 @@ Task<io::Result<std::string>> Down(Member& member, const Plan& plan, size_t inde
          co_await member.network.Connect(member.loop, std::move(options), stop));
   const Order order{.kind = OrderKind::kDown, .seed = static_cast<uint32_t>(index)};
   const auto head = Encode(order);
-  const auto chunk = EncodeNumber(kChunkBytes);
+  const uint64_t chunk_bytes = ChunkBytes(plan.options.flows);
+  const auto chunk = EncodeNumber(chunk_bytes);
   CO_TRY_VOID(co_await connection->Write(head, stop));
   CO_TRY_VOID(co_await connection->Write(chunk, stop));
   const Pattern pattern(order.seed);
   Inlet inlet(*connection);
-  uint64_t asked = kChunkBytes;
+  uint64_t asked = chunk_bytes;
   uint64_t received = 0;
   while (received < asked) {
-    if (asked - received <= kChunkBytes && member.loop.Now() < plan.end) {
+    if (asked - received <= chunk_bytes && member.loop.Now() < plan.end) {
       CO_TRY_VOID(co_await connection->Write(chunk, stop));
-      asked += kChunkBytes;
+      asked += chunk_bytes;
     }
     CO_TRY(const auto bytes, co_await inlet.Some(io::BufferPool::kBulkMax, stop));
     if (bytes.empty()) co_return "the server ended before it had sent all";

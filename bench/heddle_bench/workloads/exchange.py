@@ -1,7 +1,7 @@
 """L1, L2, R0: requests and answers of fixed sizes, closed and open loops."""
 
 from .. import load
-from .workload import Metric, Workload, known, proxies_cpu
+from .workload import Metric, Workload, known, proxies_cpu, samples_flag
 
 KILOBYTE = 1024
 
@@ -13,7 +13,8 @@ class _Exchange(Workload):
 
     def run(self, subject, settings, rate=0, seconds=None):
         size = ["--request", self.size, "--response", self.size]
-        run = load.run(subject, ["exchange", "--flows", self.flows, "--workers", self.workers, *size, "--rate", rate],
+        run = load.run(subject, ["exchange", "--flows", self.flows, "--workers", self.workers, *size, "--rate", rate,
+                                 *(samples_flag(self, subject, settings) if seconds is None else [])],
                        seconds or settings.seconds, settings.warm_up if seconds is None else seconds / 4,
                        settings.foreign_max)
         if not run.report["operations"]:

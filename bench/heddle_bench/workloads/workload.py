@@ -1,6 +1,8 @@
 """What every workload has."""
 
 import dataclasses
+import pathlib
+import time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,6 +20,7 @@ class Settings:
     seconds: float = 10.0
     warm_up: float = 3.0
     foreign_max: float = 0.05
+    samples: pathlib.Path | None = None  # Folder for all latencies.
 
 
 class Workload:
@@ -34,6 +37,13 @@ class Workload:
     def measure(self, subject, settings):
         """{metric name: value}; raises load.Void."""
         raise NotImplementedError
+
+
+def samples_flag(workload, subject, settings):
+    """What makes the load client write its latencies to a file of their own."""
+    if settings.samples is None:
+        return []
+    return ["--samples", settings.samples / f"{workload.name}.{subject.name}.{time.monotonic_ns()}"]
 
 
 def proxies_cpu(run):
