@@ -167,7 +167,7 @@ def test_the_table_shows_medians_ratios_and_the_best_peer_also_when_we_lose():
     text = report.markdown(results({"direct": [10, 20, 30], "haproxy-64k": [5, 10, 15], "nginx-64k": [4, 8, 12],
                                     "heddle": [4.5, 9, 13.5]}), subjects.PEERS)
     assert "| haproxy-64k | 10 ± 5 (0.5 [0.5, 0.5] ×) | 0 |" in text
-    assert "heddle is 0.9 [0.9, 0.9] × haproxy-64k (higher is better)" in text
+    assert "| X | things/s | higher | 9 | haproxy-64k | 0.9 [0.9, 0.9] |" in text
 
 
 def test_a_subject_without_a_result_is_a_row_that_says_why():

@@ -75,22 +75,32 @@ def best_peer(metric, outcomes, peers):
     return (max if metric["better"] == "higher" else min)(medians, key=medians.get)
 
 
-def _verdicts(workload, peers):
-    """One line per metric that ours and a peer have: ours against the best of them, by ratio, in the same rounds."""
-    outcomes, ours = workload["outcomes"], workload["outcomes"].get(OURS, {}).get("values", {})
-    for metric in workload["metrics"]:
-        peer = best_peer(metric, outcomes, peers)
-        if peer is None or not ours.get(metric["name"]):
-            continue
-        compared = statistics.ratios(ours[metric["name"]], outcomes[peer]["values"][metric["name"]])
-        if compared:
-            yield f"- {metric['unit']}: heddle is {_interval(compared)} × {peer} ({metric['better']} is better)"
+def verdicts(results, peers):
+    """(workload, metric, median of ours, best peer, ratios of ours to it in the same rounds), for each metric that ours
+    and a peer have."""
+    for name, workload in results["workloads"].items():
+        outcomes, ours = workload["outcomes"], workload["outcomes"].get(OURS, {}).get("values", {})
+        for metric in workload["metrics"]:
+            peer = best_peer(metric, outcomes, peers)
+            if peer is None or not ours.get(metric["name"]):
+                continue
+            compared = statistics.ratios(ours[metric["name"]], outcomes[peer]["values"][metric["name"]])
+            if compared:
+                yield name, metric, statistics.median(list(ours[metric["name"]].values())), peer, compared
 
 
-def workload_markdown(name, workload, peers):
+def _headline(results, peers):
+    lines = ["## Heddle against the best peer of each row", "",
+             "| workload | | better is | heddle | best peer | heddle / peer |", "|---|---|---|---|---|---|"]
+    rows = [f"| {name} | {metric['unit']} | {metric['better']} | {number(ours)} | {peer} | {_interval(compared)} |"
+            for name, metric, ours, peer, compared in verdicts(results, peers)]
+    return [*lines, *rows, ""] if rows else []
+
+
+def workload_markdown(name, workload):
     metrics, outcomes = workload["metrics"], workload["outcomes"]
     reference = outcomes.get(DIRECT, {}).get("values", {})
-    lines = [f"### {name}: {workload['title']}", "",
+    lines = [f"## {name}: {workload['title']}", "",
              "| subject | " + " | ".join(metric["unit"] for metric in metrics) + " | void runs |",
              "|---" * (len(metrics) + 2) + "|"]
     for subject, outcome in outcomes.items():
@@ -100,8 +110,7 @@ def workload_markdown(name, workload, peers):
         if outcome["voids"]:
             voids += f": {outcome['voids'][-1]}".replace("|", "/").replace("\n", " ")[:120]
         lines.append(f"| {subject} | " + " | ".join(cells) + f" | {voids} |")
-    verdicts = list(_verdicts(workload, peers))
-    return "\n".join([*lines, "", *verdicts, *([""] if verdicts else [])])
+    return "\n".join([*lines, ""])
 
 
 def markdown(results, peers):
@@ -118,9 +127,8 @@ def markdown(results, peers):
               "| subject | TLS handshake | notes |", "|---|---|---|"]
     for name, subject in results["subjects"].items():
         lines.append(f"| {name} | {subject['handshake'] or 'none'} | {'; '.join(subject['notes'])} |")
-    lines.append("")
-    for name, workload in results["workloads"].items():
-        lines.append(workload_markdown(name, workload, peers))
+    lines += ["", *_headline(results, peers)]
+    lines += [workload_markdown(name, workload) for name, workload in results["workloads"].items()]
     return "\n".join(lines)
 
 
