@@ -6,12 +6,12 @@ from .exchange import OpenLoop, OpenLoopHalf, PingPong, PingPongKilobyte, Reques
 from .handshakes import Handshakes
 from .http import Http
 from .interception import Interception
-from .memory import Memory
+from .memory import Memory, MemoryAfterBurst
 from .plugin import Plugin
 
 ALL = {workload.name: workload for workload in (
     BulkUp, BulkDown, Flows8, Flows64, Flows1000, PingPong, PingPongKilobyte, OpenLoop, OpenLoopHalf, Requests, Http,
-    Handshakes, Connects, Memory, Interception, Plugin)}
+    Handshakes, Connects, Memory, MemoryAfterBurst, Interception, Plugin)}
 DEFAULT = tuple(ALL)
 # What a first look shows in a few minutes.
 QUICK = tuple(each.name for each in (BulkUp, BulkDown, Flows64, PingPong, Requests, Connects, Interception))
