@@ -20,7 +20,8 @@ AGENT_2 = ("agent/hbone", "agent/xds", "agent/identity", "agent/telemetry")
 AGENT_3 = ("agent/proxy", "agent/node", "agent/dns")
 CONTROL_1 = ("controlplane/api",)
 CONTROL_2 = ("controlplane/translate",)
-CONTROL_3 = ("controlplane/sources", "controlplane/xds", "controlplane/ca", "controlplane/status")
+CONTROL_3 = ("controlplane/sources", "controlplane/xds", "controlplane/ca", "controlplane/status",
+             "controlplane/callers")
 
 # module -> modules it may include, itself apart. A folder's own files ("agent", "controlplane") are its app layer.
 MAY_INCLUDE = {

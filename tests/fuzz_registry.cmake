@@ -5,6 +5,7 @@ set(HEDDLE_FUZZ_REGISTRY
   cni_message_fuzz
   cni_stdin_fuzz
   controlplane_json_fuzz
+  controlplane_review_fuzz
   controlplane_yaml_fuzz
   tls_engine_fuzz
   tls_x509_fuzz

@@ -20,7 +20,8 @@ ServerCall::ServerCall(io::Loop& loop, std::unique_ptr<http::H2Stream> stream, c
     : stream_(std::move(stream)),
       peer_(peer),
       path_(stream_->headers().Get(":path")),
-      deadline_(loop, stream_->aborted(), timeout.value_or(absl::InfiniteDuration())),
+      ended_(stream_->aborted()),
+      deadline_(loop, ended_.token(), timeout.value_or(absl::InfiniteDuration())),
       reader_(message_bytes_max) {}
 
 Task<absl::StatusOr<std::optional<std::string>>> ServerCall::Receive() {

@@ -30,6 +30,8 @@ class ServerCall {
   // Requested when the client's deadline has passed, the client cancelled or is gone, or the server
   // stops.
   StopToken stop() { return deadline_.token(); }
+  // Requests stop() from our side: what waits on the call fails, and its handler ends it.
+  void RequestStop() { ended_.RequestStop(); }
 
   // The next message of the client. Empty when it has half-closed. An error ends the call: return
   // it from the handler.
@@ -46,6 +48,7 @@ class ServerCall {
   std::unique_ptr<http::H2Stream> stream_;
   const Peer& peer_;
   std::string path_;
+  StopSource ended_;
   Deadline deadline_;
   MessageReader reader_;
   io::Buffer unread_;

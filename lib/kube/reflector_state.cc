@@ -68,8 +68,8 @@ ReflectorState::Action ReflectorState::Next() {
   }
   const auto seconds = static_cast<uint64_t>(absl::ToInt64Seconds(options_.watch_time));
   absl::StrAppend(&action.path, "?watch=true&allowWatchBookmarks=true&timeoutSeconds=",
-                  seconds + random_.Below(seconds + 1),
-                  Selectors(options_), "&resourceVersion=", QueryValue(resource_version_));
+                  seconds + random_.Below(seconds + 1), Selectors(options_),
+                  "&resourceVersion=", QueryValue(resource_version_));
   return action;
 }
 

@@ -9,12 +9,12 @@
 #include <openssl/mem.h>
 #include <openssl/pem.h>
 #include <openssl/pool.h>
-#include <openssl/sha.h>
 #include <openssl/x509.h>
 
 #include "lib/base/check.h"
 #include "lib/base/status.h"
 #include "lib/base/strings.h"
+#include "lib/tls/digest.h"
 #include "lib/tls/key_type.h"
 #include "lib/tls/library_error.h"
 
@@ -151,10 +151,7 @@ std::string Certificate::ToPem() const {
 }
 
 std::string Certificate::Fingerprint() const {
-  std::string digest(SHA256_DIGEST_LENGTH, '\0');
-  SHA256(reinterpret_cast<const uint8_t*>(der().data()), der().size(),
-         reinterpret_cast<uint8_t*>(digest.data()));
-  return absl::BytesToHexString(digest);
+  return absl::BytesToHexString(Sha256(der()));
 }
 
 absl::StatusOr<std::vector<Certificate>> ParseCertificatesPem(std::string_view pem) {

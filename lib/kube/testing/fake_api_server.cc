@@ -38,10 +38,10 @@ bool Selects(const std::map<std::string, std::string>& query, const Json& object
   const auto label = query.find("labelSelector");
   if (label == query.end()) return true;
   const std::string plain = absl::StrReplaceAll(label->second, {{"%2f", "/"}, {"%3d", "="}});
-  const std::pair<std::string, std::string> wanted =
-      absl::StrSplit(plain, absl::MaxSplits('=', 1));
+  const std::pair<std::string, std::string> wanted = absl::StrSplit(plain, absl::MaxSplits('=', 1));
   const Json& metadata = object.at("metadata");
-  return metadata.contains("labels") && metadata.at("labels").value(wanted.first, "") == wanted.second;
+  return metadata.contains("labels") &&
+         metadata.at("labels").value(wanted.first, "") == wanted.second;
 }
 
 }  // namespace

@@ -56,14 +56,14 @@ class FakeApiServer {
   void Disconnect();
   Task<void> End();
 
-  bool down = false;                  // Nobody can connect.
-  bool expire_as_event = true;        // 410 of a watch: as an ERROR event, or as the answer.
-  std::string token;                  // Asked for, unless empty.
-  std::set<std::string> forbidden;    // Collections that answer 403.
-  int fail_next = 0;                  // So many requests are answered 503.
+  bool down = false;                // Nobody can connect.
+  bool expire_as_event = true;      // 410 of a watch: as an ERROR event, or as the answer.
+  std::string token;                // Asked for, unless empty.
+  std::set<std::string> forbidden;  // Collections that answer 403.
+  int fail_next = 0;                // So many requests are answered 503.
   // "/api/v1/pods?limit=500", in order; those that write begin with their method: "POST /api/...".
   std::vector<std::string> requests;
-  int connections = 0;                // Made so far.
+  int connections = 0;  // Made so far.
   uint64_t version() const { return version_; }
   size_t open_watches() const { return watches_; }
 
