@@ -3,14 +3,18 @@
 #include <absl/strings/str_cat.h>
 
 #include <cerrno>
+#include <optional>
+#include <set>
 #include <utility>
 
 #include "controlplane/authentication.h"
 #include "controlplane/ca/certificate_authority.h"
 #include "controlplane/ca/certificate_service.h"
 #include "controlplane/ca/node_tokens.h"
+#include "controlplane/callers/token_reviewer.h"
 #include "controlplane/capture_service.h"
 #include "controlplane/cluster.h"
+#include "controlplane/cluster_authority.h"
 #include "controlplane/cluster_writer.h"
 #include "controlplane/debug_pages.h"
 #include "controlplane/discovery_service.h"
@@ -50,25 +54,36 @@ absl::StatusOr<std::unique_ptr<io::Listener>> Listen(io::Loop& loop,
                                              " takes another address"));
 }
 
-// What can fail to open. Either the directory or the cluster.
+// What can fail to open: the directories, or the cluster.
 struct Opened {
   ca::CertificateAuthority authority;
-  ca::NodeTokens tokens;
+  std::optional<ca::NodeTokens> tokens;
   std::unique_ptr<sources::DirectorySource> directory;
   std::unique_ptr<Cluster> cluster;
 };
 
-absl::Status OpenSource(io::Loop& loop, const Config& config, Opened& opened) {
-  if (config.source == SourceKind::kKubernetes) {
-    auto cluster = Cluster::Open(loop, config.kubeconfig);
-    if (!cluster.ok()) return Annotate(cluster.status(), "--source kubernetes");
-    opened.cluster = *std::move(cluster);
-    return absl::OkStatus();
-  }
+absl::StatusOr<Opened> OpenCluster(io::Loop& loop, const Config& config) {
+  Opened opened{.authority = ca::CertificateAuthority(loop.clock())};
+  auto cluster = Cluster::Open(loop, config.kubeconfig);
+  if (!cluster.ok()) return Annotate(cluster.status(), "--source kubernetes");
+  opened.cluster = *std::move(cluster);
+  if (!config.state_dir.empty())
+    LOG_WARN("state.dir.ignored",
+             KV("reason", "the roots of a cluster are in its Secret heddle-ca"));
+  return opened;
+}
+
+absl::StatusOr<Opened> OpenDirectories(io::Loop& loop, const Config& config) {
+  auto authority = ca::CertificateAuthority::Open(config.state_dir, loop.clock());
+  if (!authority.ok()) return Annotate(authority.status(), "--state-dir");
+  Opened opened{.authority = *std::move(authority)};
+  auto tokens = ca::NodeTokens::Open(absl::StrCat(config.state_dir, "/tokens"));
+  if (!tokens.ok()) return Annotate(tokens.status(), "--state-dir");
+  opened.tokens = *std::move(tokens);
   auto directory = sources::DirectorySource::Open(loop, config.config_dir);
   if (!directory.ok()) return Annotate(directory.status(), "--config-dir");
   opened.directory = *std::move(directory);
-  return absl::OkStatus();
+  return opened;
 }
 
 std::unique_ptr<sources::Source> MakeSource(io::Loop& loop, Opened& opened, Cluster* cluster,
@@ -84,6 +99,9 @@ std::unique_ptr<sources::Source> MakeSource(io::Loop& loop, Opened& opened, Clus
 struct App::Parts {
   Parts(io::Loop& loop_in, Config config_in, Opened opened);
 
+  std::unique_ptr<ClusterAuthority> MakeRoots();
+  std::unique_ptr<callers::TokenReviewer> MakeReviewer();
+  callers::Verifier& verifier();
   std::unique_ptr<ClusterWriter> MakeWriter();
   void AddMethods();
   absl::Status OpenPorts();
@@ -94,10 +112,13 @@ struct App::Parts {
   const std::unique_ptr<Cluster> cluster;  // Null without one.
   const std::unique_ptr<sources::Source> source;
   ca::CertificateAuthority authority;
-  ca::NodeTokens tokens;
-  Authenticator authenticator;
+  std::optional<ca::NodeTokens> tokens;           // None with a cluster,
+  const std::unique_ptr<ClusterAuthority> roots;  // and null without one.
   Mesh mesh;
-  const std::unique_ptr<ClusterWriter> writer;  // Null without a cluster.
+  const std::unique_ptr<ClusterWriter> writer;             // Null without a cluster.
+  const std::unique_ptr<callers::TokenReviewer> reviewer;  // Null without a cluster.
+  const std::unique_ptr<NodeTokenVerifier> node_tokens;    // Null with one.
+  Authenticator authenticator;
   DiscoveryService discovery;
   CaptureService captures;
   RemovalService removals;
@@ -121,31 +142,35 @@ App::Parts::Parts(io::Loop& loop_in, Config config_in, Opened opened)
       source(MakeSource(loop, opened, cluster.get(), registry)),
       authority(std::move(opened.authority)),
       tokens(std::move(opened.tokens)),
-      authenticator(tokens, loop.clock(), registry),
+      roots(MakeRoots()),
       mesh({.loop = loop,
             .source = *source,
-            .tokens = tokens,
-            .capture_file = CaptureFile(config.state_dir + "/captured.json"),
+            .tokens = tokens.has_value() ? &*tokens : nullptr,
+            .capture_file =
+                CaptureFile(cluster != nullptr ? "" : config.state_dir + "/captured.json"),
             .options = config.mesh,
             .registry = registry}),
       writer(MakeWriter()),
-      discovery(loop, mesh, authenticator, registry),
-      captures(mesh, authenticator),
-      removals(loop, mesh, authenticator),
+      reviewer(MakeReviewer()),
+      node_tokens(tokens.has_value() ? std::make_unique<NodeTokenVerifier>(*tokens) : nullptr),
+      authenticator(loop, verifier(), registry),
+      discovery(loop, mesh, registry),
+      captures(mesh),
+      removals(loop, mesh),
       certificates(authority,
                    [this](const std::string& node, const std::string& identity) {
                      return mesh.published().MayBe(node, identity);
                    }),
-      signing(certificates, authenticator, registry),
+      signing(certificates, registry),
       certificate(authority, config.serve.server_names, loop.clock()),
       server(loop, {.message_bytes_max = kMessageBytesMax, .connection = {}}),
       port(loop, server, certificate, registry),
-      pages(
-          {.mesh = mesh,
-           .discovery = discovery,
-           .registry = registry,
-           .config_json = ConfigJson(config),
-           .leader = [this] { return writer == nullptr ? std::string() : writer->StatusJson(); }}),
+      pages({.mesh = mesh,
+             .discovery = discovery,
+             .registry = registry,
+             .config_json = ConfigJson(config),
+             .leader = [this] { return writer == nullptr ? std::string() : writer->StatusJson(); },
+             .trouble = [this] { return roots == nullptr ? std::string() : roots->trouble(); }}),
       debug(loop, [this](http::Http1Request request) { return pages.Answer(std::move(request)); }) {
   AddMethods();
 }
@@ -160,15 +185,49 @@ std::unique_ptr<ClusterWriter> App::Parts::MakeWriter() {
   return std::make_unique<ClusterWriter>(std::move(parts));
 }
 
+std::unique_ptr<ClusterAuthority> App::Parts::MakeRoots() {
+  if (cluster == nullptr) return nullptr;
+  ClusterAuthority::Parts parts{.loop = loop,
+                                .client = cluster->client(),
+                                .random = cluster->random(),
+                                .name_space = cluster->name_space(),
+                                .authority = authority,
+                                .registry = registry};
+  return std::make_unique<ClusterAuthority>(std::move(parts));
+}
+
+std::unique_ptr<callers::TokenReviewer> App::Parts::MakeReviewer() {
+  if (cluster == nullptr) return nullptr;
+  std::set<api::NamespacedName> accounts;
+  for (const std::string& account : config.agent_service_accounts) {
+    const size_t slash = account.find('/');
+    accounts.insert({account.substr(0, slash), account.substr(slash + 1)});
+  }
+  if (accounts.empty()) accounts.insert({cluster->name_space(), "heddle-agent"});
+  callers::TokenReviewer::Parts parts{.loop = loop,
+                                      .client = cluster->client(),
+                                      .objects = mesh.objects(),
+                                      .accounts = std::move(accounts),
+                                      .registry = registry};
+  return std::make_unique<callers::TokenReviewer>(std::move(parts));
+}
+
+callers::Verifier& App::Parts::verifier() {
+  if (reviewer != nullptr) return *reviewer;
+  return *node_tokens;
+}
+
 void App::Parts::AddMethods() {
-  server.AddStream(DiscoveryService::kMethod,
-                   [this](grpc::ServerCall& call) { return discovery.Serve(call); });
-  server.AddStream(CaptureService::kMethod,
-                   [this](grpc::ServerCall& call) { return captures.Serve(call); });
-  server.AddStream(RemovalService::kMethod,
-                   [this](grpc::ServerCall& call) { return removals.Serve(call); });
-  server.AddStream(SigningEndpoint::kMethod,
-                   [this](grpc::ServerCall& call) { return signing.Serve(call); });
+  const auto add = [this](const char* method, auto& service) {
+    server.AddStream(
+        method, authenticator.Admit([&service](grpc::ServerCall& call, const std::string& node) {
+          return service.Serve(call, node);
+        }));
+  };
+  add(DiscoveryService::kMethod, discovery);
+  add(CaptureService::kMethod, captures);
+  add(RemovalService::kMethod, removals);
+  add(SigningEndpoint::kMethod, signing);
 }
 
 absl::Status App::Parts::OpenPorts() {
@@ -186,15 +245,14 @@ io::SocketAddress App::address() const { return parts_->address; }
 io::SocketAddress App::debug_address() const { return parts_->debug_address; }
 
 absl::StatusOr<std::unique_ptr<App>> App::Create(io::Loop& loop, Config config) {
-  auto authority = ca::CertificateAuthority::Open(config.state_dir, loop.clock());
-  if (!authority.ok()) return Annotate(authority.status(), "--state-dir");
-  auto tokens = ca::NodeTokens::Open(absl::StrCat(config.state_dir, "/tokens"));
-  if (!tokens.ok()) return Annotate(tokens.status(), "--state-dir");
-  Opened opened{.authority = *std::move(authority), .tokens = *std::move(tokens)};
-  TRY_STATUS(OpenSource(loop, config, opened));
+  const bool kubernetes = config.source == SourceKind::kKubernetes;
+  TRY_ASSIGN(Opened opened, kubernetes ? OpenCluster(loop, config) : OpenDirectories(loop, config));
   auto parts = std::make_unique<Parts>(loop, std::move(config), std::move(opened));
-  const auto certificate = parts->certificate.Context();
-  if (!certificate.ok()) return Annotate(certificate.status(), "--server-names");
+  // A cluster's authority has no keys yet: there the first connection says what is wrong.
+  if (!kubernetes) {
+    const auto certificate = parts->certificate.Context();
+    if (!certificate.ok()) return Annotate(certificate.status(), "--server-names");
+  }
   TRY_STATUS(parts->OpenPorts());
   return std::unique_ptr<App>(new App(std::move(parts)));
 }
@@ -204,6 +262,7 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(io::Loop& loop, Config config) 
 Task<void> App::ServeWhenReady(StopToken stop) {
   Parts& parts = *parts_;
   if (!co_await parts.mesh.Ready(stop)) co_return;
+  if (parts.roots != nullptr && !co_await parts.roots->Ready(stop)) co_return;
   parts.pages.SetReady(true);
   LOG_INFO("controller.serving", KV("version", kVersion), KV("address", parts.address),
            KV("debug", parts.debug_address), KV("objects", parts.mesh.objects().size()),
@@ -221,6 +280,7 @@ Task<void> App::Run(StopToken stop) {
   }
   scope.Spawn(parts.mesh.Run(scope.stop()));
   if (parts.writer != nullptr) scope.Spawn(parts.writer->Run(scope.stop()));
+  if (parts.roots != nullptr) scope.Spawn(parts.roots->Run(scope.stop()));
   scope.Spawn(parts.debug.Run(std::move(parts.debug_listener), scope.stop()));
   scope.Spawn(ServeWhenReady(scope.stop()));
   Event never(parts.loop);
@@ -228,6 +288,7 @@ Task<void> App::Run(StopToken stop) {
   parts.pages.SetReady(false);
   LOG_INFO("controller.stopping");
   co_await scope.Drain();
+  if (parts.reviewer != nullptr) co_await parts.reviewer->Shutdown();
   if (parts.cluster != nullptr) co_await parts.cluster->client().Shutdown();
   LOG_INFO("controller.stopped");
 }

@@ -15,8 +15,9 @@ namespace heddle::controlplane {
 // order.
 //
 //   YAML or cluster ----> mesh --> xDS (delta) ----------+
-//   capture reports ------^  |                           +-- gRPC over TLS, node tokens -- agents
-//   state directory --> CA --+--> who may have what -----+
+//   capture reports ------^  |                           +-- gRPC over TLS, bearer tokens -- agents
+//   roots: directory --> CA -+--> who may have what -----+
+//          or Secret
 //
 // All of it runs on one loop.
 class App {

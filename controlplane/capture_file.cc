@@ -9,6 +9,7 @@
 namespace heddle::controlplane {
 
 absl::StatusOr<translate::CapturedPods> CaptureFile::Load() const {
+  if (path_.empty()) return translate::CapturedPods();
   const auto text = ca::ReadPrivateFile(path_, ca::Secrecy::kPublic);
   if (absl::IsNotFound(text.status())) return translate::CapturedPods();
   if (!text.ok()) return text.status();
@@ -20,6 +21,7 @@ absl::StatusOr<translate::CapturedPods> CaptureFile::Load() const {
 }
 
 absl::Status CaptureFile::Save(const translate::CapturedPods& captured) const {
+  if (path_.empty()) return absl::OkStatus();
   // A uid that an agent reports is bytes to us, which need not be UTF-8.
   const std::string text =
       nlohmann::json(captured).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);

@@ -16,6 +16,7 @@ namespace heddle::controlplane {
 // come back, and peers would send plaintext to those that allow it. One thread's.
 class CaptureFile {
  public:
+  // An empty path: nowhere.
   explicit CaptureFile(std::string path) : path_(std::move(path)) {}
 
   // Nothing when there is no file. An error: it cannot be read, or has another form.

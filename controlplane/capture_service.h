@@ -3,7 +3,6 @@
 #include <cstddef>
 #include <string>
 
-#include "controlplane/authentication.h"
 #include "controlplane/mesh.h"
 #include "lib/grpc/server_call.h"
 #include "proto/node.pb.h"
@@ -23,11 +22,10 @@ class CaptureService {
  public:
   static constexpr char kMethod[] = "/heddle.node.v1.CaptureReports/Report";
 
-  CaptureService(Mesh& mesh, Authenticator& authenticator)
-      : mesh_(mesh), authenticator_(authenticator) {}
+  explicit CaptureService(Mesh& mesh) : mesh_(mesh) {}
 
-  // Until the stream ends.
-  Task<absl::Status> Serve(grpc::ServerCall& call);
+  // A stream of this node, until it ends.
+  Task<absl::Status> Serve(grpc::ServerCall& call, const std::string& node);
 
  private:
   Task<absl::Status> Receive(grpc::ServerCall& call, const std::string& node,
@@ -36,7 +34,6 @@ class CaptureService {
                                             CaptureReports::StreamId stream);
 
   Mesh& mesh_;
-  Authenticator& authenticator_;
 };
 
 }  // namespace heddle::controlplane

@@ -42,8 +42,12 @@ void AddServeOptions(CLI::App& app, Config& config, Listens& listens) {
                  "Name of this controller among those of the cluster, with --source kubernetes; "
                  "without it the host name, which is the pod's");
   app.add_option("--state-dir", config.state_dir,
-                 "Root key and certificate, and the nodes' tokens; made on first start")
-      ->required();
+                 "Root key and certificate, and the nodes' tokens, of --config-dir; made on first "
+                 "start. A cluster has them in the Secret heddle-ca, and needs none");
+  app.add_option("--agent-service-accounts", config.agent_service_accounts,
+                 "NAMESPACE/NAME of those whose pods' tokens are agents', with --source "
+                 "kubernetes; without it heddle-agent in the controller's own namespace")
+      ->delimiter(',');
   app.add_option("--listen", listens.grpc, "xDS, capture reports and CA: gRPC over TLS")
       ->capture_default_str();
   app.add_option("--debug-listen", listens.debug, "/metrics, /healthz/ready, /debug/*")
@@ -76,6 +80,19 @@ absl::Status CheckSource(const Config& config) {
     return absl::InvalidArgumentError("--config-dir has no meaning with --source kubernetes");
   if (!kubernetes && !config.kubeconfig.empty())
     return absl::InvalidArgumentError("--kubeconfig has no meaning without --source kubernetes");
+  if (!kubernetes && config.state_dir.empty())
+    return absl::InvalidArgumentError("--state-dir is required with --config-dir");
+  if (!kubernetes && !config.agent_service_accounts.empty())
+    return absl::InvalidArgumentError(
+        "--agent-service-accounts has no meaning without --source kubernetes");
+  for (const std::string& account : config.agent_service_accounts) {
+    const size_t slash = account.find('/');
+    if (slash != std::string::npos && slash > 0 && slash + 1 < account.size() &&
+        account.find('/', slash + 1) == std::string::npos)
+      continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("--agent-service-accounts: '", account, "' is not NAMESPACE/NAME"));
+  }
   return absl::OkStatus();
 }
 
@@ -118,6 +135,7 @@ std::string ConfigJson(const Config& config) {
   json["kubeconfig"] = config.kubeconfig;
   json["instance"] = config.instance;
   json["stateDir"] = config.state_dir;
+  json["agentServiceAccounts"] = config.agent_service_accounts;
   json["listen"] = config.serve.listen.ToString();
   json["debugListen"] = config.serve.debug_listen.ToString();
   json["serverNames"] = config.serve.server_names;

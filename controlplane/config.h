@@ -30,7 +30,10 @@ struct Config {
   // This controller among several of one cluster; for kKubernetes. Empty: the machine's host name,
   // which is a pod's name.
   std::string instance;
-  std::string state_dir;  // The root's key and certificate, and the nodes' tokens.
+  // The root's key and certificate, and the nodes' tokens; for kDirectory.
+  std::string state_dir;
+  // Who may call as an agent, "NAMESPACE/NAME"; for kKubernetes. Empty: heddle-agent beside us.
+  std::vector<std::string> agent_service_accounts;
   ServeConfig serve;
   translate::MeshOptions mesh;
   log::Options log;

@@ -49,23 +49,32 @@ TEST(ControllerConfig, ReadsACluster) {
   EXPECT_EQ(parsed->config.source, SourceKind::kKubernetes);
   EXPECT_EQ(parsed->config.kubeconfig, "k");
   EXPECT_THAT(ConfigJson(parsed->config), HasSubstr("\"source\": \"kubernetes\""));
-  EXPECT_TRUE(Parse({"run", "--source", "kubernetes", "--state-dir", "s"}));
+  EXPECT_TRUE(Parse({"run", "--source", "kubernetes"}));
+  const auto accounts =
+      Parse({"run", "--source", "kubernetes", "--agent-service-accounts", "a/b,c/d"});
+  ASSERT_TRUE(accounts) << accounts.error().text;
+  EXPECT_THAT(accounts->config.agent_service_accounts, testing::ElementsAre("a/b", "c/d"));
 }
 
 TEST(ControllerConfig, RefusesValuesThatMeanNothing) {
   const struct {
     std::vector<const char*> arguments;
     const char* want;
-  } cases[] = {{With({"--listen", "localhost:1"}), "--listen: 'localhost:1' is not an address"},
-               {With({"--debug-listen", "15014"}), "--debug-listen: '15014'"},
-               {With({"--trust-domain", "Not/Valid"}), "--trust-domain: 'Not/Valid'"},
-               {With({"--log-level", "loud"}), "--log-level"},
-               {With({"--source", "etcd"}), "--source"},
-               {With({"--source", "kubernetes"}), "--config-dir has no meaning"},
-               {With({"--kubeconfig", "k"}), "--kubeconfig has no meaning"},
-               {{"run", "--state-dir", "s"}, "--config-dir is required, or --source kubernetes"},
-               {With({"--no-such"}), "--no-such"},
-               {{}, "subcommand"}};
+  } cases[] = {
+      {With({"--listen", "localhost:1"}), "--listen: 'localhost:1' is not an address"},
+      {With({"--debug-listen", "15014"}), "--debug-listen: '15014'"},
+      {With({"--trust-domain", "Not/Valid"}), "--trust-domain: 'Not/Valid'"},
+      {With({"--log-level", "loud"}), "--log-level"},
+      {With({"--source", "etcd"}), "--source"},
+      {With({"--source", "kubernetes"}), "--config-dir has no meaning"},
+      {With({"--kubeconfig", "k"}), "--kubeconfig has no meaning"},
+      {{"run", "--state-dir", "s"}, "--config-dir is required, or --source kubernetes"},
+      {With({"--agent-service-accounts", "a/b"}), "has no meaning without"},
+      {{"run", "--source", "kubernetes", "--agent-service-accounts", "heddle-agent"},
+       "'heddle-agent' is not NAMESPACE/NAME"},
+      {{"run", "--source", "kubernetes", "--agent-service-accounts", "a/b/c"}, "'a/b/c' is not"},
+      {With({"--no-such"}), "--no-such"},
+      {{}, "subcommand"}};
   for (const auto& test : cases) {
     const auto parsed = Parse(test.arguments);
     ASSERT_FALSE(parsed) << test.want;

@@ -72,7 +72,10 @@ std::string DebugPages::Resources() const {
 http::Http1Response DebugPages::Page(const std::string& path) const {
   if (path == "/healthz/ready") {
     if (ready_) return {.body = "ready\n"};
-    return {.status = 503, .body = "not ready: starting or stopping\n"};
+    const std::string trouble = sources_.trouble();
+    return {.status = 503,
+            .body = absl::StrCat("not ready: ", trouble.empty() ? "starting or stopping" : trouble,
+                                 "\n")};
   }
   if (path == "/metrics") {
     return {.content_type = std::string(metrics::Registry::kContentType),

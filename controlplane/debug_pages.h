@@ -32,6 +32,8 @@ class DebugPages {
     metrics::Registry& registry;
     std::string config_json;
     absl::AnyInvocable<std::string() const> leader;  // JSON; empty: there is no cluster.
+    // Why it is not ready, a sentence; empty when there is none to give.
+    absl::AnyInvocable<std::string() const> trouble;
   };
   explicit DebugPages(Sources sources) : sources_(std::move(sources)) {}
 

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "controlplane/authentication.h"
 #include "lib/base/log.h"
 #include "lib/base/scope.h"
 #include "lib/base/status.h"
@@ -32,11 +33,9 @@ struct DiscoveryService::Session {
   bool ended = false;
 };
 
-DiscoveryService::DiscoveryService(io::Loop& loop, Mesh& mesh, Authenticator& authenticator,
-                                   metrics::Registry& registry)
+DiscoveryService::DiscoveryService(io::Loop& loop, Mesh& mesh, metrics::Registry& registry)
     : loop_(loop),
       mesh_(mesh),
-      authenticator_(authenticator),
       streams_(registry, {.name = "heddle_controller_xds_streams", .help = "Open xDS streams."}),
       responses_(registry,
                  {.name = "heddle_controller_xds_responses", .help = "xDS responses sent."}),
@@ -57,8 +56,7 @@ void DiscoveryService::Leave(const std::string& node) {
   streams_.Add(-1);
 }
 
-Task<absl::Status> DiscoveryService::Serve(grpc::ServerCall& call) {
-  CO_TRY_ASSIGN(const std::string node, authenticator_.Authenticate(call));
+Task<absl::Status> DiscoveryService::Serve(grpc::ServerCall& call, const std::string& node) {
   Session session(mesh_, node, call);
   Enter(node);
   Scope sender(loop_);

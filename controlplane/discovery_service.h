@@ -4,7 +4,6 @@
 #include <map>
 #include <string>
 
-#include "controlplane/authentication.h"
 #include "controlplane/mesh.h"
 #include "controlplane/xds/delta_subscriber.h"
 #include "lib/grpc/server_call.h"
@@ -21,11 +20,10 @@ class DiscoveryService {
   static constexpr char kMethod[] =
       "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
 
-  DiscoveryService(io::Loop& loop, Mesh& mesh, Authenticator& authenticator,
-                   metrics::Registry& registry);
+  DiscoveryService(io::Loop& loop, Mesh& mesh, metrics::Registry& registry);
 
-  // Until the stream ends.
-  Task<absl::Status> Serve(grpc::ServerCall& call);
+  // A stream of this node, until it ends.
+  Task<absl::Status> Serve(grpc::ServerCall& call, const std::string& node);
   // Nodes with a stream, and how many each has.
   const std::map<std::string, size_t>& connected() const { return connected_; }
 
@@ -38,7 +36,6 @@ class DiscoveryService {
 
   io::Loop& loop_;
   Mesh& mesh_;
-  Authenticator& authenticator_;
   std::map<std::string, size_t> connected_;
   metrics::Gauge streams_;
   metrics::Counter responses_;

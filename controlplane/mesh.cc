@@ -136,7 +136,7 @@ void Mesh::Publish(const Input& input, xds::Publication publication) {
   objects_held_.Set(static_cast<int64_t>(objects_.size()));
   std::set<std::string> nodes;
   for (const auto& [name, node] : objects_.All<api::Node>()) nodes.insert(name.name);
-  parts_.tokens.Ensure(nodes);
+  if (parts_.tokens != nullptr) parts_.tokens->Ensure(nodes);
   reports_.Retain(nodes);
   ready_.Set();
   ReportsChanged();

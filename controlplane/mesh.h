@@ -40,7 +40,7 @@ class Mesh {
   struct Parts {
     io::Loop& loop;
     sources::Source& source;
-    ca::NodeTokens& tokens;
+    ca::NodeTokens* tokens;  // Null where nodes prove themselves without.
     CaptureFile capture_file;
     translate::MeshOptions options;
     metrics::Registry& registry;

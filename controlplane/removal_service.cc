@@ -3,6 +3,7 @@
 #include <optional>
 #include <utility>
 
+#include "controlplane/authentication.h"
 #include "lib/base/log.h"
 #include "lib/base/scope.h"
 #include "lib/base/status.h"
@@ -30,8 +31,7 @@ node::v1::RemovalOrder RemovalService::Order() const {
   return order;
 }
 
-Task<absl::Status> RemovalService::Serve(grpc::ServerCall& call) {
-  CO_TRY_ASSIGN(const std::string node, authenticator_.Authenticate(call));
+Task<absl::Status> RemovalService::Serve(grpc::ServerCall& call, const std::string& node) {
   Session session(mesh_, node, call);
   newest_[node] = &session;
   Scope sender(loop_);

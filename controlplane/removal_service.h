@@ -3,7 +3,6 @@
 #include <map>
 #include <string>
 
-#include "controlplane/authentication.h"
 #include "controlplane/mesh.h"
 #include "lib/grpc/server_call.h"
 #include "lib/io/loop.h"
@@ -17,11 +16,10 @@ class RemovalService {
  public:
   static constexpr char kMethod[] = "/heddle.node.v1.NodeRemoval/Follow";
 
-  RemovalService(io::Loop& loop, Mesh& mesh, Authenticator& authenticator)
-      : loop_(loop), mesh_(mesh), authenticator_(authenticator) {}
+  RemovalService(io::Loop& loop, Mesh& mesh) : loop_(loop), mesh_(mesh) {}
 
-  // Until the stream ends.
-  Task<absl::Status> Serve(grpc::ServerCall& call);
+  // A stream of this node, until it ends.
+  Task<absl::Status> Serve(grpc::ServerCall& call, const std::string& node);
 
  private:
   struct Session;
@@ -31,7 +29,6 @@ class RemovalService {
 
   io::Loop& loop_;
   Mesh& mesh_;
-  Authenticator& authenticator_;
   // Of each node the newest stream counts.
   std::map<std::string, const Session*> newest_;
 };

@@ -14,8 +14,8 @@
 
 namespace heddle::controlplane {
 
-// The controller's own TLS: a certificate for its DNS names, renewed at half of its life by the
-// first connection after that. The key never leaves memory. One loop's.
+// The controller's own TLS: a certificate for its DNS names, renewed by the first connection after
+// half of its life, or after the authority got other keys. The key never leaves memory. One loop's.
 class ServerCertificate {
  public:
   // All outlive this.
@@ -35,6 +35,7 @@ class ServerCertificate {
   std::shared_ptr<const tls::TlsContext> context_;
   absl::Time renew_at_ = absl::InfinitePast();
   absl::Time not_after_ = absl::InfinitePast();
+  uint64_t generation_ = 0;  // Of the authority's keys.
 };
 
 }  // namespace heddle::controlplane

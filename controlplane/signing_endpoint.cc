@@ -33,22 +33,19 @@ absl::StatusOr<ca::CertificateRequest> FromMessage(const std::string& message) {
 
 }  // namespace
 
-SigningEndpoint::SigningEndpoint(ca::CertificateService& service, Authenticator& authenticator,
-                                 metrics::Registry& registry)
+SigningEndpoint::SigningEndpoint(ca::CertificateService& service, metrics::Registry& registry)
     : service_(service),
-      authenticator_(authenticator),
       signed_(registry,
               {.name = "heddle_controller_certificates_signed", .help = "Certificates signed."}),
       refused_(registry, {.name = "heddle_controller_certificates_refused",
                           .help = "Certificates that a node asked for and did not get."}) {}
 
-Task<absl::Status> SigningEndpoint::Serve(grpc::ServerCall& call) {
-  CO_TRY_ASSIGN(std::string node, authenticator_.Authenticate(call));
+Task<absl::Status> SigningEndpoint::Serve(grpc::ServerCall& call, const std::string& node) {
   const auto message = co_await call.Receive();
   if (!message.ok()) co_return message.status();
   if (!message->has_value()) co_return absl::InvalidArgumentError("the call has no message");
   CO_TRY_ASSIGN(ca::CertificateRequest request, FromMessage(**message));
-  auto chain = co_await service_.Sign(std::move(node), std::move(request), call.stop());
+  auto chain = co_await service_.Sign(node, std::move(request), call.stop());
   (chain.ok() ? signed_ : refused_).Add();
   if (!chain.ok()) co_return chain.status();
   Response response;

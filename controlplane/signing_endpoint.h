@@ -1,6 +1,5 @@
 #pragma once
 
-#include "controlplane/authentication.h"
 #include "controlplane/ca/certificate_service.h"
 #include "lib/grpc/server_call.h"
 #include "lib/metrics/registry.h"
@@ -14,14 +13,13 @@ class SigningEndpoint {
  public:
   static constexpr char kMethod[] = "/istio.v1.auth.IstioCertificateService/CreateCertificate";
 
-  SigningEndpoint(ca::CertificateService& service, Authenticator& authenticator,
-                  metrics::Registry& registry);
+  SigningEndpoint(ca::CertificateService& service, metrics::Registry& registry);
 
-  Task<absl::Status> Serve(grpc::ServerCall& call);
+  // A call of this node.
+  Task<absl::Status> Serve(grpc::ServerCall& call, const std::string& node);
 
  private:
   ca::CertificateService& service_;
-  Authenticator& authenticator_;
   metrics::Counter signed_;
   metrics::Counter refused_;
 };
