@@ -25,9 +25,9 @@ namespace heddle::controlplane {
 //       ^  made when there is none; a rotation's steps, only over the version that was read
 //   ConfigMap heddle-root <-- applied whenever it says something else
 //
-// Controllers need not agree on who writes: each computes the same from the Secret and its clock, and of two
-// writes over one version the API server takes one. A Secret that is of no use leaves the last good one in force, as does
-// one that is deleted: it is made again. One loop's.
+// Controllers need not agree on who writes: each computes the same from the Secret and its clock,
+// and of two writes over one version the API server takes one. A Secret that is of no use leaves the
+// last good one in force, as does one that is deleted: it is made again. One loop's.
 class ClusterAuthority {
  public:
   // All outlive this.

@@ -15,7 +15,6 @@ import image as image_script  # noqa: E402
 CHART = ROOT / "deploy/helm/heddle"
 NAMESPACE = "heddle-system"
 SECONDS = 120
-_STATE = "volumes/kubernetes.io~empty-dir/state/state"
 
 
 def write_archives(build, folder):
@@ -37,27 +36,15 @@ class Release:
         self.cluster.kubectl("create", "namespace", "istio-system")
         self.upgrade()
         self.rolled_out("deployment/heddle-controller")
-        self._carry_credentials()
         # There is no DNS server in this cluster.
         address = self.cluster.find("service", "heddle-controller", NAMESPACE)["spec"]["clusterIP"]
         self.upgrade(f"agent.controllerAddress={address}:15012")
         self.rolled_out("daemonset/heddle-agent")
 
     def upgrade(self, *values):
-        every = ("controller.state.kind=emptyDir", f"agent.host.cgroup={CGROUP2}", *values)
+        every = (f"agent.host.cgroup={CGROUP2}", *values)
         self.cluster.helm("upgrade", "--install", "heddle", CHART, f"--namespace={NAMESPACE}", "--create-namespace",
                           "--reuse-values", *(f"--set={value}" for value in every))
-
-    def _carry_credentials(self):
-        controller, = self.pods("heddle-controller")
-        home = next(node for node in self.cluster.nodes if node.name == controller["spec"]["nodeName"])
-        state = f"/var/lib/kubelet/pods/{controller['metadata']['uid']}/{_STATE}"
-        root = home.run(["cat", f"{state}/root-cert.pem"]).stdout
-        for node in self.cluster.nodes:
-            token = home.run(["cat", f"{state}/tokens/{node.name}"]).stdout
-            node.run(["mkdir", "-p", "/etc/heddle"])
-            node.run(["sh", "-c", "umask 077; cat >/etc/heddle/token"], input=token)
-            node.run(["tee", "/etc/heddle/root-cert.pem"], input=root)
 
     def rolled_out(self, workload):
         self.cluster.kubectl("rollout", "status", workload, f"--namespace={NAMESPACE}", f"--timeout={SECONDS}s",

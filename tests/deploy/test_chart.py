@@ -19,11 +19,10 @@ ACCOUNT = f"system:serviceaccount:{NAMESPACE}:heddle-controller"
 VARIANTS = {
     "defaults": (),
     "everything": (
-        "controller.replicas=2", "controller.state.kind=existingClaim", "controller.state.existingClaim=shared",
-        "image.tag=1.2.3", "image.pullSecrets={registry}", "mesh.network=east", "agent.workers=4",
-        "agent.seLinuxOptions.type=spc_t", "controller.tolerations[0].operator=Exists", "agent.podLabels.team=net",
-        "controller.podAnnotations.note=x", "log.format=json"),
-    "trial": ("controller.state.kind=emptyDir", "agent.seccomp.type=RuntimeDefault", "crds.install=false",
+        "controller.replicas=2", "image.tag=1.2.3", "image.pullSecrets={registry}", "mesh.network=east",
+        "agent.workers=4", "agent.seLinuxOptions.type=spc_t", "controller.tolerations[0].operator=Exists",
+        "agent.podLabels.team=net", "controller.podAnnotations.note=x", "log.format=json"),
+    "trial": ("agent.seccomp.type=RuntimeDefault", "crds.install=false",
               "agent.cni.install=false"),
 }
 
@@ -68,8 +67,7 @@ def test_the_api_server_takes_every_object(cluster, variant):
     ("mesh.trustDomain=Upper", "trustDomain"), ("agent.capabilities={ALL}", "capabilities"),
     ("agent.host.run=run", "run"), ("agent.terminationGracePeriodSeconds=5", "terminationGracePeriodSeconds"),
     ("agent.cni.platform=openshift", "platform"), ("agent.cni.binDir=/opt/bin", "go together"),
-    ("controller.replicas=2", "several controllers cannot share"),
-    ("controller.state.kind=existingClaim", "existingClaim is empty")])
+    ("controller.state.kind=claim", "state"), ("agent.credentials.hostPath=/etc/heddle", "credentials")])
 def test_a_wrong_value_is_refused_by_name(cluster, wrong, why):
     with pytest.raises(CommandFailed, match=re.escape(why)):
         template(cluster, wrong)
@@ -138,7 +136,10 @@ def test_the_agent_has_listed_capabilities_and_nothing_of_the_api(cluster):
     assert context["capabilities"]["drop"] == ["ALL"] and "SYS_MODULE" not in context["capabilities"]["add"]
     assert context["seccompProfile"] == {"type": "Localhost", "localhostProfile": "heddle/agent.json"}
     assert spec["automountServiceAccountToken"] is False
-    assert not any("projected" in volume for volume in spec["volumes"])
+    projected, = (volume["projected"] for volume in spec["volumes"] if "projected" in volume)
+    token = projected["sources"][0]["serviceAccountToken"]
+    audience = re.search(r'kAudience\[\] = "(.*?)"', (ROOT / "controlplane/callers/token_review.h").read_text())[1]
+    assert token == {"path": "token", "audience": audience, "expirationSeconds": 3600}
     assert not any("ports" in container for container in spec["containers"])
     assert "exec" in spec["containers"][0]["readinessProbe"]
     assert spec["tolerations"] == [{"operator": "Exists"}] and spec["priorityClassName"] == "system-node-critical"
@@ -159,9 +160,8 @@ def test_the_seccomp_profile_is_a_list_of_what_is_allowed(cluster):
 
 def test_several_controllers_have_a_disruption_budget_and_one_has_none(cluster):
     assert find(template(cluster, *VARIANTS["everything"]), "PodDisruptionBudget", "heddle-controller")
-    objects = template(cluster)
+    objects = template(cluster, "controller.replicas=1")
     assert not any(o["kind"] == "PodDisruptionBudget" for o in objects)
-    assert find(objects, "Deployment", "heddle-controller")["spec"]["strategy"] == {"type": "Recreate"}
 
 
 def kinds_that_the_controller_reads():
@@ -180,11 +180,14 @@ def kinds_that_the_controller_reads():
 def test_the_controller_may_list_and_watch_what_it_reads_and_nothing_else(cluster):
     read = kinds_that_the_controller_reads()
     rules = find(template(cluster), "ClusterRole", "heddle-controller")["rules"]
+    asked, = (rule for rule in rules if "create" in rule["verbs"])
+    assert asked == {"apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"]}
+    rules.remove(asked)
     granted = {(group, name) for rule in rules for group in rule["apiGroups"] for name in rule["resources"]}
     assert granted == read
     assert {verb for rule in rules for verb in rule["verbs"]} == {"list", "watch"}
     bound = [o["roleRef"]["name"] for o in template(cluster) if o["kind"] in ("ClusterRoleBinding", "RoleBinding")]
-    assert bound == ["heddle-controller"]
+    assert bound == ["heddle-controller", "heddle-controller"]
 
 
 @contextlib.contextmanager
@@ -204,8 +207,7 @@ def test_the_real_controller_starts_with_the_rights_of_its_account(cluster, buil
         admin["users"][0]["user"] = {"token": token}
         (tmp_path / "kubeconfig").write_text(yaml.safe_dump(admin))
         args = pod_spec(template(cluster), "Deployment", "heddle-controller")["containers"][0]["args"]
-        args = [a for a in args if not a.startswith("--state-dir=")]
-        running = cluster.control.spawn([build / "bin/heddle-controller", *args, f"--state-dir={tmp_path / 'state'}",
+        running = cluster.control.spawn([build / "bin/heddle-controller", *args,
                                          f"--kubeconfig={tmp_path / 'kubeconfig'}"], "controller")
         try:
             def ready():
@@ -213,12 +215,17 @@ def test_the_real_controller_starts_with_the_rights_of_its_account(cluster, buil
                                            check=False).stdout == "ready\n"
 
             wait_until(ready, "the controller is ready", 30)
+            wait_until(lambda: cluster.find("configmap", "heddle-root", NAMESPACE), "agents are told the root", 30)
         finally:
             running.kill()
         may = ("auth", "can-i", f"--as={ACCOUNT}", "--all-namespaces")
         assert cluster.kubectl(*may, "watch", "pods").strip() == "yes"
+        assert cluster.kubectl(*may, "create", "tokenreviews").strip() == "yes"
+        secret = ("auth", "can-i", f"--as={ACCOUNT}", f"--namespace={NAMESPACE}", "update")
+        assert cluster.kubectl(*secret, "secrets/heddle-ca").strip() == "yes"
+        assert cluster.kubectl(*secret, "secrets/another", check=False).strip() == "no"
         for verb, resource in (("get", "secrets"), ("list", "secrets"), ("delete", "pods"), ("patch", "nodes"),
-                               ("list", "configmaps"), ("create", "tokenreviews"), ("get", "pods")):
+                               ("list", "configmaps"), ("get", "pods")):
             assert cluster.kubectl(*may, verb, resource, check=False).strip() == "no", (verb, resource)
 
 
@@ -234,5 +241,5 @@ def test_the_release_goes_and_leaves_policies_and_the_authority(cluster):
     left = cluster.kubectl("get", "crd,clusterrole,clusterrolebinding", "--output=name",
                            "--selector=app.kubernetes.io/part-of=heddle").split()
     assert left == ["customresourcedefinition.apiextensions.k8s.io/interceptionpolicies.heddle.io"]
-    assert cluster.find("persistentvolumeclaim", "heddle-controller", NAMESPACE)
+    assert cluster.find("secret", "heddle-ca", NAMESPACE), "the roots stay"
     assert cluster.find("deployment", "heddle-controller", NAMESPACE) is None

@@ -1,7 +1,8 @@
-"""The chart on two real nodes. Credentials are carried by hand, as its README says; from there on it is a mesh: agents
+"""The chart on two real nodes, installed by helm and nothing else: agents
 that are not privileged put themselves into the chain and capture pods, and what crosses between the nodes is theirs.
 """
 
+import base64
 import json
 import sys
 
@@ -19,7 +20,6 @@ import image as image_script  # noqa: E402
 CHART = ROOT / "deploy/helm/heddle"
 NAMESPACE = "heddle-system"
 CGROUP = "/heddle-cgroup"  # Of each node, at one path: several nodes share this machine's hierarchy.
-STATE = "volumes/kubernetes.io~empty-dir/state/state"
 CONFLIST = "/etc/cni/net.d/10-pods.conflist"
 SECONDS = 90
 PORT = 8080
@@ -42,7 +42,7 @@ PODS = (("client", "shop", "node1"), ("server", "shop", "node2"), ("outside", "p
 
 
 def install(cluster, *values):
-    every = ("controller.state.kind=emptyDir", f"agent.host.cgroup={CGROUP}", *values)
+    every = (f"agent.host.cgroup={CGROUP}", *values)
     cluster.helm("upgrade", "--install", "heddle", CHART, f"--namespace={NAMESPACE}", "--create-namespace",
                  *(f"--set={value}" for value in every))
 
@@ -60,19 +60,8 @@ def pods(cluster, namespace, app):
 def prepare_nodes(cluster):
     for node in cluster.nodes:
         own, = (tree.path for tree in node.cgroup_root.trees if (tree.path / "cgroup.controllers").exists())
-        node.run(["mkdir", "-p", CGROUP, "/etc/heddle"])
+        node.run(["mkdir", "-p", CGROUP])
         node.run(["mount", "--bind", own, CGROUP])
-
-
-def carry_credentials(cluster):
-    controller, = pods(cluster, NAMESPACE, "heddle-controller")
-    home = next(node for node in cluster.nodes if node.name == controller["spec"]["nodeName"])
-    state = f"/var/lib/kubelet/pods/{controller['metadata']['uid']}/{STATE}"
-    root = home.run(["cat", f"{state}/root-cert.pem"]).stdout
-    for node in cluster.nodes:
-        token = home.run(["cat", f"{state}/tokens/{node.name}"]).stdout
-        node.run(["sh", "-c", "umask 077; cat >/etc/heddle/token"], input=token)
-        node.run(["tee", "/etc/heddle/root-cert.pem"], input=root)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +73,6 @@ def cluster(prefix, tmp_path_factory):
         prepare_nodes(made)
         install(made)
         rolled_out(made, "deployment/heddle-controller")
-        carry_credentials(made)
         # There is no DNS server in this cluster.
         address = made.find("service", "heddle-controller", NAMESPACE)["spec"]["clusterIP"]
         install(made, f"agent.controllerAddress={address}:15012")
@@ -140,6 +128,24 @@ def test_agents_have_put_themselves_into_the_chain(cluster, prefix):
         entry = json.loads(node.run(["cat", CONFLIST]).stdout)["plugins"][-1]
         assert entry == {"type": "heddle-cni", "runDir": "/run/heddle", "exemptNamespaces": ["kube-system", NAMESPACE]}
         node.run(["cmp", prefix / "libexec/heddle/heddle-cni", "/opt/cni/bin/heddle-cni"])
+
+
+def test_the_root_is_in_a_secret_and_agents_have_its_certificate_alone(cluster):
+    secret = cluster.find("secret", "heddle-ca", NAMESPACE)
+    assert set(secret["data"]) == {"root-cert.pem", "root-key.pem"} and secret["type"] == "heddle.io/ca"
+    root = base64.b64decode(secret["data"]["root-cert.pem"]).decode()
+    assert cluster.find("configmap", "heddle-root", NAMESPACE)["data"] == {"root-cert.pem": root}
+
+
+def test_the_agents_account_may_do_what_every_account_may_and_nothing_else(cluster):
+    def rights(account):
+        listed = cluster.kubectl("auth", "can-i", "--list", f"--namespace={NAMESPACE}", f"--as={account}",
+                                 "--as-group=system:authenticated", "--as-group=system:serviceaccounts")
+        return sorted(listed.splitlines())
+
+    agent = rights(f"system:serviceaccount:{NAMESPACE}:heddle-agent")
+    assert agent == rights(f"system:serviceaccount:{NAMESPACE}:default")
+    assert not any(word in line for line in agent for word in ("pods", "secrets", "configmaps", "nodes"))
 
 
 def test_pods_of_a_labelled_namespace_are_captured_and_others_are_not(cluster):

@@ -53,6 +53,8 @@ OBJECTS = [
     {"apiVersion": "v1", "kind": "Namespace",
      "metadata": {"name": "shop", "labels": {"istio.io/dataplane-mode": "ambient"}}},
     {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "istio-system"}},
+    # Where controllers keep what they share.
+    {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "heddle-system"}},
     {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "web", "namespace": "shop"}},
     *({"apiVersion": "v1", "kind": "Node",
        "metadata": {"name": name, "labels": {"topology.kubernetes.io/region": "r",
