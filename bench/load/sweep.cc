@@ -9,7 +9,7 @@
 namespace heddle::bench {
 namespace {
 
-constexpr absl::Duration kSweepMax = absl::Seconds(60);
+constexpr absl::Duration kRetryPause = absl::Milliseconds(1);
 
 struct Sweep {
   std::string error;
@@ -24,7 +24,9 @@ Task<void> ConnectToEach(io::Loop& loop, const SweepOptions& options, Sweep& swe
   if (start > loop.Now()) (void)co_await loop.Sleep(start - loop.Now(), {});
   sweep.begun = loop.Now();
   for (const io::SocketAddress& server : options.servers) {
-    const auto done = co_await ConnectOnce(member, server, deadline.token());
+    auto done = co_await ConnectOnce(member, server, deadline.token());
+    while (!done && options.retry && co_await loop.Sleep(kRetryPause, deadline.token()))
+      done = co_await ConnectOnce(member, server, deadline.token());
     sweep.error = done ? *done : done.error().ToString();
     if (!sweep.error.empty()) break;
     ++sweep.operations;

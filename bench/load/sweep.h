@@ -1,5 +1,7 @@
 #pragma once
 
+#include <absl/time/time.h>
+
 #include <cstdint>
 #include <vector>
 
@@ -7,11 +9,16 @@
 
 namespace heddle::bench {
 
+// After that a sweep fails.
+inline constexpr absl::Duration kSweepMax = absl::Seconds(60);
+
 struct SweepOptions {
   std::vector<io::SocketAddress> servers;
   // When to begin, on the monotonic clock that all processes of a machine share; 0: at once. So several clients in
   // namespaces of their own begin together.
   int64_t start_ns = 0;
+  // A server that cannot be reached is tried again every millisecond, for as long as kSweepMax.
+  bool retry = false;
 };
 
 // Connects to each server once, one after the other (a byte each way, end), and prints when it began and ended. For

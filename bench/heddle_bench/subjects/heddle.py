@@ -24,5 +24,11 @@ class Heddle(Subject):
         for node in self.ground.topology.nodes:
             node.agent.stop(20)
 
+    def stop_first(self):
+        self.ground.topology.nodes[0].agent.stop(20)
+
+    def launch_first(self):
+        self.ground.topology.nodes[0].start_agent()
+
     def proxies(self):
         return {side: node.agent for side, node in zip("ab", self.ground.topology.nodes)}

@@ -44,6 +44,14 @@ class Subject:
     def stop(self):
         pass
 
+    def stop_first(self):
+        """Ends the proxy beside the client,"""
+        raise NotImplementedError
+
+    def launch_first(self):
+        """and starts it again; may wait for more than its process."""
+        raise NotImplementedError
+
     def proxies(self):
         """{"a": process, "b": process}: the proxy beside the client, and that beside the server."""
         return {}
@@ -107,11 +115,20 @@ class Pair(Subject):
         for index, side in ((1, "b"), (0, "a")):
             if side not in self._places:
                 self._places[side] = self.ground.place(index, self.name)
-            self._processes[side] = self._places[side].spawn(self.argv(side), f"{self.name}-{side}")
+            self._launch(side)
         self._processes["a"].wait_ready(self.carries, f"{self.name} carries a connection", 20)
         if recording is not None:
             recording.stop(tls.server_hellos)
             self.note_handshake(recording.bytes())
+
+    def _launch(self, side):
+        self._processes[side] = self._places[side].spawn(self.argv(side), f"{self.name}-{side}")
+
+    def stop_first(self):
+        self._places["a"].stop_all()
+
+    def launch_first(self):
+        self._launch("a")
 
     def stop(self):
         for place in self._places.values():

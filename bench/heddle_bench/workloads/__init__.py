@@ -8,10 +8,11 @@ from .http import Http
 from .interception import Interception
 from .memory import Memory, MemoryAfterBurst
 from .plugin import Plugin
+from .restart import Restart
 
 ALL = {workload.name: workload for workload in (
     BulkUp, BulkDown, Flows8, Flows64, Flows1000, PingPong, PingPongKilobyte, OpenLoop, OpenLoopHalf, Requests, Http,
-    Handshakes, Connects, Memory, MemoryAfterBurst, Interception, Plugin)}
+    Handshakes, Connects, Memory, MemoryAfterBurst, Interception, Restart, Plugin)}
 DEFAULT = tuple(ALL)
 # What a first look shows in a few minutes.
 QUICK = tuple(each.name for each in (BulkUp, BulkDown, Flows64, PingPong, Requests, Connects, Interception))
