@@ -1,8 +1,10 @@
 /* What the BPF programs and user space share: constants, map keys and map values. Plain C, read by
  * both compilers; both assert the layout. Addresses are 16 bytes, IPv4 as ::ffff:a.b.c.d; ports are
  * in host order; padding is spelled out and zero, because keys compare as bytes. Whoever changes the
- * size or the meaning of a key or a value raises HD_SCHEMA_VERSION: pinned maps keep the sizes that
- * they were made with, and libbpf refuses others. */
+ * size or the meaning of a key or a value raises HD_SCHEMA_VERSION, and says in the notes of the
+ * release that a rollback over it needs a drained node (docs/decisions/017): pinned maps keep the
+ * sizes that they were made with, and libbpf refuses others. scripts/bpf_schema.py holds the text of
+ * the layouts against the digest recorded for the version. */
 #pragma once
 
 #include <linux/types.h>
@@ -14,7 +16,8 @@
 #endif
 
 /* Pinned maps of another version are refused at start; the pin path carries the same number
- * (…/heddle/v1). */
+ * (…/heddle/v1), and pins beside it that carry another are
+ * refused as well. hd_cfg begins with the version, in every version. */
 #define HD_SCHEMA_VERSION 1u
 
 #define HD_POD_NAME_LEN 64

@@ -1,7 +1,8 @@
 /* The schema: every map of Heddle. For each: who writes, who reads, when an entry dies, what
  * happens when it is full. "Agent" is user space (agent/node). Each map is weak because every hook
  * is a file of its own and all are linked into one object. Sizes are defaults; the agent may set
- * others before it creates the maps. */
+ * others before it creates the maps; an existing map keeps its own, so they are no part of the schema.
+ * Everything else about keys and values is: HD_SCHEMA_VERSION in hd_abi.h. */
 #pragma once
 
 #include <linux/bpf.h>

@@ -69,6 +69,17 @@ absl::Status PinMaps(BpfObject& object, const PinDirectory& pins, const BpfLoade
   return absl::OkStatus();
 }
 
+// Two versions of the hooks on one cgroup would each redirect and refuse by maps of their own.
+absl::Status CheckNoOtherVersion(const PinDirectory& pins) {
+  const std::vector<std::string> others = pins.OtherVersions();
+  if (others.empty()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("programs of another version of Heddle are attached, pinned at ", others.front(),
+                   "; this agent pins at ", pins.root(),
+                   ": start the agent that made them, or drain the node and remove them with "
+                   "`heddlectl purge`"));
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<BpfLoader>> BpfLoader::Load(const BpfLoaderOptions& options) {
@@ -76,6 +87,7 @@ absl::StatusOr<std::unique_ptr<BpfLoader>> BpfLoader::Load(const BpfLoaderOption
   TRY_ASSIGN(UniqueFd cgroup, OpenCgroup(options.cgroup));
   TRY_ASSIGN(const uint64_t cgroup_id, CgroupId(cgroup.get()));
   TRY_ASSIGN(const uint64_t host_netns_cookie, OwnNetnsCookie());
+  TRY_STATUS(CheckNoOtherVersion(pins));
   TRY_STATUS(pins.Prepare());
   const std::string cfg_path = pins.MapPath("hd_cfg");
   TRY_STATUS(CheckSchemaVersion(cfg_path));

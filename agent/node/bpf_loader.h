@@ -32,8 +32,10 @@ struct BpfLoaderOptions {
 class BpfLoader {
  public:
   // Adopts pins of the same schema version: maps keep their entries, links get the new programs in
-  // one step each, so that connections meet either the old or the new ones. Other versions and
-  // foreign layouts are refused. Whatever fails is undone in reverse, as far as this call made it.
+  // one step each, so that connections meet either the old or the new ones. Other versions, here or in
+  // a directory beside it (v1, v2, ...), and foreign layouts are refused: nothing is touched then, and
+  // what is attached goes on as it does without an agent. Whatever fails is undone in reverse, as far
+  // as this call made it.
   static absl::StatusOr<std::unique_ptr<BpfLoader>> Load(const BpfLoaderOptions& options);
   ~BpfLoader();
 

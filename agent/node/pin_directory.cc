@@ -70,6 +70,12 @@ absl::Status RemoveEntries(const fs::path& directory, absl::Status (*remove)(con
   return absl::OkStatus();
 }
 
+// "v1", "v2", ...
+bool IsVersion(const std::string& name) {
+  return name.size() > 1 && name[0] == 'v' &&
+         name.find_first_not_of("0123456789", 1) == std::string::npos;
+}
+
 }  // namespace
 
 absl::Status PinDirectory::Prepare() const {
@@ -96,6 +102,25 @@ absl::Status PinDirectory::Purge() const {
   TRY_STATUS(RemoveEntries(root / "maps", Unlink));
   rmdir(root_.c_str());  // Fails for the root of a file system, which has files of its own.
   return absl::OkStatus();
+}
+
+std::vector<std::string> PinDirectory::OtherVersions() const {
+  std::vector<std::string> others;
+  const fs::path root = fs::path(root_).lexically_normal();
+  if (!IsVersion(root.filename().string())) return others;
+  std::error_code error;
+  for (const fs::directory_entry& beside : fs::directory_iterator(root.parent_path(), error)) {
+    if (beside.path().filename() == root.filename() ||
+        !IsVersion(beside.path().filename().string()))
+      continue;
+    std::error_code none;
+    for (const fs::directory_entry& link : fs::directory_iterator(beside.path() / "links", none)) {
+      if (link.is_directory(none)) continue;
+      others.push_back(beside.path().string());
+      break;
+    }
+  }
+  return others;
 }
 
 absl::Status PinDirectory::DetachLink(const std::string& path) {

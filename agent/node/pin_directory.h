@@ -21,6 +21,10 @@ class PinDirectory {
   // holds them. No error if there is nothing. Does not unmount.
   absl::Status Purge() const;
 
+  // Directories beside it that are called like another version of it (v1, v2, ...) and hold links:
+  // programs of another release are attached. None if it is not called so itself.
+  std::vector<std::string> OtherVersions() const;
+
   // Takes the link at `path` off its hook at once, whoever still holds it, and removes the pin. (A
   // link whose last reference goes is taken off later, by a work queue.) No error if there is none.
   static absl::Status DetachLink(const std::string& path);

@@ -192,6 +192,21 @@ TEST(DeltaSession, IsReadyAfterTheFirstResponseOfEachKindEvenAnEmptyOne) {
   EXPECT_EQ(test.Handle(Pushed(ResourceKind::kAddress)).state, nullptr) << "nothing changed";
 }
 
+// Decision 017: a newer controller says more about a workload than this agent knows.
+TEST(DeltaSession, TakesAResourceWithFieldsThatItDoesNotKnow) {
+  Session s;
+  auto address = testing::MakeWorkload({});
+  auto& workload = *address.mutable_workload();
+  workload.GetReflection()->MutableUnknownFields(&workload)->AddLengthDelimited(999, "new");
+  Pushed pushed(ResourceKind::kAddress);
+  pushed.Add(workload.uid(), "v1", address.SerializeAsString());
+  pushed.message.GetReflection()->MutableUnknownFields(&pushed.message)->AddVarint(998, 1);
+  const auto outcome = s.Handle(pushed);
+  EXPECT_EQ(outcome.applied, 1u);
+  EXPECT_THAT(outcome.refused, IsEmpty());
+  EXPECT_FALSE(outcome.reply.has_error_detail());
+}
+
 TEST(DeltaSession, AcknowledgesTypesThatItDoesNotKnow) {
   Session test;
   DeltaSession::Response response;

@@ -47,6 +47,17 @@ TEST(StateStore, RefusesAFileWithAnyByteChanged) {
   }
 }
 
+// Decision 017: it is another format, and says so.
+TEST(StateStore, RefusesAFileOfAnotherFormatWithASentence) {
+  std::string file = *EncodeState({});
+  ASSERT_EQ(file[7], '\x01');
+  file[7] = '\x02';
+  const auto held = DecodeState(file);
+  ASSERT_FALSE(held.ok());
+  EXPECT_NE(std::string(held.status().message()).find("of this version"), std::string::npos)
+      << held.status();
+}
+
 TEST(StateStore, ChecksumIsCrc32c) {
   // RFC 3720, appendix B.4.
   EXPECT_EQ(Crc32c(std::string(32, '\0')), 0x8a9136aau);

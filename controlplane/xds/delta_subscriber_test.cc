@@ -221,6 +221,37 @@ TEST(DeltaSubscriber, IgnoresStaleNoncesAndUnknownTypes) {
   EXPECT_EQ(node.subscriber().counts().unknown_types, 1u);
 }
 
+// Decision 017: what a side does not know it does not ask for.
+TEST(DeltaSubscriber, ServesAnAgentThatKnowsIstiosTypesOnly) {
+  Publisher state;
+  state.Publish({.addresses = Set({{"a", "1"}}),
+                 .authorizations = Set({{"p", "1"}}),
+                 .node_pods = {{"n1", Set({{"u1", "x"}})}}});
+  Node node("n1", state);
+  ASSERT_TRUE(node.Subscribe(ResourceType::kAuthorization).ok());
+  ASSERT_TRUE(node.Subscribe(ResourceType::kAddress).ok());
+  EXPECT_THAT(node.Read(), ElementsAre("policy", "+p"));
+  node.Ack();
+  EXPECT_THAT(node.Read(), ElementsAre("address", "+a"));
+  node.Ack();
+  EXPECT_THAT(node.Read(), IsEmpty());
+  EXPECT_TRUE(node.subscriber().InSync());
+}
+
+TEST(DeltaSubscriber, HoldsUpNothingForAnAgentThatAlsoAsksForWhatIsNotServed) {
+  Publisher state;
+  state.Publish({.addresses = Set({{"a", "1"}})});
+  Node node("n1", state);
+  wire::DeltaDiscoveryRequest newer;
+  newer.set_type_url("type.googleapis.com/heddle.node.v9.Unheard");
+  newer.GetReflection()->MutableUnknownFields(&newer)->AddVarint(999, 1);
+  EXPECT_TRUE(node.subscriber().OnRequest(newer).ok());
+  ASSERT_TRUE(node.Subscribe(ResourceType::kAddress).ok());
+  EXPECT_THAT(node.Read(), ElementsAre("address", "+a"));
+  node.Ack();
+  EXPECT_TRUE(node.subscriber().InSync());
+}
+
 TEST(DeltaSubscriber, RefusesSubscriptionsToSingleNames) {
   Publisher state;
   Node node("n1", state);

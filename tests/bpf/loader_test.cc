@@ -68,6 +68,28 @@ TEST_F(LoaderTest, RefusesPinsOfAnotherSchemaVersion) {
       << "what was there must stay";
 }
 
+// The directory carries the number of the schema: after a rollback the newer one's pins are beside ours.
+TEST_F(LoaderTest, RefusesToStartBesidePinsOfAnotherVersionAndLeavesThemAttached) {
+  BpfLoaderOptions newer = options_;
+  newer.pin_dir += "/v2";
+  BpfLoaderOptions older = options_;
+  older.pin_dir += "/v1";
+  ASSERT_TRUE(BpfLoader::Load(newer).ok());
+  const std::string link = newer.pin_dir + "/links/hd_connect4";
+  const bpf_link_info before = LinkInfo(link);
+  const auto refused = BpfLoader::Load(older);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_NE(refused.status().message().find(newer.pin_dir), absl::string_view::npos)
+      << refused.status();
+  EXPECT_NE(refused.status().message().find("heddlectl purge"), absl::string_view::npos);
+  EXPECT_FALSE(std::filesystem::exists(older.pin_dir));
+  EXPECT_EQ(LinkInfo(link).prog_id, before.prog_id);
+  EXPECT_TRUE(BpfLoader::Load(newer).ok()) << "whoever made them is taken back";
+  ASSERT_TRUE(BpfLoader::Purge(newer.pin_dir).ok());
+  EXPECT_TRUE(BpfLoader::Load(older).ok());
+  ASSERT_TRUE(BpfLoader::Purge(older.pin_dir).ok());
+}
+
 TEST_F(LoaderTest, RefusesADirectoryThatIsNotCgroup2AndLeavesNothingBehind) {
   BpfLoaderOptions options = options_;
   options.cgroup = "/tmp";
