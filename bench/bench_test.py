@@ -14,7 +14,7 @@ from heddle_bench import subjects, tls, workloads  # noqa: E402
 from heddle_bench.load import Noisy, Void  # noqa: E402
 from heddle_bench.subjects import envoy, haproxy, nginx  # noqa: E402
 from heddle_bench.workloads.http import parse_wrk  # noqa: E402
-from heddle_bench.workloads.workload import Metric, Settings, Workload  # noqa: E402
+from heddle_bench.workloads.workload import Metric, Settings, Workload, shortened  # noqa: E402
 
 IDENTITY = tls.Identity("a.bench", "/c/chain", "/c/key", "/c/both", "/c/root")
 
@@ -149,6 +149,21 @@ def test_foreign_is_what_neither_we_nor_the_kernel_used():
     cpu = {"machine": 10.0, "topology_plain": 6.0, "topology_mesh": 1.0, "client": 5.0}
     assert quiet.foreign_share(cpu, 2.0, 5.0, cpus=2) == pytest.approx(0.1)
     assert quiet.foreign_share(cpu, 4.0, 5.0, cpus=2) == 0
+
+
+def test_sweeps_are_short_and_never_longer_than_asked_for():
+    assert shortened(10, Settings(10.0, 3.0)) == (5, Settings(4.0, 2.0))
+    assert shortened(1, Settings(0.5, 0.1)) == (1, Settings(0.5, 0.1))
+
+
+def test_the_leader_is_the_best_peer_of_the_first_workload_that_peers_took_part_in():
+    first, second = Scripted([]), Scripted([])
+    first.name, second.name = "first", "second"
+    outcomes = {"first": {"direct": rounds.Outcome({"value": {0: 9}})},
+                "second": {"haproxy-64k": rounds.Outcome({"value": {0: 3}}), "envoy-tcp": rounds.Outcome(),
+                           "nginx-64k": rounds.Outcome({"value": {0: 4}}), "heddle": rounds.Outcome({"value": {0: 5}})}}
+    assert report.leader(outcomes, [first, second], subjects.PEERS) == "nginx-64k"
+    assert report.leader({}, [first], subjects.PEERS) is None
 
 
 # Tables.

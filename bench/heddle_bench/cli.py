@@ -12,7 +12,7 @@ import time
 
 from . import histograms, machine, peers, plots, quiet, report, rounds, subjects, workloads
 from .ground import Grounds
-from .workloads.workload import Settings
+from .workloads.workload import Settings, shortened
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 _TARGETS = ("heddle-agent", "heddle-cni", "heddle-controller", "heddle-bench-load")
@@ -38,8 +38,8 @@ def _parser():
                         help="a first look: 3 rounds of 1 s and fewer workloads; no intervals to trust")
     parser.add_argument("--only", type=_names(workloads.ALL), metavar="T1,L1,...",
                         help=f"these workloads; default all, with --quick {','.join(workloads.QUICK)}")
-    parser.add_argument("--subjects", type=_names(subjects.ALL), default=list(subjects.ALL),
-                        metavar="direct,heddle,...", help="these subjects")
+    parser.add_argument("--subjects", type=_names(subjects.ALL), metavar="direct,heddle,...",
+                        help="these subjects; default all, in sweeps (T1d, T8, ...) of the peers only the best")
     parser.add_argument("--rounds", type=int, help="default 10")
     parser.add_argument("--seconds", type=float, help="of each run; default 10")
     parser.add_argument("--warm-up", type=float, help="before each run; default 3")
@@ -59,8 +59,8 @@ def _settings(arguments):
     quick = arguments.quick
     seconds = arguments.seconds or (1.0 if quick else 10.0)
     warm_up = arguments.warm_up if arguments.warm_up is not None else (0.3 if quick else 3.0)
-    samples = pathlib.Path(tempfile.mkdtemp(prefix="heddle-bench-")) if arguments.histograms else None
-    return arguments.rounds or (3 if quick else 10), Settings(seconds, warm_up, arguments.foreign_max, samples)
+    return arguments.rounds or (3 if quick else 10), Settings(seconds, warm_up, arguments.foreign_max,
+                                                              arguments.samples)
 
 
 def _build():
@@ -99,7 +99,19 @@ def _start(names, workload_names, grounds, progress):
     return started
 
 
+def _run(arguments, workload, running, outcomes, progress):
+    """Sweeps leave out the peers that were not the best, unless subjects were asked for."""
+    count, settings = _settings(arguments)
+    if workload.sweep:
+        count, settings = shortened(count, settings)
+        best = report.leader(outcomes, [workloads.ALL[name] for name in outcomes], subjects.PEERS)
+        if best is not None and not arguments.subjects and not arguments.quick:
+            running = [subject for subject in running if subject.name not in subjects.PEERS or subject.name == best]
+    return rounds.run(workload, running, settings, count, progress.run)
+
+
 def _measure(arguments, binaries, progress):
+    arguments.samples = pathlib.Path(tempfile.mkdtemp(prefix="heddle-bench-")) if arguments.histograms else None
     count, settings = _settings(arguments)
     names = arguments.only or (workloads.QUICK if arguments.quick else workloads.DEFAULT)
     chosen = [workloads.ALL[name]() for name in names]
@@ -108,11 +120,11 @@ def _measure(arguments, binaries, progress):
     about = machine.describe()
     folder = arguments.results or ROOT / "bench/results" / f"{time.strftime('%Y%m%d-%H%M')}-{about['commit']}"
     with Grounds(binaries, arguments.agent_flags.split()) as grounds:
-        running = _start(arguments.subjects, names, grounds, progress)
+        running = _start(arguments.subjects or list(subjects.ALL), names, grounds, progress)
         outcomes = {}
         for workload in chosen:
             progress.note(f"{workload.name}: {workload.title}")
-            outcomes[workload.name] = rounds.run(workload, running, settings, count, progress.run)
+            outcomes[workload.name] = _run(arguments, workload, running, outcomes, progress)
             results = report.document(about, described, running, chosen, outcomes)
             written = report.write(folder, results, subjects.PEERS)  # After each: what is known stays known.
     if settings.samples:

@@ -66,6 +66,16 @@ def cell(metric, values, reference):
     return f"{text} ({against})" if against else text
 
 
+def leader(outcomes, workloads, peers):
+    """The best of the peers in the first metric of the first workload that any of them took part in; None before."""
+    for workload in workloads:
+        values = {name: {"values": outcome.values} for name, outcome in outcomes.get(workload.name, {}).items()}
+        best = best_peer(vars(workload.metrics[0]), values, peers)
+        if best is not None:
+            return best
+    return None
+
+
 def best_peer(metric, outcomes, peers):
     """The name of the best of the peers in this metric, or None."""
     medians = {name: statistics.median(list(outcomes[name]["values"][metric["name"]].values())) for name in peers

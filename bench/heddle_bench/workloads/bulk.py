@@ -32,6 +32,7 @@ class BulkUp(Workload):
 class BulkDown(BulkUp):
     name = "T1d"
     title = "Bulk, 1 flow, server to client"
+    sweep = True
     direction = "down"
 
 

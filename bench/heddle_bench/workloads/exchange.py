@@ -35,6 +35,7 @@ class PingPong(_Exchange):
 class PingPongKilobyte(PingPong):
     name = "L1k"
     title = "Round trip of 1 KiB, one at a time"
+    sweep = True
     size = KILOBYTE
 
 
@@ -63,6 +64,7 @@ class OpenLoop(_Exchange):
 class OpenLoopHalf(OpenLoop):
     name = "L2h"
     title = "Open loop of 1 KiB on 16 connections at 50 % of the subject's own maximum"
+    sweep = True
     metrics = (*OpenLoop.metrics, Metric("rate", "requests/s offered", "higher", "none"))
 
     def __init__(self):
@@ -81,6 +83,7 @@ class OpenLoopHalf(OpenLoop):
 class Requests(_Exchange):
     name = "R0"
     title = "Requests of 1 KiB, closed loop on 64 connections, our own client"
+    sweep = True
     metrics = (Metric("rps", "requests/s"), Metric("proxies_cpu_us", "both proxies CPU µs/request", "lower", "none"),
                Metric("machine_cpu_us", "machine CPU µs/request", "lower"))
     flows = 64

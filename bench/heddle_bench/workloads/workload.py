@@ -5,6 +5,9 @@ import pathlib
 import time
 
 
+SWEEP_ROUNDS, SWEEP_SECONDS, SWEEP_WARM_UP = 5, 4.0, 2.0
+
+
 @dataclasses.dataclass(frozen=True)
 class Metric:
     """`better` is "higher" or "lower"; `against` says how a subject is compared with direct: by ratio, by difference,
@@ -29,6 +32,7 @@ class Workload:
     name = None
     title = None
     metrics = ()
+    sweep = False     # Whether it varies another workload: shorter, and of the peers only the best takes part.
     in_rounds = True  # Otherwise once per subject: what is counted and not timed.
 
     def suits(self, subject):
@@ -37,6 +41,13 @@ class Workload:
     def measure(self, subject, settings):
         """{metric name: value}; raises load.Void."""
         raise NotImplementedError
+
+
+def shortened(rounds, settings):
+    """(rounds, settings) of a sweep, so that a whole run takes less than 100 minutes."""
+    return (min(rounds, SWEEP_ROUNDS),
+            dataclasses.replace(settings, seconds=min(settings.seconds, SWEEP_SECONDS),
+                                warm_up=min(settings.warm_up, SWEEP_WARM_UP)))
 
 
 def samples_flag(workload, subject, settings):
