@@ -93,6 +93,10 @@ Task<bool> PodRegistry::WaitIdle(std::string uid, StopToken stop) {
   co_return true;
 }
 
+bool PodRegistry::IsExempt(std::string_view name_space) const {
+  return std::ranges::find(parts_.exempt_namespaces, name_space) != parts_.exempt_namespaces.end();
+}
+
 Task<cni::Reply> PodRegistry::Add(const cni::Request& request, UniqueFd netns, StopToken stop) {
   // What names no pod at all is of no Kubernetes: nothing can be enrolled.
   const bool of_kubernetes = !request.pod.pod_namespace.empty() || !request.pod.name.empty();
@@ -105,6 +109,10 @@ Task<cni::Reply> PodRegistry::Add(const cni::Request& request, UniqueFd netns, S
   }
   if (!co_await WaitIdle(request.pod.uid, stop)) co_return UnderWay();
   const Busy busy(*this, request.pod.uid, {{}, request.container_id, request.ifname});
+  // Without this neither a controller nor what it stands on could start while no controller runs.
+  if (parts_.node_pods.Find(PodUid(request.pod.uid)) == nullptr && IsExempt(request.pod.pod_namespace)) {
+    co_return Success();
+  }
   Deadline patience(parts_.loop, stop, kPodRecordWait);
   const NodePodRef pod =
       co_await parts_.node_pods.WaitFor(PodUid(request.pod.uid), patience.token());

@@ -72,6 +72,8 @@ class PodRegistry final : public CniHandler {
     NetnsThread& netns_thread;
     std::string cgroup;  // Where the hooks are attached.
     LeaveTimes leave = {};
+    // Of these a pod starts although the controller has not told of it: the controller may be one.
+    std::vector<std::string> exempt_namespaces = {};
   };
   explicit PodRegistry(const Parts& parts) : parts_(parts), idle_(parts.loop) {}
   ~PodRegistry() override;
@@ -177,6 +179,7 @@ class PodRegistry final : public CniHandler {
   Task<void> FollowProcesses();
   Task<void> Search(PodSearch& search);
   Entry* Find(std::string_view uid);
+  bool IsExempt(std::string_view name_space) const;
   void Changed();
 
   const Parts parts_;

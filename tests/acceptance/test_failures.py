@@ -171,6 +171,15 @@ def test_every_controller_is_killed(cluster, release, shop, traffic):
     assert_new_pods_are_captured(cluster, release, shop)
 
 
+def test_every_controller_is_deleted(cluster, release, shop, traffic):
+    """Agents are there and nobody tells them of the pods that are to replace the controllers: they start."""
+    cluster.kubectl("delete", "pod", "--namespace=heddle-system", "--selector=app=heddle-controller", "--now")
+    release.rolled_out("deployment/heddle-controller")
+    release.wait_connected()
+    traffic.assert_unharmed()
+    assert_policy_works(shop, traffic)
+
+
 def test_another_tool_rewrites_the_cni_configuration(cluster, release, shop, traffic):
     for node in cluster.nodes:
         chained = node.run(["cat", CONFLIST]).stdout

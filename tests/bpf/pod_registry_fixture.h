@@ -45,7 +45,7 @@ class PodRegistryTest : public NodeTest {
     records_ = std::make_unique<CaptureRecordStore>(*CaptureRecordStore::Open(Records()));
     registry_ = std::make_unique<PodRegistry>(
         PodRegistry::Parts{loop_, clock_, *capture_, *records_, node_pods_, *OwnNetns(),
-                           *netns_thread_, options_.cgroup, leave_});
+                           *netns_thread_, options_.cgroup, leave_, {"kube-system"}});
   }
   // As an agent that goes: the capture stays.
   void EndRegistry() {

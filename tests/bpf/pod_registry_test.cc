@@ -29,6 +29,15 @@ TEST_F(PodRegistryTest, RefusesAPodWithoutItsUidAndLetsOtherContainersPass) {
   ExpectNothingLeft(*a_);
 }
 
+TEST_F(PodRegistryTest, APodOfAnExemptNamespaceStartsAtOnceThoughNobodyToldOfIt) {
+  cni::Request request = Request(cni::Command::kAdd, "uid-of-nobody", *a_);
+  request.pod.pod_namespace = "kube-system";
+  const auto before = clock_.Monotonic();
+  EXPECT_EQ(Wait(Send(request, &*a_)).code, 0);
+  EXPECT_LT(clock_.Monotonic() - before, absl::Seconds(3));  // Others are waited for for 6 s.
+  EXPECT_FALSE(InKernel(*a_));
+}
+
 TEST_F(PodRegistryTest, RefusesAPathThatLeadsElsewhere) {
   cni::Request request = Request(cni::Command::kAdd, "uid-a", *a_);
   for (const char* path : {"/proc/self/ns/net", "/run/netns/not-there"}) {

@@ -210,6 +210,11 @@ def test_add_of_a_pod_that_nobody_knows_is_to_be_tried_again(mesh):
     assert refusal.value.code == 11
 
 
+def test_add_of_an_exempt_namespace_that_nobody_knows_passes(mesh):
+    """As the controller's own pod while no controller runs."""
+    mesh.node.add_pod(PodSpec("unknown", "kube-system")).remove()
+
+
 INPUTS = {"nothing": b"", "random": os.urandom(5000), "not JSON": b"{", "array": b"[]", "no version": b"{}",
           "old version": b'{"cniVersion":"0.1.0","name":"n","type":"heddle-cni"}', "deep": b"[" * 100_000,
           "NUL": b'{"cniVersion":"1.0.0\x00","name":"n"}', "longer than 1 MiB": b" " * (1 << 20) + b"{}",
