@@ -52,6 +52,8 @@ def figures():
 @pytest.fixture(scope="module")
 def cluster(figures):
     with Cluster(nodes=0) as made:
+        # Where the controller keeps its root.
+        made.kubectl("create", "namespace", "heddle-system")
         figures["fill_seconds"] = load(made, "fill", made.control_plane.kubeconfig("admin"), PODS)["seconds"]
         yield made
 
