@@ -181,6 +181,7 @@ std::unique_ptr<ClusterWriter> App::Parts::MakeWriter() {
                              .cluster = *cluster,
                              .mesh = mesh,
                              .instance = config.instance,
+                             .startup_taint = config.startup_taint,
                              .registry = registry};
   return std::make_unique<ClusterWriter>(std::move(parts));
 }

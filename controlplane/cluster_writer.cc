@@ -44,12 +44,20 @@ ClusterWriter::ClusterWriter(Parts parts)
                  .identity = parts_.instance,
                  .registry = parts_.registry}) {
   parts_.mesh.AwaitReports();
+  if (!parts_.startup_taint) return;
+  startup_taint_.emplace(StartupTaint::Parts{.loop = parts_.loop,
+                                             .client = parts_.cluster.client(),
+                                             .mesh = parts_.mesh,
+                                             .name_space = parts_.cluster.name_space(),
+                                             .leads = [this] { return election_.leads(); },
+                                             .registry = parts_.registry});
 }
 
 Task<void> ClusterWriter::Run(StopToken stop) {
   Scope scope(parts_.loop, stop);
   scope.Spawn(shared_.Run(scope.stop()));
   scope.Spawn(RemoveGoneReports(scope.stop()));
+  if (startup_taint_) scope.Spawn(startup_taint_->Run(scope.stop()));
   co_await election_.Run(scope.stop());
   co_await scope.Drain();
 }

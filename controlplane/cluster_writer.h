@@ -1,10 +1,12 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "controlplane/cluster.h"
 #include "controlplane/mesh.h"
 #include "controlplane/shared_reports.h"
+#include "controlplane/startup_taint.h"
 #include "controlplane/status/leader_election.h"
 #include "lib/io/loop.h"
 #include "lib/metrics/registry.h"
@@ -16,6 +18,7 @@ namespace heddle::controlplane {
 //   every controller:    what its nodes report, for the other controllers (SharedReports)
 //                        the Lease that says who leads (LeaderElection)
 //   the one that leads:  takes away reports of nodes that are gone
+//                        takes the start-up taint off nodes (StartupTaint), when it is asked to
 //
 // One loop's.
 class ClusterWriter {
@@ -25,6 +28,7 @@ class ClusterWriter {
     Cluster& cluster;
     Mesh& mesh;
     std::string instance;
+    bool startup_taint = false;
     metrics::Registry& registry;
   };
   // Before the mesh runs: it waits for what other controllers have heard.
@@ -42,6 +46,7 @@ class ClusterWriter {
   Parts parts_;
   SharedReports shared_;
   status::LeaderElection election_;
+  std::optional<StartupTaint> startup_taint_;
 };
 
 }  // namespace heddle::controlplane

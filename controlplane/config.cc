@@ -41,6 +41,9 @@ void AddServeOptions(CLI::App& app, Config& config, Listens& listens) {
   app.add_option("--instance", config.instance,
                  "Name of this controller among those of the cluster, with --source kubernetes; "
                  "without it the host name, which is the pod's");
+  app.add_flag("--startup-taint", config.startup_taint,
+               "Takes the taint heddle.io/not-ready off nodes whose agent is ready, with --source "
+               "kubernetes");
   app.add_option("--state-dir", config.state_dir,
                  "Root key and certificate, and the nodes' tokens, of --config-dir; made on first "
                  "start. A cluster has them in the Secret heddle-ca, and needs none");
@@ -134,6 +137,7 @@ std::string ConfigJson(const Config& config) {
   json["configDir"] = config.config_dir;
   json["kubeconfig"] = config.kubeconfig;
   json["instance"] = config.instance;
+  json["startupTaint"] = config.startup_taint;
   json["stateDir"] = config.state_dir;
   json["agentServiceAccounts"] = config.agent_service_accounts;
   json["listen"] = config.serve.listen.ToString();

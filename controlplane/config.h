@@ -30,6 +30,7 @@ struct Config {
   // This controller among several of one cluster; for kKubernetes. Empty: the machine's host name,
   // which is a pod's name.
   std::string instance;
+  bool startup_taint = false;  // Takes kStartupTaint off nodes; for kKubernetes.
   // The root's key and certificate, and the nodes' tokens; for kDirectory.
   std::string state_dir;
   // Who may call as an agent, "NAMESPACE/NAME"; for kKubernetes. Empty: heddle-agent beside us.

@@ -21,7 +21,8 @@ VARIANTS = {
     "everything": (
         "controller.replicas=2", "image.tag=1.2.3", "image.pullSecrets={registry}", "mesh.network=east",
         "agent.workers=4", "agent.seLinuxOptions.type=spc_t", "controller.tolerations[0].operator=Exists",
-        "agent.podLabels.team=net", "controller.podAnnotations.note=x", "log.format=json"),
+        "agent.podLabels.team=net", "controller.podAnnotations.note=x", "log.format=json",
+        "agent.startupTaint.enabled=true"),
     "trial": ("agent.seccomp.type=RuntimeDefault", "crds.install=false",
               "agent.cni.install=false"),
 }
@@ -156,6 +157,18 @@ def test_the_seccomp_profile_is_a_list_of_what_is_allowed(cluster):
     # fsopen, fsconfig and fsmount make a procfs that is attached nowhere; attaching one is not allowed.
     assert not allowed & {"mount", "move_mount", "open_tree", "pivot_root", "umount2", "unshare", "ptrace", "reboot",
                           "kexec_load", "init_module", "add_key"}
+
+
+def test_the_start_up_taint_is_tolerated_and_its_removal_has_to_be_asked_for(cluster):
+    plain = template(cluster)
+    assert not any(o["metadata"]["name"] == "heddle-controller-startup-taint" for o in plain)
+    assert "--startup-taint" not in pod_spec(plain, "Deployment", "heddle-controller")["containers"][0]["args"]
+    toleration = {"key": "heddle.io/not-ready", "operator": "Exists", "effect": "NoSchedule"}
+    assert toleration in pod_spec(plain, "Deployment", "heddle-controller")["tolerations"]
+    asked = template(cluster, "agent.startupTaint.enabled=true")
+    assert "--startup-taint" in pod_spec(asked, "Deployment", "heddle-controller")["containers"][0]["args"]
+    rules = find(asked, "ClusterRole", "heddle-controller-startup-taint")["rules"]
+    assert rules == [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "patch"]}]
 
 
 def test_several_controllers_have_a_disruption_budget_and_one_has_none(cluster):

@@ -1,0 +1,116 @@
+#include "controlplane/startup_taint.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "controlplane/status/leader_election.h"
+#include "lib/base/log.h"
+#include "lib/base/status.h"
+
+namespace heddle::controlplane {
+namespace {
+
+using Json = nlohmann::json;
+
+// Pods wait for it to be scheduled.
+constexpr absl::Duration kLookInterval = absl::Seconds(1);
+
+kube::ApiRequest PatchOf(const std::string& path, std::string patch) {
+  return {.method = "PATCH",
+          .path = path,
+          .body = std::move(patch),
+          .content_type = "application/json-patch+json"};
+}
+
+}  // namespace
+
+std::vector<ReadyAgent> ReadyAgents(const api::ObjectStore& objects,
+                                    const std::string& name_space) {
+  std::vector<ReadyAgent> agents;
+  for (const auto& [name, pod] : objects.All<api::Pod>()) {
+    if (name.name_space != name_space || pod->service_account != kAgentAccount) continue;
+    if (!pod->ready || pod->terminal || pod->meta.deleting || pod->node_name.empty()) continue;
+    agents.push_back({pod->meta.uid, pod->node_name});
+  }
+  return agents;
+}
+
+std::optional<std::string> PatchWithoutTaint(std::string_view node_json) {
+  const Json node = Json::parse(node_json, nullptr, false);
+  const Json::json_pointer version("/metadata/resourceVersion");
+  const Json::json_pointer taints("/spec/taints");
+  if (!node.is_object() || !node.contains(version) || !node.contains(taints)) return std::nullopt;
+  if (!node[taints].is_array()) return std::nullopt;
+  Json left = Json::array();
+  for (const Json& taint : node[taints]) {
+    const auto key = taint.is_object() ? taint.find("key") : taint.end();
+    if (!taint.is_object() || key == taint.end() || *key != kStartupTaint) left.push_back(taint);
+  }
+  if (left.size() == node[taints].size()) return std::nullopt;
+  const Json patch = {
+      {{"op", "test"}, {"path", "/metadata/resourceVersion"}, {"value", node[version]}},
+      {{"op", "replace"}, {"path", "/spec/taints"}, {"value", std::move(left)}}};
+  return patch.dump();
+}
+
+StartupTaint::StartupTaint(Parts parts)
+    : parts_(std::move(parts)),
+      removed_(parts_.registry, {"heddle_controller_startup_taints_removed",
+                                 "Nodes whose start-up taint was taken away"}),
+      failures_(parts_.registry, {"heddle_controller_startup_taint_failures",
+                                  "Nodes that could not be asked or written about"}) {}
+
+Task<void> StartupTaint::Run(StopToken stop) {
+  if (!co_await parts_.mesh.Ready(stop)) co_return;
+  while (co_await parts_.loop.Sleep(kLookInterval, stop)) {
+    // Who leads next looks at all of them anew.
+    if (!parts_.leads()) {
+      visited_.clear();
+      continue;
+    }
+    std::vector<ReadyAgent> agents = ReadyAgents(parts_.mesh.objects(), parts_.name_space);
+    std::set<std::string> alive;
+    for (const ReadyAgent& agent : agents) alive.insert(agent.uid);
+    std::erase_if(visited_, [&alive](const std::string& uid) { return !alive.contains(uid); });
+    co_await VisitAll(std::move(agents), stop);
+  }
+}
+
+Task<void> StartupTaint::VisitAll(std::vector<ReadyAgent> agents, StopToken stop) {
+  for (const ReadyAgent& agent : agents) {
+    if (visited_.contains(agent.uid)) continue;
+    if (stop.requested() || !parts_.leads()) co_return;
+    const absl::Status done = co_await Visit(agent.node, stop);
+    if (done.ok()) {
+      visited_.insert(agent.uid);
+      continue;
+    }
+    if (stop.requested()) co_return;
+    failures_.Add(1);
+    LOG_WARN("startup_taint.failed", KV("node", agent.node), KV("error", done));
+  }
+}
+
+Task<absl::Status> StartupTaint::Visit(std::string node, StopToken stop) {
+  Deadline soon(parts_.loop, stop, status::kLeaderWriteTimeout);
+  const std::string path = absl::StrCat("/api/v1/nodes/", node);
+  kube::ApiRequest read{.path = path};
+  CO_TRY_ASSIGN(const kube::ApiAnswer found, co_await parts_.client.Call(read, soon.token()));
+  constexpr int kNotFound = 404;
+  constexpr int kOk = 200;
+  if (found.status == kNotFound) co_return absl::OkStatus();
+  if (found.status != kOk) co_return kube::StatusOf(read, found);
+  std::optional<std::string> patch = PatchWithoutTaint(found.body);
+  if (!patch) co_return absl::OkStatus();
+  const kube::ApiRequest write = PatchOf(path, *std::move(patch));
+  CO_TRY_ASSIGN(const kube::ApiAnswer answer, co_await parts_.client.Call(write, soon.token()));
+  if (answer.status != kOk) co_return kube::StatusOf(write, answer);
+  removed_.Add(1);
+  LOG_INFO("startup_taint.removed", KV("node", node));
+  co_return absl::OkStatus();
+}
+
+}  // namespace heddle::controlplane

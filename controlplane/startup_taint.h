@@ -1,0 +1,65 @@
+#pragma once
+
+#include <absl/functional/any_invocable.h>
+#include <absl/status/status.h>
+
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "controlplane/mesh.h"
+#include "lib/io/loop.h"
+#include "lib/kube/api_client.h"
+#include "lib/metrics/registry.h"
+
+namespace heddle::controlplane {
+
+// Nodes register with this taint (effect NoSchedule), by their platform's settings, so that no pod
+// is faster than the CNI chain entry. An agent's token may do nothing at the API server, so the
+// controller that leads takes it away.
+inline constexpr char kStartupTaint[] = "heddle.io/not-ready";
+// The service account by which the agents' pods are known, in the controller's own namespace.
+inline constexpr char kAgentAccount[] = "heddle-agent";
+
+// An agent's pod that is ready: it serves, and its entry is in the chain.
+struct ReadyAgent {
+  std::string uid;
+  std::string node;
+  bool operator==(const ReadyAgent&) const = default;
+};
+std::vector<ReadyAgent> ReadyAgents(const api::ObjectStore& objects, const std::string& name_space);
+
+// The JSON patch that takes the taint off a node as the API server has it, and only if the node has
+// not changed meanwhile. Nothing when there is no such taint, or the text is no node.
+std::optional<std::string> PatchWithoutTaint(std::string_view node_json);
+
+// Takes the taint off each node once its agent is ready. Only nodes whose agent became ready are
+// asked about, each agent's once. One loop's.
+class StartupTaint {
+ public:
+  struct Parts {
+    io::Loop& loop;
+    kube::ApiClient& client;
+    Mesh& mesh;
+    std::string name_space;
+    absl::AnyInvocable<bool()> leads;
+    metrics::Registry& registry;
+  };
+  explicit StartupTaint(Parts parts);
+
+  // Until stopped.
+  Task<void> Run(StopToken stop);
+
+ private:
+  Task<void> VisitAll(std::vector<ReadyAgent> agents, StopToken stop);
+  Task<absl::Status> Visit(std::string node, StopToken stop);
+
+  Parts parts_;
+  std::set<std::string> visited_;  // Uids of agents' pods.
+  metrics::Counter removed_;
+  metrics::Counter failures_;
+};
+
+}  // namespace heddle::controlplane
