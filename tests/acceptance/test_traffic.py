@@ -29,8 +29,8 @@ def seen_from(shop, client, address, port):
 
 @pytest.fixture
 def link(cluster, shop):
-    """Between pods of the shop, no connection but of HBONE is opened; none, where tunnels of earlier tests are open. That
-    the witness sees what crosses in clear is shown where pods are taken in and let go."""
+    """Between pods of the shop, no connection but of HBONE is opened, and none where tunnels of earlier tests are open.
+    That the witness sees what crosses in clear is shown where pods are taken in and let go."""
     with LinkWitness(cluster, cluster.nodes[0]) as witness:
         yield witness
         crossed = witness.between(addresses(shop.pods()))
