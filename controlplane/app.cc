@@ -180,6 +180,8 @@ std::unique_ptr<ClusterWriter> App::Parts::MakeWriter() {
   ClusterWriter::Parts parts{.loop = loop,
                              .cluster = *cluster,
                              .mesh = mesh,
+                             .source = *source,
+                             .options = config.mesh,
                              .instance = config.instance,
                              .startup_taint = config.startup_taint,
                              .registry = registry};

@@ -35,6 +35,7 @@ ClusterWriter::ClusterWriter(Parts parts)
                .name_space = parts_.cluster.name_space(),
                .instance = parts_.instance,
                .registry = parts_.registry,
+               .heard = [this] { status_.Changed(); },
                .changed = [this] { parts_.mesh.ReportsChanged(); },
                .known = [this] { parts_.mesh.ReportsKnown(); }}),
       election_({.loop = parts_.loop,
@@ -42,7 +43,15 @@ ClusterWriter::ClusterWriter(Parts parts)
                  .random = parts_.cluster.random(),
                  .name_space = parts_.cluster.name_space(),
                  .identity = parts_.instance,
-                 .registry = parts_.registry}) {
+                 .registry = parts_.registry}),
+      status_({.loop = parts_.loop,
+               .cluster = parts_.cluster,
+               .mesh = parts_.mesh,
+               .source = parts_.source,
+               .election = election_,
+               .options = parts_.options,
+               .instance = parts_.instance,
+               .registry = parts_.registry}) {
   parts_.mesh.AwaitReports();
   if (!parts_.startup_taint) return;
   startup_taint_.emplace(StartupTaint::Parts{.loop = parts_.loop,
@@ -58,6 +67,7 @@ Task<void> ClusterWriter::Run(StopToken stop) {
   scope.Spawn(shared_.Run(scope.stop()));
   scope.Spawn(RemoveGoneReports(scope.stop()));
   if (startup_taint_) scope.Spawn(startup_taint_->Run(scope.stop()));
+  scope.Spawn(status_.Run(scope.stop()));
   co_await election_.Run(scope.stop());
   co_await scope.Drain();
 }
@@ -79,6 +89,8 @@ std::string ClusterWriter::StatusJson() const {
   json["leads"] = election_.leads();
   json["leader"] = election_.holder();
   json["electionTrouble"] = election_.trouble();
+  json["statusWaiting"] = status_.waiting();
+  json["statusTrouble"] = status_.trouble();
   json["sharedReports"] = shared_.synced() ? "known" : "not yet known";
   json["sharedReportsTrouble"] = shared_.trouble();
   return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";

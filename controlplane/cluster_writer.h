@@ -6,8 +6,10 @@
 #include "controlplane/cluster.h"
 #include "controlplane/mesh.h"
 #include "controlplane/shared_reports.h"
+#include "controlplane/sources/source.h"
 #include "controlplane/startup_taint.h"
 #include "controlplane/status/leader_election.h"
+#include "controlplane/status_reconciler.h"
 #include "lib/io/loop.h"
 #include "lib/metrics/registry.h"
 
@@ -17,7 +19,8 @@ namespace heddle::controlplane {
 //
 //   every controller:    what its nodes report, for the other controllers (SharedReports)
 //                        the Lease that says who leads (LeaderElection)
-//   the one that leads:  takes away reports of nodes that are gone
+//   the one that leads:  what became of policies and pods (StatusReconciler); takes away reports
+//                        of nodes that are gone
 //                        takes the start-up taint off nodes (StartupTaint), when it is asked to
 //
 // One loop's.
@@ -27,6 +30,8 @@ class ClusterWriter {
     io::Loop& loop;
     Cluster& cluster;
     Mesh& mesh;
+    sources::Source& source;
+    const translate::MeshOptions& options;
     std::string instance;
     bool startup_taint = false;
     metrics::Registry& registry;
@@ -47,6 +52,7 @@ class ClusterWriter {
   SharedReports shared_;
   status::LeaderElection election_;
   std::optional<StartupTaint> startup_taint_;
+  StatusReconciler status_;
 };
 
 }  // namespace heddle::controlplane

@@ -45,8 +45,10 @@ SharedReports::SharedReports(Parts parts)
               {.name = "heddle_controller_shared_reports",
                .help = "Reports of nodes that were written for the other controllers.",
                .labels = {{"result", "failed"}}}) {
-  parts_.reports.OnReport(
-      [this](const std::string& node) { WriteLater(node, absl::ZeroDuration()); });
+  parts_.reports.OnReport([this](const std::string& node) {
+    WriteLater(node, absl::ZeroDuration());
+    parts_.heard();
+  });
 }
 
 Task<void> SharedReports::Run(StopToken stop) {
@@ -86,6 +88,7 @@ void SharedReports::OnObject(const kube::RawObject& object) {
     WriteLater(node, kRewritePause);
   }
   parts_.changed();
+  parts_.heard();
 }
 
 void SharedReports::OnGone(const kube::ObjectName& name) {

@@ -37,6 +37,8 @@ class SharedReports final : public kube::ObjectSink {
     std::string name_space;  // Where the ConfigMaps are.
     std::string instance;    // This controller among the others.
     metrics::Registry& registry;
+    // A node has reported, here or elsewhere.
+    absl::AnyInvocable<void()> heard;
     // The reports have changed by what others heard.
     absl::AnyInvocable<void()> changed;
     // All that others have heard has been read once.

@@ -36,6 +36,7 @@ struct Controller {
                 .name_space = "heddle-system",
                 .instance = name,
                 .registry = registry,
+                .heard = [] {},
                 .changed = [] {},
                 .known = [this] { ++known; }}),
         scope(loop) {

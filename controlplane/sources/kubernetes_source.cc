@@ -92,10 +92,12 @@ class KubernetesSource::Follower final : public kube::ObjectSink {
     source_.objects_.Set(key, tree.ok()
                                   ? api::DecodeObject(kind_, *tree)
                                   : api::RefuseObject(key, std::string(tree.status().message())));
+    if (observed()) source_.observer_->OnRaw(key, state().path(), object);
     source_.Changed();
   }
   void OnGone(const kube::ObjectName& name) override {
     source_.objects_.Remove(KeyOf(name));
+    if (observed()) source_.observer_->OnRawGone(KeyOf(name));
     source_.Changed();
   }
   void OnState(const kube::ReflectorState& state) override {
@@ -119,6 +121,12 @@ class KubernetesSource::Follower final : public kube::ObjectSink {
   const kube::ReflectorState& state() const { return reflector_.state(); }
 
  private:
+  // Others say nothing in their status.
+  bool observed() const {
+    return source_.observer_ != nullptr &&
+           (kind_ == api::Kind::kPod || kind_ == api::Kind::kPeerAuthentication ||
+            kind_ == api::Kind::kAuthorizationPolicy || kind_ == api::Kind::kInterceptionPolicy);
+  }
   ObjectKey KeyOf(const kube::ObjectName& name) const {
     return {kind_, {name.name_space, name.name}};
   }

@@ -33,6 +33,7 @@ class KubernetesSource final : public Source {
   api::StoreDiff Poll() override;
   bool synced() const override;
   const std::vector<api::Problem>& problems() const override { return problems_; }
+  void Observe(RawObserver& observer) override { observer_ = &observer; }
 
  private:
   class Follower;
@@ -50,6 +51,7 @@ class KubernetesSource final : public Source {
   std::vector<api::Problem> troubles_;  // Of kinds, as of the last look at them.
   std::vector<api::Problem> problems_;
   Event* changed_ = nullptr;
+  RawObserver* observer_ = nullptr;
 };
 
 }  // namespace heddle::controlplane::sources

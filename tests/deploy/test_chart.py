@@ -200,7 +200,14 @@ def test_the_controller_may_list_and_watch_what_it_reads_and_nothing_else(cluste
     assert granted == read
     assert {verb for rule in rules for verb in rule["verbs"]} == {"list", "watch"}
     bound = [o["roleRef"]["name"] for o in template(cluster) if o["kind"] in ("ClusterRoleBinding", "RoleBinding")]
-    assert bound == ["heddle-controller", "heddle-controller"]
+    assert sorted(bound) == ["heddle-controller", "heddle-controller", "heddle-controller-status"]
+
+
+def test_the_controller_may_write_status_and_events_and_nothing_else_of_a_cluster(cluster):
+    rules = find(template(cluster), "ClusterRole", "heddle-controller-status")["rules"]
+    granted = {name: tuple(rule["verbs"]) for rule in rules for name in rule["resources"]}
+    assert granted.pop("events") == ("create", "patch")
+    assert set(granted.values()) == {("patch",)} and all(name.endswith("/status") for name in granted)
 
 
 @contextlib.contextmanager
