@@ -11,6 +11,9 @@
 namespace heddle::controlplane {
 namespace {
 
+// Between two writes of the captured pods.
+constexpr absl::Duration kSavePause = absl::Seconds(1);
+
 const char* EffectOf(translate::RemovalPhase phase) {
   switch (phase) {
     case translate::RemovalPhase::kNone: return "cancelled: the mesh stays, and comes back";
@@ -30,6 +33,7 @@ Mesh::Mesh(Parts parts)
                   io::LoopOptions{.backend = io::BackendChoice::kEpoll}),
       translation_(objects_, parts_.options),
       dirty_(parts_.loop),
+      unsaved_(parts_.loop),
       ready_(parts_.loop),
       translations_(parts_.registry, {.name = "heddle_controller_translations",
                                       .help = "Times that the objects were translated."}),
@@ -63,9 +67,20 @@ void Mesh::SaveReports() {
   saved_reports_ = reports_.generation();
 }
 
+// A file of all captured pods: when all nodes of a large mesh report at once, not one for each.
+Task<void> Mesh::KeepReportsSaved(StopToken stop) {
+  while (co_await unsaved_.Wait(stop)) {
+    unsaved_.Reset();
+    SaveReports();
+    co_await parts_.loop.Sleep(kSavePause, stop);
+  }
+  SaveReports();
+}
+
 Task<void> Mesh::Run(StopToken stop) {
   Scope scope(parts_.loop, stop);
   scope.Spawn(parts_.source.Run(dirty_, scope.stop()));
+  scope.Spawn(KeepReportsSaved(scope.stop()));
   while (co_await dirty_.Wait(stop)) {
     dirty_.Reset();
     ReadSource();
@@ -145,7 +160,7 @@ void Mesh::Publish(const Input& input, xds::Publication publication) {
   removal_.Published(input.changes.removal);
   FollowRemoval(before);
   watchers_.ForEach([](Watcher& watcher) { watcher.changed.Set(); });
-  SaveReports();
+  if (saved_reports_ != reports_.generation()) unsaved_.Set();
 }
 
 // Where an agent runs, whether it is connected or not, and where something is captured.

@@ -94,6 +94,7 @@ class Mesh {
   void LogProblems();
   void RestoreReports();
   void SaveReports();
+  Task<void> KeepReportsSaved(StopToken stop);
   std::set<std::string> NodesOfRemoval() const;
   // Has what changed in the removal translated, and told to the watchers.
   void FollowRemoval(uint64_t before);
@@ -125,6 +126,7 @@ class Mesh {
   bool reports_awaited_ = false;
   IntrusiveList<Watcher> watchers_;
   Event dirty_;
+  Event unsaved_;
   Event ready_;
   metrics::Counter translations_;
   metrics::Counter translating_us_;

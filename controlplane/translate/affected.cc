@@ -161,13 +161,4 @@ Affected FindAffected(const std::vector<api::ObjectChange>& changes, const Index
   return AffectedFinder(indexes).Find(changes);
 }
 
-Affected FindAll(const api::ObjectStore& objects) {
-  Affected all;
-  all.pods.reserve(objects.All<api::Pod>().size());
-  for (const auto& [name, pod] : objects.All<api::Pod>()) all.pods.insert(pod.get());
-  for (const auto& [name, slice] : objects.All<api::EndpointSlice>())
-    all.slices.insert(slice.get());
-  return all;
-}
-
 }  // namespace heddle::controlplane::translate

@@ -25,6 +25,7 @@ namespace heddle::controlplane::translate {
 //                               InterceptionPolicy) anything else about them has changed
 //   capture report              the pods
 struct Affected {
+  bool all = false;  // All of both, whatever the sets say.
   absl::flat_hash_set<const api::Pod*> pods;
   absl::flat_hash_set<const api::EndpointSlice*> slices;
 };
@@ -38,8 +39,6 @@ struct Indexes {
 };
 
 Affected FindAffected(const std::vector<api::ObjectChange>& changes, const Indexes& indexes);
-// Everything.
-Affected FindAll(const api::ObjectStore& objects);
 
 // The version of the type that a change has; null when there is none, or it is of another type.
 template <typename T>

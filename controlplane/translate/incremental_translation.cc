@@ -175,20 +175,26 @@ class IncrementalTranslation::Round {
                              .peers = *all_.peers_,
                              .interceptions = *all_.interceptions_,
                              .removal = all_.removal_};
-    for (const api::Pod* pod : affected.pods) {
-      const ServicePorts services = all_.endpoints_.ServicesOf(*pod);
-      PodDerivation derived = DerivePod(
-          *pod, context, {.shares_uid = all_.pods_.SharesUid(*pod), .services = &services});
-      if (!all_.first_) RetractResources(*pod);
-      if (derived.workload.has_value())
-        delta_.addresses.upserted.push_back(*std::move(derived.workload));
-      if (!pod->node_name.empty()) nodes_.insert(pod->node_name);
-      if (derived.node_pod.has_value())
-        delta_.node_pods[pod->node_name].upserted.push_back(*std::move(derived.node_pod));
-      const api::NamespacedName name = api::NameOf(pod->meta);
-      SetChoice(name, std::move(derived.interception));
-      SetNotes(name, std::move(derived.notes));
+    if (affected.all) {  // In their order, in which they lie in memory.
+      for (const auto& [name, pod] : all_.objects_.All<api::Pod>()) Derive(*pod, context);
+    } else {
+      for (const api::Pod* pod : affected.pods) Derive(*pod, context);
     }
+  }
+
+  void Derive(const api::Pod& pod, const PodContext& context) {
+    const ServicePorts services = all_.endpoints_.ServicesOf(pod);
+    PodDerivation derived =
+        DerivePod(pod, context, {.shares_uid = all_.pods_.SharesUid(pod), .services = &services});
+    if (!all_.first_) RetractResources(pod);
+    if (derived.workload.has_value())
+      delta_.addresses.upserted.push_back(*std::move(derived.workload));
+    if (!pod.node_name.empty()) nodes_.insert(pod.node_name);
+    if (derived.node_pod.has_value())
+      delta_.node_pods[pod.node_name].upserted.push_back(*std::move(derived.node_pod));
+    const api::NamespacedName name = api::NameOf(pod.meta);
+    SetChoice(name, std::move(derived.interception));
+    SetNotes(name, std::move(derived.notes));
   }
 
   void SetChoice(const api::NamespacedName& pod, Interceptions::Choice choice) {
@@ -221,13 +227,17 @@ class IncrementalTranslation::Round {
   }
 
   void Slices(const Affected& affected) {
-    for (const api::EndpointSlice* slice : affected.slices) {
-      if (!all_.first_) Retract(*slice);
-      for (const ForeignEndpoint& endpoint : all_.endpoints_.ForeignOf(*slice)) {
-        delta_.addresses.upserted.push_back(
-            ForeignResource(endpoint, all_.objects_, all_.options_));
-      }
+    if (affected.all) {
+      for (const auto& [name, slice] : all_.objects_.All<api::EndpointSlice>()) Derive(*slice);
+    } else {
+      for (const api::EndpointSlice* slice : affected.slices) Derive(*slice);
     }
+  }
+
+  void Derive(const api::EndpointSlice& slice) {
+    if (!all_.first_) Retract(slice);
+    for (const ForeignEndpoint& endpoint : all_.endpoints_.ForeignOf(slice))
+      delta_.addresses.upserted.push_back(ForeignResource(endpoint, all_.objects_, all_.options_));
   }
 
   void Services() {
@@ -271,7 +281,7 @@ TranslationDelta IncrementalTranslation::Update(const MeshChanges& changes) {
   const bool whole = first_ || changes.removal != removal_;
   removal_ = changes.removal;
   Affected affected = whole
-                          ? FindAll(objects_)
+                          ? Affected{.all = true}
                           : FindAffected(changes.objects, {objects_, options_, pods_, endpoints_});
   SetCaptured(changes.captured, affected);
   TranslationDelta delta = Round(*this, changes.objects, whole).Run(affected);

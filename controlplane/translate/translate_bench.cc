@@ -1,49 +1,64 @@
-// A translation costs O(objects), whatever has changed: what a change in a large mesh waits for.
+// What a change in a large mesh waits for: a translation of what it affects, against one of everything,
+// which is what a start costs.
 
-#include <absl/strings/str_cat.h>
 #include <benchmark/benchmark.h>
 
-#include "controlplane/translate/translate.h"
+#include "controlplane/translate/testing/large_mesh.h"
 
 namespace heddle::controlplane::translate {
 namespace {
 
-constexpr int kPodsPerService = 10;
-constexpr int kPodsPerNode = 50;
-
-void Fill(int pods, api::ObjectStore& objects, CapturedPods& captured) {
-  for (int i = 0; i < pods; ++i) {
-    const std::string app = absl::StrCat("app-", i / kPodsPerService);
-    const std::string name_space = absl::StrCat("ns-", i % 20);
-    const std::string node = absl::StrCat("node-", i / kPodsPerNode);
-    api::Pod pod{.meta = {.name = absl::StrCat("pod-", i),
-                          .name_space = name_space,
-                          .uid = absl::StrCat("uid-", i),
-                          .labels = {{"app", app}, {"istio.io/dataplane-mode", "ambient"}}},
-                 .service_account = app,
-                 .node_name = node,
-                 .ips = {io::IpAddress::V4(10, static_cast<uint8_t>(i >> 16),
-                                           static_cast<uint8_t>(i >> 8), static_cast<uint8_t>(i))}};
-    captured[node].insert(pod.meta.uid);
-    objects.Put(std::make_shared<const api::Pod>(std::move(pod)));
-    if (i % kPodsPerService != 0) continue;
-    api::Service service{.meta = {.name = app, .name_space = name_space},
-                         .addresses = {io::IpAddress::V4(10, 96, static_cast<uint8_t>(i >> 8),
-                                                         static_cast<uint8_t>(i))},
-                         .selector = {{"app", app}},
-                         .ports = {{.name = "http", .port = 80, .target = uint16_t{8080}}}};
-    objects.Put(std::make_shared<const api::Service>(std::move(service)));
-  }
-}
-
 void TranslateAll(benchmark::State& state) {
   api::ObjectStore objects;
-  CapturedPods captured;
-  Fill(static_cast<int>(state.range(0)), objects, captured);
-  for (auto _ : state) benchmark::DoNotOptimize(Translate(objects, captured, {}));
+  const MeshChanges all = testing::Fill(static_cast<int>(state.range(0)), objects);
+  for (auto _ : state) benchmark::DoNotOptimize(Translate(objects, all.captured, {}));
   state.SetItemsProcessed(state.iterations() * state.range(0));
 }
-BENCHMARK(TranslateAll)->Arg(100)->Arg(1000)->Arg(10'000)->Unit(benchmark::kMillisecond);
+BENCHMARK(TranslateAll)->Arg(1000)->Arg(10'000)->Arg(100'000)->Unit(benchmark::kMillisecond);
+
+// The first round of what follows changes.
+void TranslateFirst(benchmark::State& state) {
+  api::ObjectStore objects;
+  const MeshChanges all = testing::Fill(static_cast<int>(state.range(0)), objects);
+  for (auto _ : state) {
+    IncrementalTranslation translation(objects, {});
+    benchmark::DoNotOptimize(translation.Update(all));
+  }
+}
+BENCHMARK(TranslateFirst)->Arg(1000)->Arg(10'000)->Arg(100'000)->Unit(benchmark::kMillisecond);
+
+// One pod becomes unready and ready again.
+void TranslateOnePod(benchmark::State& state) {
+  api::ObjectStore objects;
+  IncrementalTranslation translation(objects, {});
+  (void)translation.Update(testing::Fill(static_cast<int>(state.range(0)), objects));
+  const int pods = static_cast<int>(state.range(0));
+  int i = 0;
+  for (auto _ : state) {
+    i = (i + 7919) % pods;
+    benchmark::DoNotOptimize(translation.Update(
+        {.objects =
+             objects.Apply({.upserted = {testing::MakePod(i, i % 2 == 0)}, .removed = {}})}));
+  }
+}
+BENCHMARK(TranslateOnePod)->Arg(1000)->Arg(10'000)->Arg(100'000)->Unit(benchmark::kMicrosecond);
+
+// A policy that selects the ten pods of a service, with others beside it.
+void TranslateOnePolicy(benchmark::State& state) {
+  api::ObjectStore objects;
+  IncrementalTranslation translation(objects, {});
+  (void)translation.Update(testing::Fill(static_cast<int>(state.range(0)), objects));
+  int i = 0;
+  for (auto _ : state) {
+    api::AuthorizationPolicy policy{.meta = {.name = "policy", .name_space = "namespace-3"},
+                                    .selector = {{"app", ++i % 2 == 0 ? "app-3" : "app-23"}}};
+    benchmark::DoNotOptimize(translation.Update(
+        {.objects =
+             objects.Apply({.upserted = {std::make_shared<const api::AuthorizationPolicy>(policy)},
+                            .removed = {}})}));
+  }
+}
+BENCHMARK(TranslateOnePolicy)->Arg(1000)->Arg(10'000)->Arg(100'000)->Unit(benchmark::kMicrosecond);
 
 }  // namespace
 }  // namespace heddle::controlplane::translate
