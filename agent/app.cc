@@ -19,7 +19,10 @@
 #include "agent/node/capture_reporter.h"
 #include "agent/node/cni_installer.h"
 #include "agent/node/cni_server.h"
+#include "agent/node/node_files.h"
 #include "agent/node/pod_registry.h"
+#include "agent/node/removal_follower.h"
+#include "agent/node_release.h"
 #include "agent/node_setup.h"
 #include "agent/proxy/proxy.h"
 #include "agent/state_file.h"
@@ -127,6 +130,8 @@ struct App::Parts {
   StateFile state_file;
   XdsClient xds;
   CaptureReporter reporter;
+  NodeRelease release;
+  RemovalFollower removal;
   CaClient ca;
   CertificateStore certificates;
 
@@ -176,11 +181,11 @@ std::unique_ptr<Proxy> MakeProxy(io::Loop& control, const std::vector<io::Loop*>
 }
 
 // The plugin that came with this program: beside it, or where cmake --install puts it.
-std::string OwnCniPlugin() {
+std::string OwnCniProgram(const std::string& name) {
   std::error_code error;
   const auto folder = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
-  std::filesystem::path beside = folder / kCniPluginName;
-  std::filesystem::path installed = folder.parent_path() / "libexec/heddle" / kCniPluginName;
+  std::filesystem::path beside = folder / name;
+  std::filesystem::path installed = folder.parent_path() / "libexec/heddle" / name;
   return std::filesystem::exists(beside, error) ? beside : installed;
 }
 
@@ -190,7 +195,8 @@ std::unique_ptr<CniInstaller> MakeCniInstaller(io::Loop& loop, io::Loop& disk,
   if (node.cni.conf_dir.empty()) return nullptr;
   CniInstaller::Options options{
       .paths = node.cni,
-      .plugin = OwnCniPlugin(),
+      .plugin = OwnCniProgram(kCniPluginName),
+      .stub = OwnCniProgram(kCniStubName),
       .entry = {.run_dir = node.run_dir, .exempt_namespaces = node.exempt_namespaces}};
   return std::make_unique<CniInstaller>(loop, disk, std::move(options), registry);
 }
@@ -249,6 +255,21 @@ App::Parts::Parts(Config config_in, UniqueFd signals_in, NodeSetup node_in,
           {loop, random, channel, config.node.node_name,
            [this] { return AuthorizationMetadata(config.controller, config.proxy.cluster_id); },
            [this] { return pods.List(); }, [this] { return pods.Uncaptured(); }}),
+      release({.loop = loop,
+               .pods = pods,
+               .bpf = *node.bpf,
+               .installer = cni_installer.get(),
+               .look = [this] { look_now.Set(); },
+               .report = [this](RemovalReport report) { removal.Report(std::move(report)); },
+               .start_over = [this] { scope.RequestStop(); }}),
+      removal(
+          {.loop = loop,
+           .random = random,
+           .channel = channel,
+           .node_name = config.node.node_name,
+           .authorize =
+               [this] { return AuthorizationMetadata(config.controller, config.proxy.cluster_id); },
+           .on_order = [this](const RemovalOrder& order) { release.Order(order); }}),
       ca(
           channel,
           [this] { return AuthorizationMetadata(config.controller, config.proxy.cluster_id); },
@@ -305,7 +326,7 @@ AgentStatus App::Parts::Status() {
   const StateRef state = node_pods.state();
   status.state_generation = state == nullptr ? 0 : state->generation();
   const bool has_state = state != nullptr && state->ready();
-  const bool in_chain = cni_installer == nullptr || cni_installer->installed();
+  const bool in_chain = cni_installer == nullptr || cni_installer->installed() || release.leaving();
   status.ready = serving && has_state && in_chain;
   if (!serving) {
     status.not_ready_because = "start";
@@ -386,6 +407,7 @@ Task<void> App::Parts::Reconcile(StopToken stop) {
     co_await look_now.Wait(next.token());
     if (stop.requested()) break;
     look_now.Reset();
+    if (release.kernel_released()) continue;  // What is off stays off.
     const auto repaired = node.bpf->Repair();
     if (!repaired.ok()) LOG_ERROR("bpf.repair.failed", KV("error", repaired.status()));
     if (repaired.ok()) {
@@ -407,6 +429,8 @@ Task<void> App::Parts::Serve(absl::Status& outcome) {
   co_await pods.AdoptAll();
   scope.Spawn(xds.Run(stop));
   scope.Spawn(reporter.Run(stop));
+  scope.Spawn(removal.Run(stop));
+  scope.Spawn(release.Run(stop));
   scope.Spawn(state_file.Run(session, stop));
   scope.Spawn(Reconcile(stop));
   scope.Spawn(events.Run(stop));
@@ -448,6 +472,9 @@ Task<void> App::Parts::ShutDown() {
   co_await channel.Shutdown();
   co_await proxy->Stop();
   ProxyRegistry(node.bpf->maps()).Unregister(node.place.id);
+  // What a node without Heddle has no use for; before, an agent that comes back has.
+  if (release.gone() && !release.starts_over())
+    RemoveNodeFiles({config.node.run_dir, config.node.state_dir});
   LOG_INFO("agent.stopped");
 }
 
@@ -465,6 +492,8 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(Config config, UniqueFd signals
   TRY_STATUS(parts->OpenPorts());
   return std::unique_ptr<App>(new App(std::move(parts)));
 }
+
+bool App::starts_over() const { return parts_->release.starts_over(); }
 
 int App::Run() {
   absl::Status outcome;

@@ -30,6 +30,9 @@ class App {
 
   // Serves until SIGTERM or SIGINT, then drains. The exit code: not 0 when it could not serve.
   int Run();
+  // After Run(): the mesh, which had left this node, comes back. All that the kernel had of it is gone,
+  // so another App is to be made in this process.
+  bool starts_over() const;
 
  private:
   struct Parts;

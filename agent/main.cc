@@ -1,3 +1,5 @@
+#include <fcntl.h>
+
 #include <cstdio>
 
 #include "agent/app.h"
@@ -9,6 +11,8 @@
 namespace heddle::agent {
 namespace {
 
+UniqueFd Duplicate(const UniqueFd& fd) { return UniqueFd(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0)); }
+
 int Main(int argc, char** argv) {
   auto invocation = ParseCommandLine(argc, argv);
   if (!invocation) return daemon::Print(invocation.error());
@@ -16,14 +20,18 @@ int Main(int argc, char** argv) {
     return std::printf("heddle-agent %s\n", kVersion) < 0;
   if (invocation->command == daemon::Command::kCheckConfig)
     return std::printf("%s\n", ConfigJson(invocation->config).c_str()) < 0;
-  UniqueFd signals = io::BlockStopSignals();
+  const UniqueFd signals = io::BlockStopSignals();
   const log::Writer writer(invocation->config.log);
-  auto app = App::Create(invocation->config, std::move(signals));
-  if (!app.ok()) {
-    LOG_ERROR("agent.start.failed", KV("error", app.status()));
-    return 1;
+  while (true) {
+    auto app = App::Create(invocation->config, Duplicate(signals));
+    if (!app.ok()) {
+      LOG_ERROR("agent.start.failed", KV("error", app.status()));
+      return 1;
+    }
+    const int code = (*app)->Run();
+    if (!(*app)->starts_over()) return code;
+    LOG_INFO("agent.starts.over");
   }
-  return (*app)->Run();
 }
 
 }  // namespace

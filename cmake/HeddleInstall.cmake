@@ -2,6 +2,7 @@
 #
 #   bin/                          heddle-agent  heddle-controller  heddlectl
 #   libexec/heddle/heddle-cni     to be copied to where the container runtime looks for plugins
+#   libexec/heddle/heddle-cni-stub   what takes its place when Heddle leaves the node
 #   lib/systemd/system/           units for nodes without Kubernetes' DaemonSet
 #   share/heddle/crds/            our own kinds
 #   share/heddle/heddle.json      what `heddlectl install` applies
@@ -11,7 +12,7 @@ include(GNUInstallDirs)
 
 set(heddle_programs heddle-agent heddle-controller heddlectl)
 install(TARGETS ${heddle_programs} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(TARGETS heddle-cni RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/heddle)
+install(TARGETS heddle-cni heddle-cni-stub RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/heddle)
 install(DIRECTORY deploy/crds/ DESTINATION ${CMAKE_INSTALL_DATADIR}/heddle/crds FILES_MATCHING PATTERN "*.yaml")
 install(FILES deploy/manifest/heddle.json DESTINATION ${CMAKE_INSTALL_DATADIR}/heddle)
 install(FILES README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})

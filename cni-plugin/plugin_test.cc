@@ -35,7 +35,8 @@ struct Ended {
 // pipes' buffers.
 class PluginProcess {
  public:
-  PluginProcess(const std::map<std::string, std::string>& environment, const std::string& input) {
+  PluginProcess(const std::map<std::string, std::string>& environment, const std::string& input,
+                std::string program = HEDDLE_CNI_PATH) {
     int in[2], out[2];
     EXPECT_EQ(::pipe2(in, O_CLOEXEC), 0);
     EXPECT_EQ(::pipe2(out, O_CLOEXEC), 0);
@@ -44,13 +45,12 @@ class PluginProcess {
     std::vector<char*> pointers;
     for (std::string& variable : variables) pointers.push_back(variable.data());
     pointers.push_back(nullptr);
-    char path[] = HEDDLE_CNI_PATH;
-    char* arguments[] = {path, nullptr};
+    char* arguments[] = {program.data(), nullptr};
     pid_ = ::fork();
     if (pid_ == 0) {
       ::dup2(in[0], STDIN_FILENO);
       ::dup2(out[1], STDOUT_FILENO);
-      ::execve(path, arguments, pointers.data());
+      ::execve(program.c_str(), arguments, pointers.data());
       ::_exit(127);
     }
     ::close(in[0]);
@@ -114,7 +114,8 @@ class Plugin : public testing::Test {
         {"CNI_PATH", "/opt/cni/bin"},
         {"CNI_ARGS", "IgnoreUnknown=1;K8S_POD_NAMESPACE=" + pod_namespace + ";K8S_POD_NAME=web-0;K8S_POD_UID=u-1"}};
     return {environment, "{\"cniVersion\":\"" + version_ + "\",\"name\":\"pods\",\"type\":\"heddle-cni\"," +
-                             "\"runDir\":\"" + run_dir_ + "\"" + config_extra + "}"};
+                             "\"runDir\":\"" + run_dir_ + "\"" + config_extra + "}",
+            program_};
   }
   PluginProcess StartAdd(const std::string& config_extra = "", const std::string& pod_namespace = "shop") {
     return Start("ADD", std::string(",\"prevResult\":") + kPrevResult + config_extra, pod_namespace);
@@ -142,6 +143,7 @@ class Plugin : public testing::Test {
   void WriteEnrollment(const std::string& text) { std::ofstream(run_dir_ + "/enroll.json") << text; }
 
   std::string run_dir_;
+  std::string program_ = HEDDLE_CNI_PATH;
   std::string version_ = "1.0.0";
   std::string netns_ = "/proc/self/ns/net";
   UniqueFd listener_, connection_, passed_fd_;
@@ -325,6 +327,29 @@ TEST_F(Plugin, GcSendsWhatIsStillAttached) {
   const Request request = Serve({});
   EXPECT_EQ(request.attachments, (std::vector<Attachment>{{.container_id = "c7", .ifname = "eth0"}}));
   ExpectSilentSuccess(process.Wait());
+}
+
+// What stays when Heddle has left: nobody answers, and nothing may fail for it.
+TEST_F(Plugin, TheStubEndsSandboxesAndStandsInNobodysWay) {
+  program_ = HEDDLE_CNI_STUB_PATH;
+  version_ = "1.1.0";
+  for (const char* command : {"DEL", "CHECK", "STATUS", "GC"}) {
+    const Ended ended = Start(command).Wait();
+    EXPECT_EQ(ended.exit_code, 0) << command;
+    EXPECT_EQ(ended.out, "") << command;
+  }
+  netns_ = "/gone";
+  EXPECT_EQ(Start("DEL", ",\"exemptNamespaces\":7").Wait().exit_code, 0);
+  const Ended added = StartAdd().Wait();
+  EXPECT_EQ(added.exit_code, 0);
+  EXPECT_NE(added.out.find("\"other\" : {\"cniVersion\":\"x\", \"n\":1.50}"), std::string::npos) << added.out;
+  EXPECT_EQ(added.out.find("1.1.0"), added.out.find("cniVersion") + sizeof("cniVersion\":\"") - 1) << added.out;
+  const Ended alone = Start("ADD").Wait();
+  EXPECT_EQ(alone.exit_code, 1);
+  EXPECT_EQ(ErrorCodeOf(alone), 7);
+  const Ended version = Start("VERSION").Wait();
+  EXPECT_NE(version.out.find("\"supportedVersions\""), std::string::npos) << version.out;
+  EXPECT_EQ(Start("SURPRISE").Wait().exit_code, 1);
 }
 
 TEST_F(Plugin, VersionAndVersionRules) {

@@ -24,7 +24,7 @@ DATA = {"cli": ("share/heddle/heddle.json",)}
 
 # image -> (the programs of the prefix that it has, the first is what it starts; the user it starts as)
 IMAGES = {
-    "agent": (("bin/heddle-agent", "bin/heddlectl", "libexec/heddle/heddle-cni"), 0),
+    "agent": (("bin/heddle-agent", "bin/heddlectl", "libexec/heddle/heddle-cni", "libexec/heddle/heddle-cni-stub"), 0),
     "controller": (("bin/heddle-controller",), NONROOT),
     "cli": (("bin/heddlectl",), NONROOT),
 }

@@ -169,6 +169,19 @@ bool BpfLoader::IsAttached(const Link& link) const {
          static_cast<int>(info.cgroup.attach_type) == object_.attach_type(link.program);
 }
 
+absl::Status BpfLoader::Release() {
+  TRY_STATUS(pins_.Purge());
+  for (const Link& link : links_) {
+    // Whose pin somebody else has taken away.
+    if (IsAttached(link)) bpf_link_detach(link.fd.get());
+    if (IsAttached(link))
+      return absl::InternalError(absl::StrCat(link.program, " is still attached to the cgroup"));
+  }
+  if (access(pins_.MapPath("").c_str(), F_OK) == 0)
+    return absl::InternalError(absl::StrCat("there are still pins in ", pins_.root()));
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::vector<std::string>> BpfLoader::Repair() {
   std::vector<std::string> repaired;
   for (Link& link : links_) {

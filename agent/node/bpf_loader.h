@@ -48,6 +48,10 @@ class BpfLoader {
   // gap in the capture that somebody should hear of.
   absl::StatusOr<std::vector<std::string>> Repair();
 
+  // Detaches every program and removes every pin; asks the kernel whether they are off. What this
+  // object still holds goes with it, and Repair() would bring all of it back. May be called again.
+  absl::Status Release();
+
   // Removes everything under a pin directory, attached or not. For `heddlectl purge` and tests.
   static absl::Status Purge(const std::string& pin_dir) { return PinDirectory(pin_dir).Purge(); }
 

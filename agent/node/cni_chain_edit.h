@@ -19,6 +19,7 @@
 namespace heddle::agent {
 
 inline constexpr char kCniPluginName[] = "heddle-cni";
+inline constexpr char kCniStubName[] = "heddle-cni-stub";
 
 // What the entry says (docs/reference/cni-plugin.md).
 struct CniEntry {

@@ -22,6 +22,18 @@ constexpr char kHint[] =
     "another program takes it out again and again; if it is a CNI plugin's agent, tell it to leave "
     "the configuration to others (Cilium: cni.exclusive=false)";
 
+Task<void> RemoveEntries(const std::string& directory, absl::Status& status) {
+  status = RemoveCniEntries(directory);
+  co_return;
+}
+
+Task<void> Place(CniBinary& binary, absl::Status& status) {
+  const absl::StatusOr<bool> differs = binary.Differs();
+  status = differs.status();
+  if (differs.ok() && *differs) status = binary.Install();
+  co_return;
+}
+
 }  // namespace
 
 CniInstaller::CniInstaller(io::Loop& loop, io::Loop& disk, Options options,
@@ -30,6 +42,7 @@ CniInstaller::CniInstaller(io::Loop& loop, io::Loop& disk, Options options,
       disk_(disk),
       options_(std::move(options)),
       binary_(options_.plugin, options_.paths.bin_dir),
+      stub_(options_.stub, options_.paths.bin_dir),
       watch_({options_.paths.conf_dir, options_.paths.bin_dir}),
       installed_gauge_(registry, {"heddle_cni_installed",
                                   "Whether the CNI plugin and its entry in the runtime's "
@@ -112,14 +125,40 @@ void CniInstaller::Judge(const Outcome& outcome) {
   contested_.Set(contested ? 1 : 0);
 }
 
+// A look that is under way on the disk's thread ends before this begins there.
+Task<absl::Status> CniInstaller::LeaveChain() {
+  left_ = true;
+  was_installed_ = false;
+  pending_ = "Heddle leaves this node";
+  installed_gauge_.Set(0);
+  absl::Status status;
+  absl::AnyInvocable<Task<void>()> remove = [&] {
+    return RemoveEntries(options_.paths.conf_dir, status);
+  };
+  co_await io::RunOn(loop_, disk_, std::move(remove));
+  co_return status;
+}
+
+Task<absl::Status> CniInstaller::PlaceStub() {
+  absl::Status status;
+  absl::AnyInvocable<Task<void>()> place = [&] { return Place(stub_, status); };
+  co_await io::RunOn(loop_, disk_, std::move(place));
+  co_return status;
+}
+
 Task<void> CniInstaller::Pass() {
   watch_.Refresh();
+  if (left_) {
+    const absl::Status left = co_await LeaveChain();
+    if (!left.ok()) LOG_WARN("cni.leave.failed", KV("error", left));
+    co_return;
+  }
   looked_only_ = !pace_.MayRepair(loop_.Now());
   const CniMode mode = looked_only_ ? CniMode::kLook : CniMode::kRepair;
   Outcome outcome;
   absl::AnyInvocable<Task<void>()> look = [&] { return Look(mode, outcome); };
   co_await io::RunOn(loop_, disk_, std::move(look));
-  Judge(outcome);
+  if (!left_) Judge(outcome);
 }
 
 Task<void> CniInstaller::WaitForChange(StopToken stop) {

@@ -25,12 +25,20 @@ class CniInstaller {
   struct Options {
     CniPaths paths;
     std::string plugin;  // The program to copy.
+    std::string stub;    // What stays in its place when Heddle leaves the node.
     CniEntry entry;
   };
   CniInstaller(io::Loop& loop, io::Loop& disk, Options options, metrics::Registry& registry);
 
   // Until stopped.
   Task<void> Run(StopToken stop);
+
+  // Takes our entry out of the chain; from now on Run() sees that it stays out, until Return(). The
+  // program stays: runtimes need it for the DEL of sandboxes that were made with it.
+  Task<absl::Status> LeaveChain();
+  // Once nothing is captured: the stub in the program's place, for the same DELs.
+  Task<absl::Status> PlaceStub();
+  void Return() { left_ = false; }
 
   // Program and entry are in place, as of the last look.
   bool installed() const { return pending_.empty(); }
@@ -57,6 +65,8 @@ class CniInstaller {
   io::Loop& disk_;
   const Options options_;
   CniBinary binary_;
+  CniBinary stub_;
+  bool left_ = false;
   CniWatch watch_;
   CniRepairPace pace_;
   std::string pending_ = "not looked yet";

@@ -100,7 +100,9 @@ absl::Status PinDirectory::Purge() const {
   for (const char* links : {"links/netns", "links"})
     TRY_STATUS(RemoveEntries(root / links, DetachLink));
   TRY_STATUS(RemoveEntries(root / "maps", Unlink));
-  rmdir(root_.c_str());  // Fails for the root of a file system, which has files of its own.
+  // Both fail for the root of a file system, and where others have something.
+  rmdir(root_.c_str());
+  if (root.filename() == "v1") rmdir(root.parent_path().c_str());
   return absl::OkStatus();
 }
 

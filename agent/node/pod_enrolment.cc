@@ -39,6 +39,7 @@ absl::Status CheckPodAddresses(const NodePod& pod, const std::vector<io::IpAddre
 }  // namespace
 
 absl::Duration PodRegistry::NextLook() const {
+  if (leave_all_) return kAnnouncementLookInterval;
   const bool waits = std::any_of(pods_.begin(), pods_.end(),
                                  [](const auto& pod) { return pod.second.pod->inbound_waits; });
   return waits ? kAnnouncementLookInterval : kLookInterval;
@@ -55,6 +56,7 @@ bool PodRegistry::StateChanged() {
     const NodePodRef pod = parts_.node_pods.Find(PodUid(uid));
     differs |= pod != nullptr && pod->in_mesh() == entry.pod->leaving();
   }
+  if (leave_all_) return false;  // Looked at often enough.
   // What has no address yet is being started, and its ADD captures it.
   parts_.node_pods.state()->node_pods().ForEach([&](const PodUid& id, const NodePodRef& pod) {
     const std::string& uid = id.ToString();
@@ -91,9 +93,10 @@ Task<void> PodRegistry::Leave(std::string uid) {
     entry.problem.clear();
     co_return Changed();
   }
+  const LeaveTimes& times = leave_all_ ? *leave_all_ : parts_.leave;
   const absl::Duration age = parts_.loop.Now() - Find(uid)->left_at;
-  if (age < parts_.leave.announce) co_return;
-  if (age < parts_.leave.drain_max && co_await parts_.capture.CountConnections(pod) > 0) co_return;
+  if (age < times.announce) co_return;
+  if (age < times.drain_max && co_await parts_.capture.CountConnections(pod) > 0) co_return;
   co_await Release(uid, "not enrolled");
 }
 
@@ -122,7 +125,7 @@ void PodRegistry::TakeInboundWhenAnnounced(Entry& entry) {
 
 absl::flat_hash_set<std::string> PodRegistry::Missing() const {
   absl::flat_hash_set<std::string> uids;
-  if (parts_.node_pods.state() == nullptr) return uids;
+  if (parts_.node_pods.state() == nullptr || leave_all_) return uids;
   parts_.node_pods.state()->node_pods().ForEach([&](const PodUid& id, const NodePodRef& pod) {
     if (pod->in_mesh() && !IsKnown(id.ToString())) uids.insert(id.ToString());
   });
@@ -160,7 +163,7 @@ Task<void> PodRegistry::CaptureRunningPods() {
 
 Task<void> PodRegistry::TryRunning(std::string uid, PodSearch& search) {
   const NodePodRef pod = parts_.node_pods.Find(PodUid(uid));
-  if (pod == nullptr || !pod->in_mesh() || IsKnown(uid)) co_return;
+  if (pod == nullptr || !MayStay(*pod) || IsKnown(uid)) co_return;
   const auto ended = ended_.find(uid);
   const auto place = search.found().find(uid);
   if (place == search.found().end()) {

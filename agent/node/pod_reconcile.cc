@@ -43,7 +43,7 @@ Task<void> PodRegistry::Adopt(CaptureRecord record) {
   auto netns = OpenNetns(record.netns_path);
   const NodePodRef settings = parts_.node_pods.Find(PodUid(uid));
   absl::StatusOr<std::unique_ptr<LivePod>> live = nullptr;
-  if (netns.ok() && settings != nullptr && !settings->in_mesh()) {
+  if (netns.ok() && (leave_all_ || (settings != nullptr && !settings->in_mesh()))) {
     // It was leaving, and what was open has ended with the agent before us.
     LOG_INFO("pod.released", KV("pod", record.PodName()), KV("uid", uid),
              KV("why", "not enrolled"));
@@ -115,7 +115,8 @@ Task<void> PodRegistry::ReconcilePod(std::string uid) {
   }
   pod.network->TrimIdle();
   const NodePodRef wanted = parts_.node_pods.Find(PodUid(uid));
-  if (wanted == nullptr ? pod.leaving() : !wanted->in_mesh()) co_return co_await Leave(uid);
+  const bool leaves = wanted == nullptr ? leave_all_ || pod.leaving() : !MayStay(*wanted);
+  if (leaves) co_return co_await Leave(uid);
   if (pod.leaving()) Stay(pod);
   absl::Status status = co_await parts_.capture.Verify(pod);
   if (!status.ok()) {

@@ -100,7 +100,7 @@ bool PodRegistry::IsExempt(std::string_view name_space) const {
 Task<cni::Reply> PodRegistry::Add(const cni::Request& request, UniqueFd netns, StopToken stop) {
   // What names no pod at all is of no Kubernetes: nothing can be enrolled.
   const bool of_kubernetes = !request.pod.pod_namespace.empty() || !request.pod.name.empty();
-  if (request.pod.uid.empty() && !of_kubernetes) co_return Success();
+  if ((request.pod.uid.empty() && !of_kubernetes) || leave_all_) co_return Success();
   const std::string name = absl::StrCat(request.pod.pod_namespace, "/", request.pod.name);
   if (request.pod.uid.empty()) {
     co_return Failure(cni::ErrorCode::kBadEnvironment,
@@ -127,7 +127,7 @@ Task<cni::Reply> PodRegistry::Add(const cni::Request& request, UniqueFd netns, S
                       absl::StrCat("uid ", request.pod.uid, " belongs to pod ", pod->name_space,
                                    "/", pod->name, ", not to ", name));
   }
-  if (!pod->in_mesh()) co_return Success();
+  if (!MayStay(*pod)) co_return Success();
   co_return co_await CaptureFor(request, std::move(netns), pod);
 }
 
@@ -263,7 +263,8 @@ Task<cni::Reply> PodRegistry::Check(const cni::Request& request, StopToken stop)
   const Entry* entry = Find(request.pod.uid);
   if (entry == nullptr) {
     const NodePodRef pod = parts_.node_pods.Find(PodUid(request.pod.uid));
-    if (request.pod.uid.empty() || (pod != nullptr && !pod->in_mesh())) co_return Success();
+    if (request.pod.uid.empty() || leave_all_ || (pod != nullptr && !pod->in_mesh()))
+      co_return Success();
     co_return Failure(cni::ErrorCode::kVerificationFailed, "the pod is not captured");
   }
   const LivePod& pod = *entry->pod;
@@ -324,7 +325,8 @@ Task<void> PodRegistry::LetGo(std::string uid, std::string_view why) {
 }
 
 std::optional<std::string> PodRegistry::ContainerOf(const std::string& uid) const {
-  if (const auto it = pods_.find(uid); it != pods_.end()) return it->second.pod->record.container_id;
+  if (const auto it = pods_.find(uid); it != pods_.end())
+    return it->second.pod->record.container_id;
   const auto it = unadopted_.find(uid);
   return it == unadopted_.end() ? std::nullopt : std::optional(it->second.container_id);
 }

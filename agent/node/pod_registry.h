@@ -92,6 +92,14 @@ class PodRegistry final : public CniHandler {
   bool StateChanged();
   // How long Reconcile() can wait.
   absl::Duration NextLook() const;
+  // The mesh leaves this node: whatever the state says, nothing is captured any more, and what is
+  // captured leaves within these times. Reconcile() sees to it; asked for again with other times, they
+  // count from now on. StayAll() takes it back.
+  void LeaveAll(const LeaveTimes& times) { leave_all_ = times; }
+  void StayAll() { leave_all_.reset(); }
+  // What is still captured, or about to be.
+  size_t Remaining() const { return pods_.size() + unadopted_.size() + busy_.size(); }
+
   // The agent goes, the capture stays: forgets the pods without touching the kernel.
   Task<void> Abandon(PodObserver& proxy);
 
@@ -169,6 +177,7 @@ class PodRegistry final : public CniHandler {
   Task<void> Leave(std::string uid);
   void Stay(LivePod& pod);
   void TakeInboundWhenAnnounced(Entry& entry);
+  bool MayStay(const NodePod& pod) const { return !leave_all_ && pod.in_mesh(); }
   bool IsKnown(const std::string& uid) const;
   void ForgetAttempts();
   absl::flat_hash_set<std::string> Missing() const;
@@ -183,6 +192,7 @@ class PodRegistry final : public CniHandler {
   void Changed();
 
   const Parts parts_;
+  std::optional<LeaveTimes> leave_all_;
   absl::flat_hash_map<std::string, Entry> pods_;
   // Captured in the kernel by the agent before us, but not served: adopting them failed so far, or is
   // under way. By UID.

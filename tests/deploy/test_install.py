@@ -27,7 +27,8 @@ def test_everything_has_its_place_and_nothing_else_comes_along(prefix):
     assert {"share/doc/heddle/README.md", "share/doc/heddle/docs/operations.md"} <= set(documents)
     completions = [f"share/{place.format(program)}" for place in COMPLETION.values() for program in PROGRAMS]
     assert sorted(set(found) - set(documents)) == sorted([
-        *(f"bin/{program}" for program in PROGRAMS), "libexec/heddle/heddle-cni", *completions,
+        *(f"bin/{program}" for program in PROGRAMS), *completions,
+        "libexec/heddle/heddle-cni", "libexec/heddle/heddle-cni-stub",
         "share/heddle/crds/interceptionpolicies.heddle.io.yaml", "share/heddle/heddle.json",
         *(f"lib/systemd/system/{unit}.service" for unit in ("heddle-agent", "heddle-controller"))])
 

@@ -18,6 +18,10 @@ def node(name, address):
     return _object("v1", "Node", name, status={"addresses": [{"type": "InternalIP", "address": address}]})
 
 
+def config_map(name, in_namespace, data):
+    return _object("v1", "ConfigMap", name, in_namespace, data={key: str(value) for key, value in data.items()})
+
+
 def service_account(name, in_namespace):
     return _object("v1", "ServiceAccount", name, in_namespace)
 

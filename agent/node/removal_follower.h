@@ -1,0 +1,60 @@
+#pragma once
+
+#include <absl/functional/any_invocable.h>
+#include <absl/status/statusor.h>
+#include <absl/time/time.h>
+
+#include <string>
+
+#include "lib/base/random.h"
+#include "lib/base/wait_queue.h"
+#include "lib/grpc/channel.h"
+#include "lib/io/loop.h"
+
+namespace heddle::agent {
+
+// What the controller wants of this node.
+struct RemovalOrder {
+  bool leave = false;
+  absl::Duration drain;
+  bool operator==(const RemovalOrder&) const = default;
+};
+
+// How far the node is.
+struct RemovalReport {
+  bool gone = false;
+  std::string note;
+  bool operator==(const RemovalReport&) const = default;
+};
+
+// Hears from the controller whether the mesh is to leave this node, and tells it how far that is
+// (heddle.node.v1.NodeRemoval). Only what a controller says on a stream counts: one that is away, or
+// that knows nothing of removals, changes nothing. Control loop.
+class RemovalFollower {
+ public:
+  struct Parts {
+    io::Loop& loop;
+    Random& random;
+    grpc::Channel& channel;
+    std::string node_name;
+    absl::AnyInvocable<absl::StatusOr<grpc::Metadata>()> authorize;
+    absl::AnyInvocable<void(const RemovalOrder&)> on_order;
+  };
+  explicit RemovalFollower(Parts parts) : parts_(std::move(parts)), changed_(parts_.loop) {}
+
+  // Until stopped.
+  Task<void> Run(StopToken stop);
+  void Report(RemovalReport report);
+
+ private:
+  struct Stream;
+  Task<absl::Status> ServeStream(StopToken stop);
+  Task<void> ReadOrders(Stream& stream);
+  Task<void> SendReports(Stream& stream, StopToken stop);
+
+  Parts parts_;
+  WaitQueue changed_;
+  RemovalReport report_;
+};
+
+}  // namespace heddle::agent
