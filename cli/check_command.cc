@@ -9,12 +9,15 @@
 #include "cli/preflight/finding.h"
 #include "cli/preflight/read_cluster.h"
 #include "cli/preflight/read_node.h"
+#include "cli/removal/purge_command.h"
 
 namespace heddle::cli {
 namespace {
 
 struct CheckOptions {
   bool before = false;  // --pre
+  bool purged = false;
+  NodePlaceOptions places;  // For --purged; what --pre has as well is taken from there.
   bool no_node = false;
   bool no_cluster = false;
   NodeCheckOptions node;
@@ -47,9 +50,23 @@ void CheckTheCluster(const CheckOptions& options, std::vector<Finding>& findings
     findings.push_back(std::move(finding));
 }
 
-absl::StatusOr<Outcome> Check(const CheckOptions& options, Output output) {
+absl::StatusOr<Outcome> CheckAfter(const CheckOptions& options, const std::string& run_dir,
+                                   Output output) {
+  NodePlaceOptions places = options.places;
+  places.host_root = options.node.host_root;
+  if (!options.node.cgroup.empty()) places.cgroup = options.node.cgroup;
+  places.cni_platform = options.node.platform;
+  places.cni_conf_dir = options.node.cni_conf_dir;
+  places.cni_bin_dir = options.node.cni_bin_dir;
+  return CheckPurged(places, run_dir, output);
+}
+
+absl::StatusOr<Outcome> Check(const CheckOptions& options, const std::string& run_dir,
+                              Output output) {
   std::vector<Finding> findings;
-  if (!options.before) return absl::InvalidArgumentError("say what to check: --pre");
+  if (options.before == options.purged)
+    return absl::InvalidArgumentError("say what to check: --pre or --purged");
+  if (options.purged) return CheckAfter(options, run_dir, output);
   if (!options.no_node) CheckThisNode(options, findings);
   if (!options.no_cluster) CheckTheCluster(options, findings);
   return Outcome{output == Output::kJson ? FindingsJson(findings) : FindingsTable(findings),
@@ -58,11 +75,15 @@ absl::StatusOr<Outcome> Check(const CheckOptions& options, Output output) {
 
 }  // namespace
 
-void AddCheckCommand(CLI::App& app, const Output& output, Action& chosen) {
+void AddCheckCommand(CLI::App& app, const Output& output, const std::string& run_dir,
+                     Action& chosen) {
   auto options = std::make_shared<CheckOptions>();
   CLI::App* check = app.add_subcommand(
       "check", "Whether this node and the cluster are as Heddle needs them: exit code 1 when not");
   check->add_flag("--pre", options->before, "Before an install: what is missing or in the way");
+  check->add_flag("--purged", options->purged,
+                  "After an uninstall or a purge: what of Heddle is left on this node");
+  AddNodePlaceOptions(*check, options->places);
   check->add_flag("--no-node", options->no_node, "Leave out what is asked of this machine");
   check->add_flag("--no-cluster", options->no_cluster, "Leave out what is asked of the API server");
   check->add_option("--cgroup", options->node.cgroup,
@@ -85,8 +106,8 @@ void AddCheckCommand(CLI::App& app, const Output& output, Action& chosen) {
       ->capture_default_str();
   check->add_option("--root-namespace", options->cluster.root_namespace, "As mesh.rootNamespace")
       ->capture_default_str();
-  check->callback([options, &output, &chosen] {
-    chosen = [options, &output] { return Check(*options, output); };
+  check->callback([options, &output, &run_dir, &chosen] {
+    chosen = [options, &output, &run_dir] { return Check(*options, run_dir, output); };
   });
 }
 

@@ -9,6 +9,8 @@
 #include "cli/fetch.h"
 #include "cli/install_command.h"
 #include "cli/place_file.h"
+#include "cli/removal/purge_command.h"
+#include "cli/removal/uninstall_command.h"
 #include "cli/views.h"
 #include "lib/base/status.h"
 #include "lib/base/version.h"
@@ -130,8 +132,10 @@ int Main(int argc, char** argv) {
   place->add_option("to", options.to, "What it is to be called there; missing folders are made")
       ->required();
   Action chosen;
-  AddCheckCommand(app, options.output, chosen);
+  AddCheckCommand(app, options.output, options.run_dir, chosen);
   AddInstallCommands(app, chosen);
+  AddUninstallCommand(app, chosen);
+  AddPurgeCommand(app, options.run_dir, chosen);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -21,6 +21,7 @@
 #include "controlplane/grpc_port.h"
 #include "controlplane/mesh.h"
 #include "controlplane/removal_service.h"
+#include "controlplane/removal_writer.h"
 #include "controlplane/server_certificate.h"
 #include "controlplane/signing_endpoint.h"
 #include "controlplane/sources/directory_source.h"
@@ -87,10 +88,11 @@ absl::StatusOr<Opened> OpenDirectories(io::Loop& loop, const Config& config) {
 }
 
 std::unique_ptr<sources::Source> MakeSource(io::Loop& loop, Opened& opened, Cluster* cluster,
-                                            metrics::Registry& registry) {
+                                            metrics::Registry& registry,
+                                            const std::string& own_namespace) {
   if (cluster == nullptr) return std::move(opened.directory);
   return std::make_unique<sources::KubernetesSource>(loop, cluster->client(), cluster->random(),
-                                                     registry);
+                                                     registry, own_namespace);
 }
 
 }  // namespace
@@ -139,7 +141,7 @@ App::Parts::Parts(io::Loop& loop_in, Config config_in, Opened opened)
     : loop(loop_in),
       config(std::move(config_in)),
       cluster(std::move(opened.cluster)),
-      source(MakeSource(loop, opened, cluster.get(), registry)),
+      source(MakeSource(loop, opened, cluster.get(), registry, config.mesh.own_namespace)),
       authority(std::move(opened.authority)),
       tokens(std::move(opened.tokens)),
       roots(MakeRoots()),
@@ -284,6 +286,12 @@ Task<void> App::Run(StopToken stop) {
   scope.Spawn(parts.mesh.Run(scope.stop()));
   if (parts.writer != nullptr) scope.Spawn(parts.writer->Run(scope.stop()));
   if (parts.roots != nullptr) scope.Spawn(parts.roots->Run(scope.stop()));
+  std::optional<RemovalWriter> removal_writer;
+  if (parts.cluster != nullptr) {
+    removal_writer.emplace(parts.loop, parts.mesh, parts.cluster->client(),
+                           parts.config.mesh.own_namespace);
+    scope.Spawn(removal_writer->Run(scope.stop()));
+  }
   scope.Spawn(parts.debug.Run(std::move(parts.debug_listener), scope.stop()));
   scope.Spawn(ServeWhenReady(scope.stop()));
   Event never(parts.loop);

@@ -182,7 +182,8 @@ void Mesh::FollowRemoval(uint64_t before) {
     logged_removal_ = phase;
     LOG_WARN("removal.phase", KV("phase", EffectOf(phase)));
   }
-  dirty_.Set();
+  // Before the first publication there is more to wait for; that one has the phase.
+  if (ready_.set()) dirty_.Set();
   watchers_.ForEach([](Watcher& watcher) { watcher.changed.Set(); });
 }
 

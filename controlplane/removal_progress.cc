@@ -31,7 +31,8 @@ RemovalPhase ParsePhase(std::string_view text) {
 absl::Duration ParseDrain(const std::map<std::string, std::string>& data) {
   const auto found = data.find(std::string(kDrainKey));
   uint32_t seconds = 0;
-  if (found == data.end() || !absl::SimpleAtoi(found->second, &seconds)) return kDefaultRemovalDrain;
+  if (found == data.end() || !absl::SimpleAtoi(found->second, &seconds))
+    return kDefaultRemovalDrain;
   return std::min(absl::Seconds(seconds), kMaxRemovalDrain);
 }
 
@@ -115,8 +116,7 @@ RemovalProgress::Step RemovalProgress::StepOf(const std::string& node) const {
 }
 
 bool RemovalProgress::AllAtLeast(Step step) const {
-  return std::ranges::all_of(nodes_,
-                             [&](const std::string& node) { return StepOf(node) >= step; });
+  return std::ranges::all_of(nodes_, [&](const std::string& node) { return StepOf(node) >= step; });
 }
 
 bool RemovalProgress::done() const { return release() && AllAtLeast(Step::kGone); }

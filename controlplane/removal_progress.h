@@ -74,9 +74,9 @@ class RemovalProgress {
   translate::RemovalPhase phase_ = translate::RemovalPhase::kNone;
   translate::RemovalPhase published_ = translate::RemovalPhase::kNone;
   std::set<std::string> nodes_;
-  std::map<std::string, Step> confirmed_;            // As seen here.
+  std::map<std::string, Step> confirmed_;             // As seen here.
   std::map<std::string, NodeRemovalReport> reports_;  // Of agents that are connected here.
-  std::map<std::string, std::string> recorded_;      // "node.NAME" of the ConfigMap, by node.
+  std::map<std::string, std::string> recorded_;       // "node.NAME" of the ConfigMap, by node.
   uint64_t generation_ = 0;
 };
 

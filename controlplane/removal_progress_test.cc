@@ -61,9 +61,9 @@ TEST_F(RemovalProgressTest, EachPhaseWaitsForItsPublicationAndForEveryNode) {
   progress_.Reported("a", kGone);
   EXPECT_FALSE(progress_.done());
   progress_.Reported("b", {.gone = false, .note = "1 pod is still captured"});
-  EXPECT_THAT(progress_.Record(), ElementsAre(Pair("node.a", "gone"),
-                                              Pair("node.b", "plain: 1 pod is still captured"),
-                                              Pair("phase", "release")));
+  EXPECT_THAT(progress_.Record(),
+              ElementsAre(Pair("node.a", "gone"), Pair("node.b", "plain: 1 pod is still captured"),
+                          Pair("phase", "release")));
   progress_.Reported("b", kGone);
   EXPECT_TRUE(progress_.done());
   EXPECT_EQ(progress_.Record()["phase"], "gone");

@@ -204,6 +204,24 @@ CniConfReport InstallCniEntry(const std::string& directory, const CniEntry& entr
   return report;
 }
 
+std::vector<std::string> FindCniEntries(const std::string& directory) {
+  std::vector<std::string> found;
+  const UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.valid()) return found;
+  const auto names = ListConfFiles(directory);
+  if (!names.ok()) return found;
+  for (const std::string& name : *names) {
+    if (CniFileKindOf(name) != CniFileKind::kList) continue;
+    const auto file = ReadConf(fd.get(), name);
+    if (!file.ok()) continue;
+    const Verdict verdict = RemoveEntry(file->text).verdict;
+    if (verdict == Verdict::kWrite ||
+        (verdict == Verdict::kBlocked && file->text.contains(kCniPluginName)))
+      found.push_back(absl::StrCat(directory, "/", name));
+  }
+  return found;
+}
+
 absl::Status RemoveCniEntries(const std::string& directory) {
   const UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd.valid() && errno == ENOENT) return absl::OkStatus();

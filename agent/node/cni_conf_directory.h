@@ -41,4 +41,7 @@ CniConfReport InstallCniEntry(const std::string& directory, const CniEntry& entr
 // files with one plugin stay lists. Names the files that it could not treat. OK when there is none.
 absl::Status RemoveCniEntries(const std::string& directory);
 
+// The paths of the files that RemoveCniEntries() would change, or cannot although they name our plugin.
+std::vector<std::string> FindCniEntries(const std::string& directory);
+
 }  // namespace heddle::agent

@@ -83,8 +83,10 @@ class KubernetesSource::Follower final : public kube::ObjectSink {
       : source_(source),
         kind_(kind.kind),
         metrics_(parts.registry, api::ToString(kind.kind)),
-        reflector_(source.loop_, parts.client, kube::ReflectorOptions{.paths = kind.paths}, *this,
-                   parts.random) {}
+        reflector_(
+            source.loop_, parts.client,
+            kube::ReflectorOptions{.paths = kind.paths, .field_selector = kind.field_selector},
+            *this, parts.random) {}
 
   void OnObject(const kube::RawObject& object) override {
     const ObjectKey key = KeyOf(object.name);
@@ -169,11 +171,12 @@ class KubernetesSource::Bystander final : public kube::ObjectSink {
 };
 
 KubernetesSource::KubernetesSource(io::Loop& loop, kube::ApiClient& client, Random& random,
-                                   metrics::Registry& registry)
+                                   metrics::Registry& registry, const std::string& own_namespace)
     : loop_(loop) {
   const Parts parts{.client = client, .random = random, .registry = registry};
   for (const WatchedKind& kind : WatchedKinds())
     followers_.push_back(std::make_unique<Follower>(*this, kind, parts));
+  followers_.push_back(std::make_unique<Follower>(*this, RemovalKind(own_namespace), parts));
   for (const IgnoredKind& kind : IgnoredKinds())
     bystanders_.push_back(std::make_unique<Bystander>(loop, kind, parts));
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "controlplane/sources/latest_objects.h"
@@ -26,7 +27,7 @@ class KubernetesSource final : public Source {
  public:
   // All outlive it.
   KubernetesSource(io::Loop& loop, kube::ApiClient& client, Random& random,
-                   metrics::Registry& registry);
+                   metrics::Registry& registry, const std::string& own_namespace);
   ~KubernetesSource() override;
 
   Task<void> Run(Event& changed, StopToken stop) override;

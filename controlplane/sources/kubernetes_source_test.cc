@@ -61,7 +61,7 @@ class World {
         server(loop),
         client(loop, server.MakeConnector(), kube::BearerToken({}),
                {.authority = "10.0.0.1:443", .user_agent = "test"}),
-        source(loop, client, simulation.random(), registry),
+        source(loop, client, simulation.random(), registry, "heddle-system"),
         changed(loop),
         scope(loop) {}
 
@@ -192,7 +192,7 @@ TEST(KubernetesSource, AServerThatIsAwayIsOneProblemAfterAWhileAndChangesNothing
     co_await world.Pass(absl::Minutes(1));
     CO_ASSERT_TRUE(world.source.problems().size() == 1);
     EXPECT_THAT(world.source.problems()[0].ToString(),
-                testing::AllOf(HasSubstr("8 kinds: connecting to the API server"),
+                testing::AllOf(HasSubstr("9 kinds: connecting to the API server"),
                                HasSubstr("the last good version stays")));
     world.server.Delete(kPods, "shop", "web");
     world.server.down = false;

@@ -26,6 +26,12 @@ const std::vector<WatchedKind>& WatchedKinds() {
   return kKinds;
 }
 
+WatchedKind RemovalKind(const std::string& own_namespace) {
+  return {.kind = Kind::kRemoval,
+          .paths = {absl::StrCat("/api/v1/namespaces/", own_namespace, "/configmaps")},
+          .field_selector = absl::StrCat("metadata.name=", api::kRemovalName)};
+}
+
 namespace {
 
 std::vector<std::string> Paths(const std::string& group, const std::string& plural,

@@ -14,7 +14,11 @@ struct WatchedKind {
   api::Kind kind;
   // One for each version that has the same fields, the preferred one first.
   std::vector<std::string> paths;
+  std::string field_selector = {};  // Only what it selects; empty: all.
 };
+
+// The one ConfigMap that asks for the removal of the mesh, in Heddle's own namespace.
+WatchedKind RemovalKind(const std::string& own_namespace);
 
 // Every kind of which the translation uses something. Service accounts are not among them: what
 // counts is the name that a pod gives.
