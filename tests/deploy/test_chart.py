@@ -199,8 +199,8 @@ def test_the_controller_may_list_and_watch_what_it_reads_and_nothing_else(cluste
     granted = {(group, name) for rule in rules for group in rule["apiGroups"] for name in rule["resources"]}
     assert granted == read
     assert {verb for rule in rules for verb in rule["verbs"]} == {"list", "watch"}
-    bound = [o["roleRef"]["name"] for o in template(cluster) if o["kind"] in ("ClusterRoleBinding", "RoleBinding")]
-    assert sorted(bound) == ["heddle-controller", "heddle-controller", "heddle-controller-status"]
+    bound = {o["roleRef"]["name"] for o in template(cluster) if o["kind"] in ("ClusterRoleBinding", "RoleBinding")}
+    assert bound == {"heddle-controller", "heddle-controller-status", "heddle-removal"}
 
 
 def test_the_controller_may_write_status_and_events_and_nothing_else_of_a_cluster(cluster):
@@ -210,13 +210,24 @@ def test_the_controller_may_write_status_and_events_and_nothing_else_of_a_cluste
     assert set(granted.values()) == {("patch",)} and all(name.endswith("/status") for name in granted)
 
 
+def test_the_uninstall_may_ask_for_the_removal_see_its_pods_and_nothing_else(cluster):
+    objects = template(cluster)
+    assert find(objects, "Role", "heddle-removal")["rules"] == [
+        {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["create"]},
+        {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["heddle-removal"], "verbs": ["get", "delete"]},
+        {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}]
+    hooks = {o["metadata"]["name"]: o["metadata"]["annotations"]["helm.sh/hook"] for o in objects if o["kind"] == "Job"}
+    assert hooks == {"heddle-removal-prepare": "pre-delete", "heddle-removal-finish": "post-delete"}
+
+
 @contextlib.contextmanager
 def installed(cluster, *values):
     cluster.helm("install", "heddle", CHART, f"--namespace={NAMESPACE}", *(f"--set={v}" for v in values))
     try:
         yield
     finally:
-        cluster.helm("uninstall", "heddle", f"--namespace={NAMESPACE}")
+        # Hooks are Jobs, and nothing runs them here: tests/deploy/test_removal.py.
+        cluster.helm("uninstall", "heddle", "--no-hooks", f"--namespace={NAMESPACE}")
 
 
 def test_the_real_controller_starts_with_the_rights_of_its_account(cluster, build, tmp_path):

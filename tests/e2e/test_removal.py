@@ -134,3 +134,36 @@ def test_a_restarted_controller_goes_on(mesh):
     mesh.topology.start_controller()
     wait_gone(mesh)
     assert all(not node.pin_dir.exists() for node in mesh.nodes)
+
+
+def ctl(mesh, node, *command, check=True):
+    """heddlectl as a person runs it on that node."""
+    return node.run([mesh.topology.binary("heddlectl"), "--run-dir", node.run_dir, *command, "--state-dir", node.state_dir,
+                     "--pin-dir", node.pin_dir, "--cgroup", str(node.cgroup_root.path), "--cni-conf-dir",
+                     node.cni_conf_file.parent, "--cni-bin-dir", node.cni_bin_dir], check=check)
+
+
+def test_purge(mesh):
+    """The agents are killed and do not come back: each node is taken out by hand, twice."""
+    for node in mesh.nodes:
+        refused = ctl(mesh, node, "purge", check=False)
+        assert refused.returncode == 1 and "an agent is alive" in refused.stderr
+    for node in mesh.nodes:
+        node.agent.kill()
+        left = ctl(mesh, node, "check", "--purged", check=False)
+        assert left.returncode == 1
+        for trace in ("program hd_connect4 is attached", "program hd_sk_lookup is attached", "pins in",
+                      "an entry of heddle-cni in", "is not the stub", "enroll.json"):
+            assert trace in left.stdout, left.stdout
+    for node in mesh.nodes:
+        print(ctl(mesh, node, "purge").stdout)
+        assert ctl(mesh, node, "purge").stdout == "there was nothing to do\n"
+        assert "nothing of Heddle is left" in ctl(mesh, node, "check", "--purged").stdout
+    assert all(bare(pod) for pod in (mesh.client, mesh.server))
+    assert answers(mesh.client, mesh.server) and not tunnels(mesh.client, mesh.server)
+    newcomer = mesh.pod("newcomer", 0)
+    serve(newcomer)
+    assert answers(mesh.client, newcomer)
+    mesh.remove(mesh.server)  # By the stub.
+    mesh.client.node.start_agent()  # A new install.
+    wait_until(lambda: entries(mesh.client.node), "it is in the chain again", 20)
