@@ -36,10 +36,14 @@ uint64_t CgroupId(const std::string& path) {
   return ::stat(path.c_str(), &info) == 0 ? info.st_ino : 0;
 }
 
-absl::flat_hash_set<uint64_t> SeenNetns() {
+// Of the processes of this node.
+absl::flat_hash_set<uint64_t> SeenNetns(const std::string& cgroup) {
   absl::flat_hash_set<uint64_t> seen;
+  const CgroupSubtree subtree(cgroup);
   ProcessWalk walk;
-  while (walk.Step(kStep, [&](const Process& process) { seen.insert(process.Netns()); })) {
+  while (walk.Step(kStep, [&](const Process& process) {
+    if (subtree.Contains(process.Cgroup())) seen.insert(process.Netns());
+  })) {
   }
   return seen;
 }
@@ -52,7 +56,7 @@ void FindPrograms(const NodePlaces& places, std::vector<std::string>& traces) {
     return;
   }
   const uint64_t cgroup = CgroupId(places.cgroup);
-  const absl::flat_hash_set<uint64_t> netns = SeenNetns();
+  const absl::flat_hash_set<uint64_t> netns = SeenNetns(places.cgroup);
   for (const AttachedProgram& program : *programs) {
     const bool on_cgroup = program.place == AttachedProgram::Place::kCgroup;
     if (on_cgroup ? program.where != cgroup : !netns.contains(program.where)) continue;

@@ -21,8 +21,8 @@ struct NodePlaces {
 
 // What of Heddle is left, a sentence each: attached programs, as the kernel lists them; pins; CNI
 // entries; the plugin, unless it is the stub; files; cgroups of agents. Programs of other nodes that
-// share this kernel are left out: those on another cgroup, and in namespaces of no process that can be
-// seen from here. Blocking; needs root.
+// share this kernel are left out: those on another cgroup, and in namespaces of no process of
+// this one. Blocking; needs root.
 std::vector<std::string> FindTraces(const NodePlaces& places);
 
 struct Purged {
