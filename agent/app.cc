@@ -473,8 +473,10 @@ Task<void> App::Parts::ShutDown() {
   co_await proxy->Stop();
   ProxyRegistry(node.bpf->maps()).Unregister(node.place.id);
   // What a node without Heddle has no use for; before, an agent that comes back has.
-  if (release.gone() && !release.starts_over())
+  if (release.gone() && !release.starts_over()) {
     RemoveNodeFiles({config.node.run_dir, config.node.state_dir});
+    LeaveLeafCgroup(config.node.cgroup, "heddle-agent");
+  }
   LOG_INFO("agent.stopped");
 }
 

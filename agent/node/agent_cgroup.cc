@@ -72,7 +72,15 @@ uint64_t StartTicks(uint32_t pid) {
   return ticks;
 }
 
+std::string OwnLeaf(const std::string& root, std::string_view prefix) {
+  return absl::StrCat(root, "/", ToAbsl(prefix), ".", getpid());
+}
+
 }  // namespace
+
+void LeaveLeafCgroup(const std::string& cgroup_root, std::string_view prefix) {
+  if (MoveSelf(cgroup_root).ok()) rmdir(OwnLeaf(cgroup_root, prefix).c_str());
+}
 
 absl::StatusOr<CgroupPlace> LocateOwnCgroup(const std::string& cgroup_root) {
   constexpr const char* kProgram[] = {"hd_whoami_run"};
@@ -99,7 +107,7 @@ absl::StatusOr<CgroupPlace> JoinLeafCgroup(const std::string& cgroup_root,
   const std::string name_start = absl::StrCat(ToAbsl(prefix), ".");
   TRY_STATUS(CgroupId(cgroup_root).status());
   RemoveAbandonedLeaves(cgroup_root, name_start);
-  const std::string leaf = absl::StrCat(cgroup_root, "/", name_start, getpid());
+  const std::string leaf = OwnLeaf(cgroup_root, prefix);
   if (mkdir(leaf.c_str(), 0755) != 0 && errno != EEXIST) {
     return absl::ErrnoToStatus(errno, absl::StrCat("cannot make the cgroup ", leaf));
   }

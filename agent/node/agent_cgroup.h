@@ -27,6 +27,10 @@ absl::StatusOr<CgroupPlace> LocateOwnCgroup(const std::string& cgroup_root);
 // left. After a failure the process may be in the leaf already: it is to end, not to go on.
 absl::StatusOr<CgroupPlace> JoinLeafCgroup(const std::string& cgroup_root, std::string_view prefix);
 
+// Moves this process from its leaf to `cgroup_root` and removes the leaf: for one that ends and will not
+// come back. What cannot be done is left.
+void LeaveLeafCgroup(const std::string& cgroup_root, std::string_view prefix);
+
 // The rule for probes by a cgroup below `cgroup_root` ("kubepods", "kubepods.slice"). A cgroup that
 // does not exist yet gives a rule with id 0: nobody is inside it. Ask again until it exists.
 absl::StatusOr<ProbeRule> MakeProbeRule(hd_probe_mode mode, const std::string& cgroup_root,

@@ -88,6 +88,7 @@ def test_under_traffic(mesh):
     for node in mesh.nodes:
         assert node.agent.stop(20) == 0
         assert not node.run_dir.exists() and not node.state_dir.exists()
+        assert "nothing of Heddle is left" in ctl(mesh, node, "check", "--purged").stdout
 
 
 def test_taken_back(mesh):
