@@ -216,7 +216,8 @@ def test_the_uninstall_may_ask_for_the_removal_see_its_pods_and_nothing_else(clu
         {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["create"]},
         {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["heddle-removal"], "verbs": ["get", "delete"]},
         {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}]
-    hooks = {o["metadata"]["name"]: o["metadata"]["annotations"]["helm.sh/hook"] for o in objects if o["kind"] == "Job"}
+    jobs = [o["metadata"] for o in objects if o["kind"] == "Job"]
+    hooks = {job["name"]: job["annotations"]["helm.sh/hook"] for job in jobs}
     assert hooks == {"heddle-removal-prepare": "pre-delete", "heddle-removal-finish": "post-delete"}
 
 

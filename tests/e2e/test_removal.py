@@ -1,4 +1,4 @@
-"""The mesh leaves a cluster in order, under traffic: not a connect fails, nothing of it is left, and it can come back."""
+"""The mesh leaves a cluster in order, under traffic: not a connect fails, nothing of it is left, it can come back."""
 
 import json
 
@@ -139,8 +139,8 @@ def test_a_restarted_controller_goes_on(mesh):
 
 def ctl(mesh, node, *command, check=True):
     """heddlectl as a person runs it on that node."""
-    return node.run([mesh.topology.binary("heddlectl"), "--run-dir", node.run_dir, *command, "--state-dir", node.state_dir,
-                     "--pin-dir", node.pin_dir, "--cgroup", str(node.cgroup_root.path), "--cni-conf-dir",
+    return node.run([mesh.topology.binary("heddlectl"), "--run-dir", node.run_dir, *command,
+                     "--state-dir", node.state_dir, "--pin-dir", node.pin_dir, "--cgroup", str(node.cgroup_root.path), "--cni-conf-dir",
                      node.cni_conf_file.parent, "--cni-bin-dir", node.cni_bin_dir], check=check)
 
 
