@@ -9,8 +9,8 @@ scripts/deps.sh --kube
 mkdir -p build
 echo "kube-up: building (log: build/kube-up-build.log)"
 build() {
-  cmake --preset release && cmake --build build/release --target heddle-agent heddle-cni heddle-controller heddlectl \
-    heddle_completions
+  cmake --preset release && cmake --build build/release --target heddle-agent heddle-cni heddle-cni-stub \
+    heddle-controller heddlectl heddle_completions
 }
 log=build/kube-up-build.log
 build >"$log" 2>&1 || { tail -n 30 "$log"; echo "kube-up: the build failed" >&2; exit 1; }
