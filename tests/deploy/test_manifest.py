@@ -159,3 +159,14 @@ def test_a_setting_that_is_none_is_refused_before_anything_happens(cluster, buil
     assert code == 1 and "cannot be set here" in said and "image.registry=localhost" in said
     with pytest.raises(CommandFailed):
         cluster.control.run([build / "bin/heddlectl", "install", "--manifest=/none"])
+
+
+def test_it_deletes_what_it_made_once_the_mesh_has_left(cluster, build):
+    delete = [build / "bin/heddlectl", "delete-installed", f"--namespace={NAMESPACE}",
+              f"--kubeconfig={cluster.control_plane.kubeconfig('admin')}"]
+    refused = cluster.control.run(delete, check=False)
+    assert refused.returncode == 1 and "uninstall --prepare first" in refused.stderr
+    cluster.kubectl("create", "configmap", "heddle-removal", f"--namespace={NAMESPACE}")
+    cluster.control.run(delete)
+    assert inventory(cluster) == {"customresourcedefinition.apiextensions.k8s.io/interceptionpolicies.heddle.io",
+                                  f"namespace/{NAMESPACE}"}
