@@ -86,6 +86,8 @@ struct App::Parts {
   AgentStatus Status();
   Task<std::vector<ConnectionDump>> Connections();
   AdminSources MakeAdminSources();
+  NodeRelease::Parts ReleaseParts();
+  RemovalFollower::Parts FollowerParts();
   void RestoreState();
   absl::Status OpenPorts();
   absl::Status Listen(const io::SocketAddress& address, const char* what,
@@ -255,21 +257,8 @@ App::Parts::Parts(Config config_in, UniqueFd signals_in, NodeSetup node_in,
           {loop, random, channel, config.node.node_name,
            [this] { return AuthorizationMetadata(config.controller, config.proxy.cluster_id); },
            [this] { return pods.List(); }, [this] { return pods.Uncaptured(); }}),
-      release({.loop = loop,
-               .pods = pods,
-               .bpf = *node.bpf,
-               .installer = cni_installer.get(),
-               .look = [this] { look_now.Set(); },
-               .report = [this](RemovalReport report) { removal.Report(std::move(report)); },
-               .start_over = [this] { scope.RequestStop(); }}),
-      removal(
-          {.loop = loop,
-           .random = random,
-           .channel = channel,
-           .node_name = config.node.node_name,
-           .authorize =
-               [this] { return AuthorizationMetadata(config.controller, config.proxy.cluster_id); },
-           .on_order = [this](const RemovalOrder& order) { release.Order(order); }}),
+      release(ReleaseParts()),
+      removal(FollowerParts()),
       ca(
           channel,
           [this] { return AuthorizationMetadata(config.controller, config.proxy.cluster_id); },
@@ -284,6 +273,26 @@ App::Parts::Parts(Config config_in, UniqueFd signals_in, NodeSetup node_in,
                    [this](http::Http1Request request) { return pages.Ready(std::move(request)); }),
       scope(loop) {
   pods.OnChange([this] { reporter.Notify(); });
+}
+
+NodeRelease::Parts App::Parts::ReleaseParts() {
+  return {.loop = loop,
+          .pods = pods,
+          .bpf = *node.bpf,
+          .installer = cni_installer.get(),
+          .look = [this] { look_now.Set(); },
+          .report = [this](RemovalReport report) { removal.Report(std::move(report)); },
+          .start_over = [this] { scope.RequestStop(); }};
+}
+
+RemovalFollower::Parts App::Parts::FollowerParts() {
+  return {.loop = loop,
+          .random = random,
+          .channel = channel,
+          .node_name = config.node.node_name,
+          .authorize =
+              [this] { return AuthorizationMetadata(config.controller, config.proxy.cluster_id); },
+          .on_order = [this](const RemovalOrder& order) { release.Order(order); }};
 }
 
 void App::Parts::ApplySnapshot() {

@@ -214,7 +214,8 @@ def test_the_uninstall_may_ask_for_the_removal_see_its_pods_and_nothing_else(clu
     objects = template(cluster)
     assert find(objects, "Role", "heddle-removal")["rules"] == [
         {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["create"]},
-        {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["heddle-removal"], "verbs": ["get", "delete"]},
+        {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["heddle-removal"],
+         "verbs": ["get", "delete"]},
         {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}]
     jobs = [o["metadata"] for o in objects if o["kind"] == "Job"]
     hooks = {job["name"]: job["annotations"]["helm.sh/hook"] for job in jobs}

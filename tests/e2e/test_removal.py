@@ -140,8 +140,9 @@ def test_a_restarted_controller_goes_on(mesh):
 def ctl(mesh, node, *command, check=True):
     """heddlectl as a person runs it on that node."""
     return node.run([mesh.topology.binary("heddlectl"), "--run-dir", node.run_dir, *command,
-                     "--state-dir", node.state_dir, "--pin-dir", node.pin_dir, "--cgroup", str(node.cgroup_root.path), "--cni-conf-dir",
-                     node.cni_conf_file.parent, "--cni-bin-dir", node.cni_bin_dir], check=check)
+                     "--state-dir", node.state_dir, "--pin-dir", node.pin_dir,
+                     "--cgroup", str(node.cgroup_root.path), "--cni-conf-dir", node.cni_conf_file.parent,
+                     "--cni-bin-dir", node.cni_bin_dir], check=check)
 
 
 def test_purge(mesh):
