@@ -108,6 +108,10 @@ def test_the_architecture_is_that_of_the_programs(tmp_path):
     for program in set().union(*IMAGES.values()):
         program = program.removeprefix("usr/")
         (tmp_path / "prefix" / program).write_bytes(elf(183))  # EM_AARCH64
+    for file in set().union(*DATA.values()):
+        file = tmp_path / "prefix" / file.removeprefix("usr/")
+        file.parent.mkdir(parents=True)
+        file.write_text("{}")
     archives = make(tmp_path / "prefix", tmp_path / "out")
     assert len(archives) == 3 and all(name.endswith("-arm64.tar") for name in archives)
     assert contents(archives, "agent")[0]["architecture"] == "arm64"
