@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "agent/hbone/connect_request.h"
-#include "lib/http/window_budget.h"
+#include "lib/http/receive_budget.h"
 #include "lib/io/testing/co_test.h"
 #include "lib/io/testing/fake_network.h"
 #include "lib/io/testing/simulation.h"
@@ -48,7 +48,7 @@ struct PeerOptions {
   uint32_t streams_max = 100;
   int refusals = 0;  // Streams that it refuses unseen before it serves any.
   bool listens = true;
-  size_t window_bytes_max = size_t{1} << 30;  // That our side may promise.
+  size_t held_bytes_max = size_t{256} << 20;
 };
 
 // A pool and a peer that answers every request with 200 and holds the stream.
@@ -61,12 +61,12 @@ struct Fixture {
         server(network.AddHost("server", {kNextHop.ip})),
         authority(simulation.clock()),
         pod(client),
-        windows(options.window_bytes_max),
+        held_bytes(options.held_bytes_max),
         pool(loop, pod, tunnel_options),
         options(options),
         peer(loop) {
     tunnel_options.http = HboneOptions();
-    tunnel_options.http.budget = &windows;
+    tunnel_options.http.budget = &held_bytes;
   }
 
   TunnelTarget Target() { return {kNextHop, {tls::MakeId("default", "server")}, context}; }
@@ -125,7 +125,7 @@ struct Fixture {
   tls::TestAuthority authority;
   std::shared_ptr<const tls::TlsContext> context = NewContext();
   PlainPodNetwork pod;
-  http::WindowBudget windows;
+  http::ReceiveBudget held_bytes;
   TunnelOptions tunnel_options;
   TunnelPool pool;
   PeerOptions options;
@@ -216,9 +216,12 @@ POOL_TEST(TriesOnceWhenADialFailsWithoutAWait) {
   EXPECT_EQ(f.pool.stats().attempts_total, 1u);
 }
 
-POOL_TEST(KeepsItsTunnelWhenNoMoreWindowsMayBePromised, .window_bytes_max = size_t{128} * 1024) {
+POOL_TEST(KeepsItsTunnelWhenNoMoreMayBeHeld, .held_bytes_max = 1000) {
   Outcomes outcomes;
-  co_await ConnectAtOnce(f, 4, outcomes);
+  co_await ConnectAtOnce(f, 2, outcomes);
+  CO_ASSERT_TRUE(f.held_bytes.TryTake(1000));
+  co_await ConnectAtOnce(f, 2, outcomes);
+  f.held_bytes.Return(1000);
   EXPECT_EQ(outcomes.streams.size(), 2u);
   EXPECT_EQ(outcomes.failures, std::vector(2, FailureReason::kOutOfMemory));
   EXPECT_EQ(f.pool.stats().attempts_total, 1u);

@@ -13,7 +13,7 @@ namespace {
 http::H2ConnectionOptions ServerOptions(Worker& worker) {
   http::H2ConnectionOptions options = HboneOptions();
   options.session.max_concurrent_streams = worker.limits().inbound_streams_max;
-  options.budget = &worker.group().windows;
+  options.budget = &worker.group().held_bytes;
   return options;
 }
 

@@ -43,9 +43,9 @@ struct ProxyLimits {
   // What peers may open at once on a tunnel to us: what Istio's proxy announces.
   uint32_t inbound_streams_max = 200;
 
-  // Flow control windows promised to HTTP/2 peers, of the whole process: memory that peers can make
-  // us hold.
-  size_t window_bytes_max = size_t{1} << 30;
+  // Bytes of HTTP/2 peers that wait for readers which do not take them, of the whole process: windows
+  // stop growing at half of it, which is 32 stalled flows of the largest window.
+  size_t held_bytes_max = size_t{256} << 20;
 
   // Connections that are asked again after a change of policy, in one turn of a loop: 64
   // evaluations take well below a millisecond even with hundreds of rules.

@@ -5,7 +5,7 @@ namespace heddle::agent {
 using metrics::Type;
 
 ProxyMetrics::ProxyMetrics(metrics::Registry& registry, const WorkerLoads& loads,
-                           const http::WindowBudget& windows)
+                           const http::ReceiveBudget& held)
     : tunnels(registry),
       connections_(registry, Type::kGauge,
                    {.name = "heddle_connection_places",
@@ -19,18 +19,16 @@ ProxyMetrics::ProxyMetrics(metrics::Registry& registry, const WorkerLoads& loads
                            {.name = "heddle_connection_places_refused",
                             .help = "Connections and streams refused because of that limit."},
                            [&loads] { return loads.refused_total(); }),
-      windows_(registry, Type::kGauge,
-               {.name = "heddle_window_bytes",
-                .help = "Flow control windows promised to HTTP/2 peers: memory that they can make "
-                        "this process hold."},
-               [&windows] { return windows.used(); }),
-      windows_limit_(
-          registry, Type::kGauge,
-          {.name = "heddle_window_bytes_limit", .help = "The limit on heddle_window_bytes."},
-          [&windows] { return windows.limit(); }),
-      windows_refused_(registry, Type::kCounter,
-                       {.name = "heddle_window_refused",
-                        .help = "Windows that were not granted because of that limit."},
-                       [&windows] { return windows.refused_total(); }) {}
+      held_(registry, Type::kGauge,
+            {.name = "heddle_held_bytes",
+             .help = "Bytes of HTTP/2 peers that wait for readers which do not take them."},
+            [&held] { return held.used(); }),
+      held_limit_(registry, Type::kGauge,
+                  {.name = "heddle_held_bytes_limit", .help = "The limit on heddle_held_bytes."},
+                  [&held] { return held.limit(); }),
+      held_refused_(registry, Type::kCounter,
+                    {.name = "heddle_held_bytes_refused",
+                     .help = "Streams that were reset because of that limit."},
+                    [&held] { return held.refused_total(); }) {}
 
 }  // namespace heddle::agent

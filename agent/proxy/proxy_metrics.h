@@ -2,7 +2,7 @@
 
 #include "agent/hbone/tunnel_metrics.h"
 #include "agent/proxy/worker_loads.h"
-#include "lib/http/window_budget.h"
+#include "lib/http/receive_budget.h"
 #include "lib/metrics/registry.h"
 
 namespace heddle::agent {
@@ -13,7 +13,7 @@ class ProxyMetrics {
  public:
   // All of it outlives this.
   ProxyMetrics(metrics::Registry& registry, const WorkerLoads& loads,
-               const http::WindowBudget& windows);
+               const http::ReceiveBudget& held);
 
   TunnelMetrics tunnels;
 
@@ -21,9 +21,9 @@ class ProxyMetrics {
   metrics::Reading connections_;
   metrics::Reading connections_limit_;
   metrics::Reading connections_refused_;
-  metrics::Reading windows_;
-  metrics::Reading windows_limit_;
-  metrics::Reading windows_refused_;
+  metrics::Reading held_;
+  metrics::Reading held_limit_;
+  metrics::Reading held_refused_;
 };
 
 }  // namespace heddle::agent

@@ -423,8 +423,8 @@ MESH_TEST(TellsOperatorsItsConnections) {
     EXPECT_THAT(metrics, HasSubstr("heddle_tunnels 1\n"));
     EXPECT_THAT(metrics, HasSubstr("heddle_tunnel_attempts_total 1\n"));
     EXPECT_THAT(metrics, HasSubstr("heddle_connection_places 1\n"));
-    EXPECT_THAT(metrics, HasSubstr("heddle_window_bytes_limit 1073741824\n"));
-    EXPECT_THAT(metrics, ::testing::Not(HasSubstr("heddle_window_bytes 0\n")));
+    EXPECT_THAT(metrics, HasSubstr("heddle_held_bytes_limit 268435456\n"));
+    EXPECT_THAT(metrics, HasSubstr("heddle_held_bytes 0\n"));
   }
   co_await mesh.Stop();
 }

@@ -19,7 +19,7 @@ TunnelOptions TunnelOptionsFor(WorkerGroup& group) {
                         .tunnels_max = limits.tunnels_per_pod_max,
                         .http = HboneOptions()};
   options.http.session.open_streams_max = limits.tunnel_streams_max;
-  options.http.budget = &group.windows;
+  options.http.budget = &group.held_bytes;
   options.metrics = &group.metrics.tunnels;
   return options;
 }

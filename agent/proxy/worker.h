@@ -19,7 +19,7 @@
 #include "agent/seams/pod_network.h"
 #include "agent/telemetry/worker_telemetry.h"
 #include "lib/base/random.h"
-#include "lib/http/window_budget.h"
+#include "lib/http/receive_budget.h"
 #include "lib/io/loop.h"
 
 namespace heddle::agent {
@@ -32,12 +32,12 @@ struct WorkerGroup {
   WorkerGroup(size_t size, const ProxyLimits& limits, metrics::Registry& registry)
       : limits(limits),
         loads(size, limits.connections_max),
-        windows(limits.window_bytes_max),
-        metrics(registry, loads, windows) {}
+        held_bytes(limits.held_bytes_max),
+        metrics(registry, loads, held_bytes) {}
 
   const ProxyLimits limits;
   WorkerLoads loads;
-  http::WindowBudget windows;
+  http::ReceiveBudget held_bytes;
   ProxyMetrics metrics;
   std::vector<Worker*> workers;
 };

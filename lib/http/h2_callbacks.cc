@@ -135,10 +135,14 @@ int H2Callbacks::OnData(nghttp2_session*, uint8_t, int32_t id, const uint8_t* da
   State& state = From(user_data);
   state.received_data += size;
   State::Stream* stream = state.Find(id);
-  if (stream == nullptr || stream->reset_by_us) return 0;
+  if (stream == nullptr || stream->reset_by_us || stream->released || stream->shed) return 0;
   // nghttp2 resets a stream that exceeds its window, but still hands over the frame that did.
   if (stream->held + size > std::max(stream->window.size(), kWindowBeforeSettings)) return 0;
-  stream->held += size;
+  if (!state.Hold(*stream, size)) {
+    stream->shed = true;
+    nghttp2_submit_rst_stream(state.session, NGHTTP2_FLAG_NONE, id, NGHTTP2_ENHANCE_YOUR_CALM);
+    return 0;
+  }
   state.Emit({.type = H2Event::Type::kData, .stream = StreamId{id}, .data = {data, size}});
   return 0;
 }
@@ -170,7 +174,7 @@ int H2Callbacks::OnFrameSent(nghttp2_session*, const nghttp2_frame* frame, void*
 
 void H2Callbacks::OnResetSent(State& state, const nghttp2_frame& frame) {
   const State::Stream* stream = state.Find(frame.hd.stream_id);
-  if (stream != nullptr && stream->reset_by_us) return;
+  if (stream != nullptr && (stream->reset_by_us || stream->shed)) return;
   ++state.stats.resets_provoked;
   if (!state.guard.OnResetProvoked(state.clock.Monotonic()))
     state.Violate(H2Limit::kResetsProvoked);

@@ -22,6 +22,13 @@ size_t OutputSize(size_t pending_write_bytes) {
 }
 static_assert(io::BufferPool::kRecord >= H2Session::kOutputMin);
 
+// The one reason for which a session resets a stream of an owner's without being asked is its budget.
+io::Error ResetError(const H2Event& event) {
+  const bool shed = !event.by_peer && event.code == ErrorCode::kEnhanceYourCalm;
+  return shed ? io::Error::Io(io::IoCode::kLimit, io::Op::kBuffer)
+              : ToError(event.code, io::Op::kStream);
+}
+
 }  // namespace
 
 H2Connection::H2Connection(Role role, io::Loop& loop, std::unique_ptr<io::Stream> transport,
@@ -194,7 +201,7 @@ void H2Connection::Handle(H2Event& event) {
     case Type::kTrailers: return stream->OnTrailers(std::move(event.headers));
     case Type::kData: return stream->OnData(event.data);
     case Type::kEnd: return stream->OnEnd();
-    case Type::kReset: return stream->Fail(ToError(event.code, io::Op::kStream));
+    case Type::kReset: return stream->Fail(ResetError(event));
     case Type::kWritten: return stream->OnWritten();
     default: return;
   }

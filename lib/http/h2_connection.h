@@ -26,7 +26,7 @@ struct H2ConnectionOptions {
   absl::Duration close_timeout = absl::Seconds(1);
   // How long the first phase of a drain lasts when the peer does not answer.
   absl::Duration drain_notice_timeout = absl::Seconds(1);
-  WindowBudget* budget = nullptr;
+  ReceiveBudget* budget = nullptr;
 };
 
 // An HTTP/2 connection over a stream of bytes: one reader, one writer that gathers, keep-alive.

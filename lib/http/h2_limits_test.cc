@@ -7,7 +7,7 @@
 #include "lib/http/rate_budget.h"
 #include "lib/http/stream_window.h"
 #include "lib/http/testing/raw_frames.h"
-#include "lib/http/window_budget.h"
+#include "lib/http/receive_budget.h"
 
 namespace heddle::http {
 namespace {
@@ -33,18 +33,19 @@ TEST(RateBudget, EarnedTokensStopAtTheBurst) {
   EXPECT_FALSE(budget.Take(clock.Monotonic()));
 }
 
-TEST(WindowBudget, TakesFromAllParentsOrFromNone) {
-  WindowBudget process(100);
-  WindowBudget first(80, &process);
-  WindowBudget second(80, &process);
-  EXPECT_TRUE(first.TryTake(60));
-  EXPECT_FALSE(second.TryTake(60));
-  EXPECT_EQ(second.used(), 0u);
-  EXPECT_EQ(process.used(), 60u);
-  EXPECT_TRUE(second.TryTake(40));
-  first.Return(60);
-  second.Return(40);
-  EXPECT_EQ(process.used(), 0u);
+TEST(ReceiveBudget, LeavesAQuarterToThoseWhoHoldLittle) {
+  ReceiveBudget budget(100);
+  EXPECT_TRUE(budget.TryTakeMore(50));
+  EXPECT_TRUE(budget.ample());
+  EXPECT_TRUE(budget.TryTakeMore(25));
+  EXPECT_FALSE(budget.ample());
+  EXPECT_FALSE(budget.TryTakeMore(1));
+  EXPECT_TRUE(budget.TryTake(25));
+  EXPECT_TRUE(budget.exhausted());
+  EXPECT_FALSE(budget.TryTake(1));
+  EXPECT_EQ(budget.refused_total(), 2u);
+  budget.Return(100);
+  EXPECT_EQ(budget.used(), 0u);
 }
 
 TEST(StreamWindow, GrowsWithTheDrainRateAndNotBeyond) {

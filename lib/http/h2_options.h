@@ -35,12 +35,16 @@ struct H2Options {
   uint32_t header_table_bytes = 4096;
 
   // Flow control. The window of a stream is returned when its owner has consumed the bytes, the
-  // connection's when they arrive, so that one stalled reader does not stop the others: what is
-  // buffered is bounded by the stream windows and their budget.
+  // connection's when they arrive, so that one stalled reader does not stop the others. What is
+  // buffered is bounded for a stream by its window, for the connection by connection_held_max, and
+  // for the process by the ReceiveBudget.
   uint32_t stream_window_initial = 64 * 1024;
   // A window grows up to this with the rate at which its reader drains it.
   uint32_t stream_window_max = 4 * 1024 * 1024;
   uint32_t connection_window = 16 * 1024 * 1024;
+  // While the streams hold more than this, the connection's window is not returned: many stalled
+  // readers stop their connection, and hold at most this and one connection window.
+  size_t connection_held_max = size_t{64} * 1024 * 1024;
 
   // The client's bound on its own streams, beside the peer's.
   uint32_t open_streams_max = 100;
@@ -64,7 +68,7 @@ struct H2Stats {
   uint64_t streams_total = 0;
   uint64_t resets_received = 0;
   uint64_t resets_provoked = 0;
-  uint64_t streams_refused = 0;  // Over max_concurrent_streams or over the window budget.
+  uint64_t streams_refused = 0;  // Over max_concurrent_streams, or the budget was exhausted.
   uint64_t windows_grown = 0;
   std::array<uint64_t, static_cast<size_t>(H2Limit::kCount)> limit_violations{};
 };

@@ -36,7 +36,7 @@ void SubmitSettings(nghttp2_session* session, Role role, const H2Options& option
 
 }  // namespace
 
-H2Session::H2Session(Role role, const H2Options& options, Clock& clock, WindowBudget* budget)
+H2Session::H2Session(Role role, const H2Options& options, Clock& clock, ReceiveBudget* budget)
     : state_(std::make_unique<State>(role, options, clock, budget)) {
   state_->session = MakeNghttp2Session(role, options, state_.get());
   SubmitSettings(state_->session, role, options);
@@ -65,7 +65,7 @@ void H2Session::Receive(std::span<const uint8_t> bytes) {
     }
     return;
   }
-  nghttp2_session_consume_connection(state.session, std::exchange(state.received_data, 0));
+  state.ReturnConnectionWindow();
   if (state.drain_acknowledged) FinishDrain();
   state.CheckOutboundQueue();
 }
@@ -200,12 +200,13 @@ void H2Session::EndWrite(StreamId id, const Headers& trailers) {
 void H2Session::Consumed(StreamId id, size_t n) {
   State& state = *state_;
   State::Stream* stream = state.Find(static_cast<int32_t>(id));
-  if (stream != nullptr) stream->held -= std::min(stream->held, n);
+  if (stream != nullptr) state.LetGo(*stream, std::min(stream->held, n));
+  state.ReturnConnectionWindow();
   // When the peer has ended nothing more can come.
   if (stream == nullptr || stream->closed || stream->remote_ended || n == 0) return;
   const size_t size = stream->window.size();
   const size_t wanted = stream->window.OnConsumed(n, state.clock.Monotonic());
-  if (wanted > size && (state.budget == nullptr || state.budget->TryTake(wanted - size))) {
+  if (wanted > size && (state.budget == nullptr || state.budget->ample())) {
     stream->window.Resize(wanted);
     ++state.stats.windows_grown;
     nghttp2_session_set_local_window_size(state.session, NGHTTP2_FLAG_NONE, stream->id,
@@ -228,6 +229,8 @@ void H2Session::Release(StreamId id) {
   CancelWrite(id);
   stream->released = true;
   --state.active_streams;
+  state.LetGo(*stream, stream->held);
+  state.ReturnConnectionWindow();
   if (stream->closed) return state.Erase(*stream);
   // A server that has answered in full stops the rest of the request with NO_ERROR (RFC 9113
   // section 8.1), but only when the answer's end has been sent: RST_STREAM would overtake it.

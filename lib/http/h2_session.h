@@ -10,7 +10,7 @@
 #include "lib/base/clock.h"
 #include "lib/http/h2_event.h"
 #include "lib/http/h2_options.h"
-#include "lib/http/window_budget.h"
+#include "lib/http/receive_budget.h"
 
 namespace heddle::http {
 
@@ -24,8 +24,9 @@ namespace heddle::http {
 // Threads: one. Never waits. Nothing that a peer sends is fatal to anything but the session.
 class H2Session {
  public:
-  // `clock` and `budget` outlive the session. Without a budget windows are bounded per stream only.
-  H2Session(Role role, const H2Options& options, Clock& clock, WindowBudget* budget = nullptr);
+  // `clock` and `budget` outlive the session. Without a budget what is held is bounded
+  // per stream and connection only.
+  H2Session(Role role, const H2Options& options, Clock& clock, ReceiveBudget* budget = nullptr);
   ~H2Session();
   H2Session(const H2Session&) = delete;
   H2Session& operator=(const H2Session&) = delete;

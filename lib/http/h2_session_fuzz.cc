@@ -72,7 +72,7 @@ class Owner {
   void ActOn(StreamId id, Stream& stream, uint8_t action);
 
   FakeClock clock_;
-  WindowBudget budget_{kBudgetBytes};
+  ReceiveBudget budget_{kBudgetBytes};
   const Role role_;
   H2Session session_;
   std::map<StreamId, Stream> streams_;

@@ -52,7 +52,7 @@ std::string Describe(H2Limit limit, const H2Options& options) {
 
 }  // namespace
 
-H2Session::State::State(Role role, const H2Options& options, Clock& clock, WindowBudget* budget)
+H2Session::State::State(Role role, const H2Options& options, Clock& clock, ReceiveBudget* budget)
     : role(role),
       options(options),
       clock(clock),
@@ -63,7 +63,7 @@ H2Session::State::State(Role role, const H2Options& options, Clock& clock, Windo
 H2Session::State::~State() {
   nghttp2_session_del(session);
   if (budget == nullptr) return;
-  for (const auto& [id, stream] : streams) budget->Return(stream->window.size());
+  budget->Return(held);
 }
 
 H2Session::State::Stream* H2Session::State::Find(int32_t id) {
@@ -72,7 +72,7 @@ H2Session::State::Stream* H2Session::State::Find(int32_t id) {
 }
 
 H2Session::State::Stream* H2Session::State::Add(int32_t id) {
-  if (budget != nullptr && !budget->TryTake(options.stream_window_initial)) return nullptr;
+  if (budget != nullptr && budget->exhausted()) return nullptr;
   ++stats.streams_total;
   ++open_streams;
   ++active_streams;
@@ -81,10 +81,31 @@ H2Session::State::Stream* H2Session::State::Add(int32_t id) {
 }
 
 void H2Session::State::Erase(Stream& stream) {
-  if (budget != nullptr) budget->Return(stream.window.size());
+  LetGo(stream, stream.held);
   if (!stream.closed) --open_streams;
   if (!stream.released) --active_streams;
   streams.erase(stream.id);
+}
+
+bool H2Session::State::Hold(Stream& stream, size_t bytes) {
+  if (budget != nullptr) {
+    const bool little = stream.held + bytes <= options.stream_window_initial;
+    if (little ? !budget->TryTake(bytes) : !budget->TryTakeMore(bytes)) return false;
+  }
+  stream.held += bytes;
+  held += bytes;
+  return true;
+}
+
+void H2Session::State::LetGo(Stream& stream, size_t bytes) {
+  stream.held -= bytes;
+  held -= bytes;
+  if (budget != nullptr) budget->Return(bytes);
+}
+
+void H2Session::State::ReturnConnectionWindow() {
+  if (received_data == 0 || held > options.connection_held_max) return;
+  nghttp2_session_consume_connection(session, std::exchange(received_data, 0));
 }
 
 void H2Session::State::OnClosed(Stream& stream, ErrorCode code) {
@@ -139,6 +160,7 @@ void H2Session::State::SubmitReset(int32_t id, ErrorCode code) {
   Stream* stream = Find(id);
   if (stream == nullptr || stream->closed) return;
   stream->reset_by_us = true;
+  if (stream->shed) return;
   nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, static_cast<uint32_t>(code));
 }
 

@@ -31,7 +31,7 @@ struct H2Session::State {
     const int32_t id;
     StreamWindow window;
     std::span<const uint8_t> pending;  // Given to Write(), not yet taken.
-    size_t held = 0;                   // Received and not yet consumed.
+    size_t held = 0;                   // Received and not yet consumed; out of the budget.
     Headers trailers;                  // To be sent after the last byte.
     SendState sending = SendState::kOpen;
     bool surfaced = false;      // Our owner knows of the stream: from Open() or kRequest on.
@@ -40,17 +40,24 @@ struct H2Session::State {
     bool deferred = false;      // nghttp2 waits to be told that there is data again.
     bool reset_by_us = false;   // Our owner asked for it: no event follows.
     bool reset_by_peer = false;
+    bool shed = false;      // Reset because its bytes did not fit in the budget.
     bool closed = false;    // nghttp2 has forgotten the stream.
     bool released = false;  // Our owner has.
   };
 
-  State(Role role, const H2Options& options, Clock& clock, WindowBudget* budget);
+  State(Role role, const H2Options& options, Clock& clock, ReceiveBudget* budget);
   ~State();
 
   Stream* Find(int32_t id);
-  // A stream with its initial window out of the budget; null when the budget is exhausted.
+  // Null when the budget is exhausted.
   Stream* Add(int32_t id);
   void Erase(Stream& stream);
+  // Accounts for bytes that have come; false when they do not fit.
+  bool Hold(Stream& stream, size_t bytes);
+  // The owner has taken them, or will not.
+  void LetGo(Stream& stream, size_t bytes);
+  // Gives the connection's window back, unless its streams hold too much already.
+  void ReturnConnectionWindow();
   void Emit(H2Event event) { events.push_back(std::move(event)); }
 
   // nghttp2 has closed the stream.
@@ -73,7 +80,7 @@ struct H2Session::State {
   const Role role;
   const H2Options options;
   Clock& clock;
-  WindowBudget* const budget;
+  ReceiveBudget* const budget;
   nghttp2_session* session = nullptr;
   FrameScanner scanner;
   FloodGuard guard;
@@ -91,8 +98,9 @@ struct H2Session::State {
   Headers
       block;  // The header section being decoded. Blocks are contiguous on the wire: one at a time.
   size_t block_bytes = 0;
-  // Bytes of DATA whose connection window is to be returned after this Receive.
+  // Bytes of DATA whose connection window has not been returned.
   size_t received_data = 0;
+  size_t held = 0;  // By all streams.
   bool settings_received = false;
   bool goaway_received = false;
 

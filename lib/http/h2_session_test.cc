@@ -199,40 +199,108 @@ TEST(H2Session, OneStalledReaderDoesNotStopOtherStreams) {
   for (const StreamId id : ids) EXPECT_EQ(pair.server.data[id].size(), body.size());
 }
 
-TEST(H2Session, WindowGrowsWithAFastReaderUpToItsMaximumAndItsBudget) {
-  FakeClock clock;
-  WindowBudget process(1024 * 1024);
-  WindowBudget connection(512 * 1024, &process);
-  Endpoint client(Role::kClient, {}, clock);
-  const std::string body(1024 * 1024, 'x');
-  {
-    Endpoint server(Role::kServer, {}, clock, &connection);
-    const StreamId id = *client.session.Open(kPost, false);
-    client.session.Write(id, AsBytes(body));
-    for (int i = 0; i < 100; ++i) {
+// A pair whose server has a budget, and what its clients write.
+struct BudgetPair {
+  explicit BudgetPair(size_t budget_bytes, const H2Options& server_options = {})
+      : budget(budget_bytes),
+        client(Role::kClient, {}, clock),
+        server(Role::kServer, server_options, clock, &budget) {
+    Pump();
+  }
+  void Pump() {
+    for (int i = 0; i < 300; ++i) {
       server.Feed(TakeOutput(client.session));
       client.Feed(TakeOutput(server.session));
     }
-    EXPECT_EQ(server.data[id].size(), body.size());
-    EXPECT_EQ(server.session.stream_window(id), 512u * 1024);
-    EXPECT_EQ(process.used(), 512u * 1024);
-    EXPECT_GT(connection.refused_total(), 0u);
   }
-  EXPECT_EQ(process.used(), 0u);
+  // A stream that has received `bytes`, all of which were consumed when `server.consume`.
+  StreamId Send(const std::string& bytes) {
+    const StreamId id = *client.session.Open(kPost, false);
+    client.session.Write(id, AsBytes(bytes));
+    Pump();
+    return id;
+  }
+  FakeClock clock;
+  ReceiveBudget budget;
+  Endpoint client;
+  Endpoint server;
+};
+
+TEST(H2Session, WindowGrowsWithAFastReaderUpToItsMaximum) {
+  BudgetPair pair(64 * 1024 * 1024);
+  const std::string body(16 * 1024 * 1024, 'x');
+  EXPECT_EQ(pair.server.session.stream_window(pair.Send(body)), 4u * 1024 * 1024);
 }
 
-TEST(H2Session, StreamsOverTheWindowBudgetAreRefused) {
-  FakeClock clock;
-  WindowBudget budget(64 * 1024);
-  Endpoint server(Role::kServer, {}, clock, &budget);
-  Endpoint client(Role::kClient, {}, clock);
-  client.session.Open(kPost, false);
-  client.session.Open(kPost, false);
-  server.Feed(TakeOutput(client.session));
-  client.Feed(TakeOutput(server.session));
-  EXPECT_EQ(server.Count(Type::kRequest), 1u);
-  ASSERT_EQ(client.Count(Type::kReset), 1u);
-  EXPECT_EQ(client.last->code, ErrorCode::kRefusedStream);
+TEST(H2Session, StreamsThatAreIdleTakeNothingOfTheBudget) {
+  BudgetPair pair(1024 * 1024);
+  const std::string body(1024 * 1024, 'x');
+  for (int i = 0; i < 50; ++i) {
+    const StreamId id = pair.Send(body);
+    ASSERT_EQ(pair.server.data[id].size(), body.size());
+    EXPECT_GE(pair.server.session.stream_window(id), 512u * 1024);
+  }
+  EXPECT_EQ(pair.budget.used(), 0u);
+  EXPECT_EQ(pair.server.session.stats().streams_refused, 0u);
+}
+
+TEST(H2Session, PeersThatUseAllTheirWindowsAtOnceGetNoMoreThanTheBudget) {
+  BudgetPair pair(1024 * 1024);
+  const std::string body(1024 * 1024, 'x');
+  std::vector<StreamId> grown;
+  for (int i = 0; i < 8; ++i) grown.push_back(pair.Send(body));
+  pair.server.consume = false;
+  for (const StreamId id : grown) pair.client.session.Write(id, AsBytes(body));
+  pair.Pump();
+  EXPECT_LE(pair.budget.used(), 768u * 1024);
+  EXPECT_GT(pair.client.Count(Type::kReset), 0u);
+  EXPECT_EQ(pair.client.last->code, ErrorCode::kEnhanceYourCalm);
+  EXPECT_EQ(pair.server.Count(Type::kReset), pair.client.Count(Type::kReset));
+  EXPECT_EQ(pair.server.session.stats().resets_provoked, 0u);  // The peer has broken no rule.
+  // Who holds little goes on.
+  const std::string little(60'000, 'y');
+  EXPECT_EQ(pair.server.data[pair.Send(little)], little);
+  for (const StreamId id : grown) pair.server.session.Release(id);
+  EXPECT_EQ(pair.budget.used(), little.size());
+}
+
+TEST(H2Session, WindowsGrowNoMoreWhenHalfOfTheBudgetIsTaken) {
+  BudgetPair pair(1024 * 1024);
+  ASSERT_TRUE(pair.budget.TryTake(600 * 1024));
+  EXPECT_EQ(pair.server.session.stream_window(pair.Send(std::string(1024 * 1024, 'x'))), 64u * 1024);
+  pair.budget.Return(600 * 1024);
+}
+
+TEST(H2Session, StreamsAreRefusedWhileTheBudgetIsExhausted) {
+  BudgetPair pair(64 * 1024);
+  ASSERT_TRUE(pair.budget.TryTake(64 * 1024));
+  pair.Send("x");
+  EXPECT_EQ(pair.server.Count(Type::kRequest), 0u);
+  ASSERT_EQ(pair.client.Count(Type::kReset), 1u);
+  EXPECT_EQ(pair.client.last->code, ErrorCode::kRefusedStream);
+  pair.budget.Return(64 * 1024);
+}
+
+TEST(H2Session, ManyStalledReadersStopTheirConnectionUntilTheyReadOn) {
+  H2Options options;
+  options.connection_window = 128 * 1024;
+  options.connection_held_max = 256 * 1024;
+  BudgetPair pair(64 * 1024 * 1024, options);
+  pair.server.consume = false;
+  const std::string body(64 * 1024, 'x');
+  std::vector<StreamId> ids;
+  for (int i = 0; i < 12; ++i) ids.push_back(pair.Send(body));
+  EXPECT_GT(pair.budget.used(), options.connection_held_max);
+  EXPECT_LE(pair.budget.used(), options.connection_held_max + options.connection_window);
+  for (size_t i = 0; i < 4; ++i) pair.server.session.Consumed(ids[i], body.size());
+  pair.Pump();
+  pair.server.session.Release(ids[4]);  // Readers that give up count, too.
+  pair.server.consume = true;
+  for (size_t i = 5; i < ids.size(); ++i)
+    pair.server.session.Consumed(ids[i], pair.server.data[ids[i]].size());
+  pair.Pump();
+  for (const StreamId id : ids) EXPECT_EQ(pair.server.data[id].size(), body.size());
+  EXPECT_EQ(pair.client.Count(Type::kReset), 1u);
 }
 
 TEST(H2Session, CountsItsStreamsAgainstThePeersLimit) {

@@ -28,7 +28,7 @@ inline std::string TakeOutput(H2Session& session) {
 
 // A session and what it told, in order.
 struct Endpoint {
-  Endpoint(Role role, const H2Options& options, Clock& clock, WindowBudget* budget = nullptr)
+  Endpoint(Role role, const H2Options& options, Clock& clock, ReceiveBudget* budget = nullptr)
       : session(role, options, clock, budget) {}
 
   void Feed(std::string_view bytes) {
