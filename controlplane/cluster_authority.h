@@ -13,7 +13,7 @@
 #include "lib/base/wait_queue.h"
 #include "lib/io/loop.h"
 #include "lib/kube/api_client.h"
-#include "lib/kube/backoff.h"
+#include "lib/base/backoff.h"
 #include "lib/metrics/registry.h"
 
 namespace heddle::controlplane {
@@ -70,7 +70,7 @@ class ClusterAuthority {
   ca::StoredRoots stored_;  // The last good ones.
   std::optional<ca::RotationPhase> phase_;
   MonotonicTime apply_again_;
-  kube::Backoff backoff_;
+  Backoff backoff_;
   std::string trouble_;
   metrics::Counter failures_;
   metrics::Gauge phase_now_;

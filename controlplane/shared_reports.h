@@ -12,7 +12,7 @@
 #include "lib/base/wait_queue.h"
 #include "lib/io/loop.h"
 #include "lib/kube/api_client.h"
-#include "lib/kube/backoff.h"
+#include "lib/base/backoff.h"
 #include "lib/kube/reflector.h"
 #include "lib/metrics/registry.h"
 
@@ -72,7 +72,7 @@ class SharedReports final : public kube::ObjectSink {
   std::set<std::string> wrote_;               // Nodes of whom we have written since we started.
   std::map<std::string, MonotonicTime> due_;  // Nodes of whom something is to be written.
   WaitQueue due_changed_;
-  kube::Backoff backoff_;
+  Backoff backoff_;
   std::string read_trouble_;
   std::string write_trouble_;
   bool known_ = false;

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "lib/base/file.h"
+#include "lib/base/backoff.h"
 #include "lib/base/log.h"
 #include "lib/base/status.h"
 #include "lib/base/strings.h"
@@ -24,12 +25,13 @@ constexpr absl::Duration kClockCheckInterval = absl::Minutes(1);
 
 // One identity and the task that keeps its certificate.
 struct CertificateStore::Identity {
-  Identity(io::Loop& loop, tls::SpiffeId id_in) : id(std::move(id_in)), scope(loop) {}
+  Identity(io::Loop& loop, tls::SpiffeId id_in, const CertificateStoreLimits& limits)
+      : id(std::move(id_in)), backoff(limits.backoff_min, limits.backoff_max), scope(loop) {}
 
   const tls::SpiffeId id;
   std::optional<IdentityCertificate> certificate;
   std::string failure;
-  absl::Duration backoff;
+  Backoff backoff;
   Scope scope;
 };
 
@@ -55,7 +57,7 @@ void CertificateStore::Want(const std::set<tls::SpiffeId>& identities) {
   }
   for (const tls::SpiffeId& id : identities) {
     if (identities_.contains(id)) continue;
-    auto made = std::make_unique<Identity>(parts_.loop, id);
+    auto made = std::make_unique<Identity>(parts_.loop, id, limits_);
     Identity& identity = *identities_.emplace(id, std::move(made)).first->second;
     LoadSaved(identity);
     identity.scope.Spawn(Keep(identity, identity.scope.stop()));
@@ -91,24 +93,18 @@ Task<void> CertificateStore::Keep(Identity& identity, StopToken stop) {
     if (status.ok()) {
       // One that is due again at once (the authority's own end is near) must not become a storm.
       if (RenewalTime(*identity.certificate) <= clock.Wall()) {
-        co_await parts_.loop.Sleep(NextBackoff(identity), stop);
+        co_await parts_.loop.Sleep(identity.backoff.Next(parts_.random), stop);
       }
       continue;
     }
     ++failed_total_;
     identity.failure = std::string(status.message());
-    const absl::Duration delay = NextBackoff(identity);
+    const absl::Duration delay = identity.backoff.Next(parts_.random);
     LOG_WARN("cert.fetch.failed", KV("identity", identity.id), KV("error", status),
              KV("retry_in", absl::FormatDuration(delay)));
     PublishAll();
     co_await parts_.loop.Sleep(delay, stop);
   }
-}
-
-absl::Duration CertificateStore::NextBackoff(Identity& identity) {
-  identity.backoff = std::clamp(2 * identity.backoff, limits_.backoff_min, limits_.backoff_max);
-  // Twenty per cent to either side, so that nodes that failed together do not return together.
-  return identity.backoff * (0.8 + 0.4 * static_cast<double>(parts_.random.Below(1000)) / 1000);
 }
 
 Task<absl::Status> CertificateStore::FetchInTurn(Identity& identity, StopToken stop) {
@@ -135,9 +131,7 @@ Task<absl::Status> CertificateStore::Fetch(Identity& identity, StopToken stop) {
   if (stop.requested()) co_return absl::CancelledError("stopped");
   identity.certificate = *std::move(certificate);
   identity.failure.clear();
-  if (RenewalTime(*identity.certificate) > parts_.loop.clock().Wall()) {
-    identity.backoff = absl::ZeroDuration();
-  }
+  if (RenewalTime(*identity.certificate) > parts_.loop.clock().Wall()) identity.backoff.Reset();
   ++fetched_total_;
   LOG_INFO("cert.fetched", KV("identity", identity.id),
            KV("not_after", absl::FormatTime(identity.certificate->not_after)));

@@ -63,7 +63,6 @@ class CertificateStore {
   Task<void> Keep(Identity& identity, StopToken stop);
   Task<absl::Status> FetchInTurn(Identity& identity, StopToken stop);
   Task<absl::Status> Fetch(Identity& identity, StopToken stop);
-  absl::Duration NextBackoff(Identity& identity);
   Task<void> End(std::unique_ptr<Identity> identity);
   void LoadSaved(Identity& identity);
   void Save(const tls::SpiffeId& identity, const IssuedCertificate& issued);

@@ -2,13 +2,12 @@
 
 #include <absl/functional/any_invocable.h>
 
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "agent/node/pod_registry.h"
-#include "lib/base/random.h"
-#include "lib/base/wait_queue.h"
-#include "lib/grpc/channel.h"
-#include "lib/io/loop.h"
+#include "lib/grpc/standing_call.h"
 
 namespace heddle::agent {
 
@@ -29,26 +28,27 @@ class CaptureReporter {
     absl::AnyInvocable<std::vector<PodStatus>()> list;
     absl::AnyInvocable<std::vector<UncapturedPod>()> uncaptured;
   };
-  explicit CaptureReporter(Parts parts) : parts_(std::move(parts)), changed_(parts_.loop) {}
+  explicit CaptureReporter(Parts parts);
 
   // Until stopped.
-  Task<void> Run(StopToken stop);
+  Task<void> Run(StopToken stop) { return call_.Run(std::move(stop)); }
   // The list has changed.
   void Notify() {
     ++generation_;
-    changed_.NotifyAll();
+    call_.Notify();
   }
 
  private:
-  struct Stream;
-  Task<absl::Status> ServeStream(StopToken stop);
-  Task<void> SendReports(Stream& stream, StopToken stop);
-  Task<void> ReadAcks(Stream& stream);
+  std::optional<std::string> Next();
+  absl::Status Acknowledged(const std::string& message);
   std::string Report(uint64_t sequence);
 
   Parts parts_;
-  WaitQueue changed_;
-  uint64_t generation_ = 0;
+  uint64_t generation_ = 0;    // Of the list.
+  uint64_t reported_ = 0;      // The generation in the last report.
+  uint64_t sent_ = 0;          // Reports, on the call that is open.
+  uint64_t acknowledged_ = 0;  // Of these.
+  grpc::StandingCall call_;
 };
 
 }  // namespace heddle::agent

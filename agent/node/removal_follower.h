@@ -4,12 +4,10 @@
 #include <absl/status/statusor.h>
 #include <absl/time/time.h>
 
+#include <optional>
 #include <string>
 
-#include "lib/base/random.h"
-#include "lib/base/wait_queue.h"
-#include "lib/grpc/channel.h"
-#include "lib/io/loop.h"
+#include "lib/grpc/standing_call.h"
 
 namespace heddle::agent {
 
@@ -40,21 +38,20 @@ class RemovalFollower {
     absl::AnyInvocable<absl::StatusOr<grpc::Metadata>()> authorize;
     absl::AnyInvocable<void(const RemovalOrder&)> on_order;
   };
-  explicit RemovalFollower(Parts parts) : parts_(std::move(parts)), changed_(parts_.loop) {}
+  explicit RemovalFollower(Parts parts);
 
   // Until stopped.
-  Task<void> Run(StopToken stop);
+  Task<void> Run(StopToken stop) { return call_.Run(std::move(stop)); }
   void Report(RemovalReport report);
 
  private:
-  struct Stream;
-  Task<absl::Status> ServeStream(StopToken stop);
-  Task<void> ReadOrders(Stream& stream);
-  Task<void> SendReports(Stream& stream, StopToken stop);
+  std::optional<std::string> Next();
+  absl::Status Ordered(const std::string& message);
 
   Parts parts_;
-  WaitQueue changed_;
   RemovalReport report_;
+  std::optional<RemovalReport> told_;  // On the call that is open.
+  grpc::StandingCall call_;
 };
 
 }  // namespace heddle::agent

@@ -1,7 +1,6 @@
 #include "agent/xds/xds_client.h"
 
-#include <algorithm>
-
+#include "lib/base/backoff.h"
 #include "lib/base/log.h"
 #include "lib/base/status.h"
 #include "lib/grpc/protobuf.h"
@@ -20,7 +19,7 @@ constexpr size_t kResourcesPerTurn = 256;
 }  // namespace
 
 Task<void> XdsClient::Run(StopToken stop) {
-  absl::Duration backoff;
+  Backoff backoff(kBackoffMin, kBackoffMax);
   while (!stop.requested()) {
     const uint64_t responses_before = status_.responses_total;
     const absl::Status ended = co_await ServeStream(stop);
@@ -29,10 +28,8 @@ Task<void> XdsClient::Run(StopToken stop) {
     status_.last_error = std::string(ended.message());
     LOG_WARN("xds.stream.ended", KV("error", ended));
     // A stream that worked was cut: the next one is tried at once.
-    if (status_.responses_total != responses_before) backoff = absl::ZeroDuration();
-    backoff = std::clamp(2 * backoff, kBackoffMin, kBackoffMax);
-    co_await parts_.loop.Sleep(
-        backoff * (0.8 + 0.4 * static_cast<double>(parts_.random.Below(1000)) / 1000), stop);
+    if (status_.responses_total != responses_before) backoff.Reset();
+    co_await parts_.loop.Sleep(backoff.Next(parts_.random), stop);
   }
 }
 

@@ -6,7 +6,7 @@
 
 #include "lib/base/log.h"
 #include "lib/base/status.h"
-#include "lib/kube/backoff.h"
+#include "lib/base/backoff.h"
 #include "lib/kube/write_request.h"
 
 namespace heddle::controlplane::status {
@@ -36,7 +36,7 @@ Task<void> LeaderElection::Run(StopToken stop) {
   while (!stop.requested()) {
     Deadline patience(parts_.loop, stop, kLeaderWriteTimeout);
     co_await Try(patience.token());
-    if (!co_await parts_.loop.Sleep(kube::Backoff::Jitter(parts_.times.retry, parts_.random), stop))
+    if (!co_await parts_.loop.Sleep(Backoff::Jitter(parts_.times.retry, parts_.random), stop))
       break;
   }
   co_await GiveUp();

@@ -250,7 +250,7 @@ void StatusWriter::Failed(const api::ObjectKey& key, Item& item, const absl::Sta
       conflict ? kRetryMax
                : std::min(kRetryMax, kRetryMin * (1 << std::min(item.failures, kMaxDoublings)));
   ++item.failures;
-  item.not_before = parts_.loop.Now() + kube::Backoff::Jitter(wait, parts_.random);
+  item.not_before = parts_.loop.Now() + Backoff::Jitter(wait, parts_.random);
   held_.insert(key);
   const std::string trouble(why.message());
   if (std::exchange(trouble_, trouble) == trouble) return;

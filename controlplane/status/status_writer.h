@@ -17,7 +17,7 @@
 #include "lib/base/wait_queue.h"
 #include "lib/io/loop.h"
 #include "lib/kube/api_client.h"
-#include "lib/kube/backoff.h"
+#include "lib/base/backoff.h"
 #include "lib/metrics/registry.h"
 
 namespace heddle::controlplane::status {

@@ -10,7 +10,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/random.h"
-#include "lib/kube/backoff.h"
+#include "lib/base/backoff.h"
 #include "lib/kube/object.h"
 
 namespace heddle::kube {

@@ -6,7 +6,7 @@
 
 #include "lib/base/random.h"
 
-namespace heddle::kube {
+namespace heddle {
 
 // Waits that double up to a maximum, each drawn between half and the whole of it, so that many
 // clients which failed together do not come back together.
@@ -34,4 +34,4 @@ class Backoff {
   absl::Duration next_;
 };
 
-}  // namespace heddle::kube
+}  // namespace heddle
