@@ -91,12 +91,12 @@ Task<absl::Status> DiscoveryService::Receive(Session& session) {
 Task<void> DiscoveryService::Send(Session& session) {
   while (!session.ended) {
     session.work.changed.Reset();
-    while (const auto response = session.subscriber.Next()) {
-      const absl::Status sent = co_await session.call.Send(response->bytes);
+    while (auto response = session.subscriber.Next()) {
+      const absl::Status sent = co_await session.call.Send(*response);
       // Receive() learns it as well, and says why.
       if (!sent.ok()) co_return;
       responses_.Add();
-      resources_.Add(response->changed + response->removed);
+      resources_.Add(response->changed() + response->removed());
     }
     if (session.subscriber.HoldsEverything()) mesh_.NodeInSync(session.subscriber.node());
     if (!co_await session.work.changed.Wait(session.call.stop())) co_return;

@@ -1,8 +1,6 @@
 #include "controlplane/xds/delta_subscriber.h"
 
 #include <absl/strings/str_cat.h>
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
 #include <algorithm>
 #include <utility>
@@ -100,19 +98,20 @@ bool DeltaSubscriber::MustWait(ResourceType type) const {
   return policies.active && policies.offered != state_.Get(ResourceType::kAuthorization, node_);
 }
 
-std::optional<DeltaSubscriber::Response> DeltaSubscriber::Next() {
+std::optional<DeltaResponse> DeltaSubscriber::Next() {
   if (state_.generation() == 0) return std::nullopt;
   for (const ResourceType type : kOrder) {
     if (!Of(type).active || Of(type).under_way() || UpToDate(type) || MustWait(type)) continue;
-    if (std::optional<Response> response = NextOf(type); response.has_value()) return response;
+    if (std::optional<DeltaResponse> response = NextOf(type); response.has_value()) return response;
   }
   return std::nullopt;
 }
 
-std::optional<DeltaSubscriber::Response> DeltaSubscriber::NextOf(ResourceType type) {
+std::optional<DeltaResponse> DeltaSubscriber::NextOf(ResourceType type) {
   Subscription& subscription = Of(type);
   const SnapshotPtr current = state_.Get(type, node_);
   const bool first = subscription.held.has_value();
+  if (first && subscription.held->empty()) return Everything(type, current);
   Difference difference =
       first ? Compare(*subscription.held, *current) : Compare(*subscription.sent, *current);
   subscription.held.reset();
@@ -131,39 +130,29 @@ std::optional<DeltaSubscriber::Response> DeltaSubscriber::NextOf(ResourceType ty
     return std::nullopt;
   }
   subscription.sent = std::move(sent);
-  return Encode(type, difference);
+  return DeltaResponse(type, MakeHead(type, difference.removed), std::move(difference.changed));
 }
 
-DeltaSubscriber::Response DeltaSubscriber::Encode(ResourceType type, const Difference& difference) {
+// To one that holds nothing.
+DeltaResponse DeltaSubscriber::Everything(ResourceType type, const SnapshotPtr& current) {
+  Subscription& subscription = Of(type);
+  subscription.held.reset();
+  subscription.offered = current;
+  subscription.sent = current;
+  return DeltaResponse(type, MakeHead(type, {}), current);
+}
+
+DeltaResponse::Head DeltaSubscriber::MakeHead(ResourceType type,
+                                              const std::vector<std::string>& removed) {
   Subscription& subscription = Of(type);
   subscription.nonce = absl::StrCat(next_nonce_++);
   ++counts_.responses;
-  wire::DeltaDiscoveryResponse head;
+  DeltaResponse::Head head;
   head.set_system_version_info(absl::StrCat(state_.generation()));
   head.set_type_url(std::string(TypeUrl(type)));
   head.set_nonce(subscription.nonce);
-  for (const std::string& name : difference.removed) head.add_removed_resources(name);
-
-  // The resources are encoded already: field 2, length-delimited, appended as they are. The order
-  // of fields is free.
-  constexpr uint32_t kResourcesTag = (wire::DeltaDiscoveryResponse::kResourcesFieldNumber << 3) | 2;
-  constexpr size_t kTagAndLengthMax = 6;
-  Response response{
-      .type = type, .changed = difference.changed.size(), .removed = difference.removed.size()};
-  size_t size = head.ByteSizeLong();
-  for (const ResourcePtr& resource : difference.changed)
-    size += kTagAndLengthMax + resource->wire().size();
-  response.bytes.reserve(size);
-  google::protobuf::io::StringOutputStream stream(&response.bytes);
-  google::protobuf::io::CodedOutputStream coded(&stream);
-  head.SerializeToCodedStream(&coded);
-  for (const ResourcePtr& resource : difference.changed) {
-    coded.WriteTag(kResourcesTag);
-    coded.WriteVarint32(static_cast<uint32_t>(resource->wire().size()));
-    coded.WriteString(resource->wire());
-  }
-  coded.Trim();
-  return response;
+  for (const std::string& name : removed) head.add_removed_resources(name);
+  return head;
 }
 
 }  // namespace heddle::controlplane::xds

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "controlplane/xds/delta_response.h"
 #include "controlplane/xds/published_state.h"
 #include "proto/discovery.pb.h"
 
@@ -35,12 +36,6 @@ namespace heddle::controlplane::xds {
 // subscriber holds.
 class DeltaSubscriber {
  public:
-  struct Response {
-    ResourceType type = ResourceType::kAddress;
-    std::string bytes;  // A serialized DeltaDiscoveryResponse.
-    size_t changed = 0;
-    size_t removed = 0;
-  };
   struct Counts {
     uint64_t responses = 0;
     uint64_t refused = 0;
@@ -55,7 +50,7 @@ class DeltaSubscriber {
   // An error ends the stream.
   absl::Status OnRequest(const envoy::service::discovery::v3::DeltaDiscoveryRequest& request);
   // What is to be sent now; call until it is empty, after each request and after each Publish.
-  std::optional<Response> Next();
+  std::optional<DeltaResponse> Next();
 
   const std::string& node() const { return node_; }
   const Counts& counts() const { return counts_; }
@@ -87,8 +82,10 @@ class DeltaSubscriber {
                          const envoy::service::discovery::v3::DeltaDiscoveryRequest& request);
   bool UpToDate(ResourceType type) const;
   bool MustWait(ResourceType type) const;
-  std::optional<Response> NextOf(ResourceType type);
-  Response Encode(ResourceType type, const Difference& difference);
+  std::optional<DeltaResponse> NextOf(ResourceType type);
+  DeltaResponse Everything(ResourceType type, const SnapshotPtr& current);
+  // Begins a response.
+  DeltaResponse::Head MakeHead(ResourceType type, const std::vector<std::string>& removed);
 
   const std::string node_;
   const PublishedState& state_;

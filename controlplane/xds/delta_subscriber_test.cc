@@ -76,14 +76,23 @@ class Node {
 
   // The next response, with what it says in short: "+a" sent, "-a" removed. Empty: none.
   std::vector<std::string> Read() {
-    const auto response = subscriber_.Next();
+    auto response = subscriber_.Next();
     if (!response.has_value()) return {};
-    EXPECT_TRUE(last_.ParseFromString(response->bytes));
-    EXPECT_EQ(last_.type_url(), TypeUrl(response->type));
+    pieces_.clear();
+    std::string bytes;
+    while (bytes.size() < response->size()) {
+      const size_t before = bytes.size();
+      response->AppendNext(bytes);
+      pieces_.push_back(bytes.size() - before);
+    }
+    EXPECT_EQ(bytes.size(), response->size());
+    EXPECT_TRUE(last_.ParseFromString(bytes));
+    EXPECT_EQ(static_cast<size_t>(last_.resources_size()), response->changed());
+    EXPECT_EQ(last_.type_url(), TypeUrl(response->type()));
     std::vector<std::string> said = {
-        std::string(response->type == ResourceType::kAddress         ? "address"
-                    : response->type == ResourceType::kAuthorization ? "policy"
-                                                                     : "pod")};
+        std::string(response->type() == ResourceType::kAddress         ? "address"
+                    : response->type() == ResourceType::kAuthorization ? "policy"
+                                                                       : "pod")};
     for (const wire::Resource& resource : last_.resources()) {
       EXPECT_EQ(resource.version(), translate::ContentVersion(resource.resource().value()));
       EXPECT_EQ(resource.resource().type_url(), last_.type_url());
@@ -104,10 +113,13 @@ class Node {
 
   DeltaSubscriber& subscriber() { return subscriber_; }
   const wire::DeltaDiscoveryResponse& last() const { return last_; }
+  // Sizes of the pieces that it came in.
+  const std::vector<size_t>& pieces() const { return pieces_; }
 
  private:
   DeltaSubscriber subscriber_;
   wire::DeltaDiscoveryResponse last_;
+  std::vector<size_t> pieces_;
 };
 
 TEST(DeltaSubscriber, ServesNothingBeforeTheStateIsKnown) {
@@ -136,6 +148,31 @@ TEST(DeltaSubscriber, SendsDifferencesOneResponseAtATime) {
   node.Ack();
   EXPECT_THAT(node.Read(), IsEmpty());
   EXPECT_TRUE(node.subscriber().InSync());
+}
+
+// Whatever the mesh's size and the number of nodes that begin at once, none of them has it all in memory.
+TEST(DeltaSubscriber, HandsOutALargeMeshPieceByPiece) {
+  std::vector<std::pair<std::string, std::string>> entries;
+  for (int i = 0; i < 2000; ++i)
+    entries.emplace_back(absl::StrCat("name-", i), std::string(300, 'x'));
+  entries.emplace_back("larger than a piece", std::string(200'000, 'x'));
+  Publisher state;
+  const translate::ResourceSet resources = Set(entries);
+  state.Publish({.addresses = resources});
+  const std::map<std::string, std::string> all_but_one = {
+      {resources[0].name, resources[0].version}};
+  for (const bool cold : {true, false}) {
+    Node node("n1", state);
+    ASSERT_TRUE(node.Subscribe(ResourceType::kAddress,
+                               cold ? std::map<std::string, std::string>() : all_but_one)
+                    .ok());
+    EXPECT_EQ(node.Read().size(), 1 + entries.size() - (cold ? 0 : 1));
+    EXPECT_GT(node.pieces().size(), 10);
+    for (const size_t piece : node.pieces())
+      EXPECT_TRUE(piece <= 64 * 1024 || piece > 200'000) << piece;
+    node.Ack();
+    EXPECT_TRUE(node.subscriber().InSync());
+  }
 }
 
 TEST(DeltaSubscriber, SendsOnlyDifferencesAfterAReconnect) {

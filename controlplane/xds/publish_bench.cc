@@ -29,10 +29,15 @@ double ResidentMegabytes() {
 // Takes and acknowledges all that there is; gives the bytes.
 size_t Drain(DeltaSubscriber& subscriber) {
   size_t bytes = 0;
-  while (const auto response = subscriber.Next()) {
-    bytes += response->bytes.size();
+  std::string piece;
+  while (auto response = subscriber.Next()) {
+    for (size_t left = response->size(); left > 0; left -= piece.size()) {
+      piece.clear();
+      response->AppendNext(piece);
+    }
+    bytes += response->size();
     Request acknowledged;
-    acknowledged.set_type_url(std::string(TypeUrl(response->type)));
+    acknowledged.set_type_url(std::string(TypeUrl(response->type())));
     // A subscriber counts its responses.
     acknowledged.set_response_nonce(std::to_string(subscriber.counts().responses));
     if (!subscriber.OnRequest(acknowledged).ok()) return 0;

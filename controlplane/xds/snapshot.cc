@@ -44,12 +44,16 @@ bool NamedBefore(const ResourcePtr& resource, std::string_view name) {
 
 EncodedResource::EncodedResource(std::string_view type_url, const translate::Resource& resource) {
   using Message = envoy::service::discovery::v3::Resource;
+  using Response = envoy::service::discovery::v3::DeltaDiscoveryResponse;
   using google::protobuf::Any;
   const size_t any = FieldSize(type_url.size()) + FieldSize(resource.body.size());
-  wire_.reserve(FieldSize(resource.name.size()) + FieldSize(resource.version.size()) +
-                FieldSize(any));
+  const size_t whole =
+      FieldSize(resource.name.size()) + FieldSize(resource.version.size()) + FieldSize(any);
+  wire_.reserve(FieldSize(whole));
   google::protobuf::io::StringOutputStream stream(&wire_);
   CodedOutputStream out(&stream);
+  out.WriteTag(LengthDelimited(Response::kResourcesFieldNumber));
+  out.WriteVarint32(static_cast<uint32_t>(whole));
   // The order of fields is free: these two first, where they are found.
   name_at_ = Narrow(WriteField(out, Message::kNameFieldNumber, resource.name));
   name_size_ = Narrow(resource.name.size());
@@ -60,33 +64,6 @@ EncodedResource::EncodedResource(std::string_view type_url, const translate::Res
   WriteField(out, Any::kTypeUrlFieldNumber, type_url);
   WriteField(out, Any::kValueFieldNumber, resource.body);
 }
-
-// A place in a snapshot.
-class SnapshotCursor {
- public:
-  explicit SnapshotCursor(const Snapshot& snapshot) : shards_(snapshot.shards_) {}
-
-  bool at_end() const { return shard_ == shards_.size(); }
-  const ResourcePtr& operator*() const { return (*shards_[shard_])[index_]; }
-  void Next() {
-    if (++index_ < shards_[shard_]->size()) return;
-    index_ = 0;
-    ++shard_;
-  }
-  // Both stand before the same shard, and are now behind it.
-  bool SkipShared(SnapshotCursor& other) {
-    if (index_ != 0 || other.index_ != 0 || at_end() || other.at_end()) return false;
-    if (shards_[shard_] != other.shards_[other.shard_]) return false;
-    ++shard_;
-    ++other.shard_;
-    return true;
-  }
-
- private:
-  const std::vector<Snapshot::ShardPtr>& shards_;
-  size_t shard_ = 0;
-  size_t index_ = 0;
-};
 
 // Edits one shard after the other into a new snapshot.
 class SnapshotBuilder {
@@ -111,6 +88,7 @@ class SnapshotBuilder {
     Keep(at, before_.shards_.size());
     if (!changed_) return nullptr;
     for (const auto& shard : next_->shards_) next_->size_ += shard->size();
+    next_->wire_bytes_ = before_.wire_bytes_ + added_bytes_ - removed_bytes_;
     return next_;
   }
 
@@ -165,10 +143,13 @@ class SnapshotBuilder {
         ResourcePtr& next = edit_.upserted[upserted_++];
         const bool same = there && (*shard)[old]->version() == next->version();
         changed |= !same;
+        if (!same) added_bytes_ += next->wire().size();
+        if (!same && there) removed_bytes_ += (*shard)[old]->wire().size();
         edited.push_back(same ? (*shard)[old] : std::move(next));
       } else {
         ++removed_;
         changed |= there;
+        if (there) removed_bytes_ += (*shard)[old]->wire().size();
       }
       if (there) ++old;
     }
@@ -202,6 +183,8 @@ class SnapshotBuilder {
   SnapshotEdit edit_;
   size_t upserted_ = 0;
   size_t removed_ = 0;
+  size_t added_bytes_ = 0;
+  size_t removed_bytes_ = 0;
   bool changed_ = false;
   std::shared_ptr<Snapshot> next_ = std::make_shared<Snapshot>();
 };

@@ -21,7 +21,8 @@ class EncodedResource {
   std::string_view version() const {
     return std::string_view(wire_).substr(version_at_, version_size_);
   }
-  // A serialized envoy.service.discovery.v3.Resource.
+  // As it stands among the resources of a DeltaDiscoveryResponse: field, length and the serialized
+  // envoy.service.discovery.v3.Resource.
   const std::string& wire() const { return wire_; }
 
  private:
@@ -58,6 +59,8 @@ class Snapshot {
   static SnapshotPtr Advance(const SnapshotPtr& before, SnapshotEdit edit);
 
   size_t size() const { return size_; }
+  // Of all resources, as they are sent.
+  size_t wire_bytes() const { return wire_bytes_; }
   // Null when there is none.
   ResourcePtr Find(std::string_view name) const;
   template <typename Visitor>
@@ -75,6 +78,34 @@ class Snapshot {
 
   std::vector<ShardPtr> shards_;
   size_t size_ = 0;
+  size_t wire_bytes_ = 0;
+};
+
+// A place in a snapshot, which outlives it.
+class SnapshotCursor {
+ public:
+  explicit SnapshotCursor(const Snapshot& snapshot) : shards_(&snapshot.shards_) {}
+
+  bool at_end() const { return shard_ == shards_->size(); }
+  const ResourcePtr& operator*() const { return (*(*shards_)[shard_])[index_]; }
+  void Next() {
+    if (++index_ < (*shards_)[shard_]->size()) return;
+    index_ = 0;
+    ++shard_;
+  }
+  // Both stand before the same shard, and are now behind it.
+  bool SkipShared(SnapshotCursor& other) {
+    if (index_ != 0 || other.index_ != 0 || at_end() || other.at_end()) return false;
+    if ((*shards_)[shard_] != (*other.shards_)[other.shard_]) return false;
+    ++shard_;
+    ++other.shard_;
+    return true;
+  }
+
+ private:
+  const std::vector<Snapshot::ShardPtr>* shards_;
+  size_t shard_ = 0;
+  size_t index_ = 0;
 };
 
 struct Difference {

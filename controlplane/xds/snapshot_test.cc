@@ -32,6 +32,12 @@ std::map<std::string, std::string> Held(const Snapshot& snapshot) {
   return held;
 }
 
+size_t WireBytes(const Snapshot& snapshot) {
+  size_t bytes = 0;
+  snapshot.ForEach([&bytes](const ResourcePtr& resource) { bytes += resource->wire().size(); });
+  return bytes;
+}
+
 std::vector<std::string> Names(const std::vector<ResourcePtr>& resources) {
   std::vector<std::string> names;
   for (const ResourcePtr& resource : resources) names.emplace_back(resource->name());
@@ -41,7 +47,10 @@ std::vector<std::string> Names(const std::vector<ResourcePtr>& resources) {
 TEST(EncodedResource, IsAMessageOfTheWireWhoseNameAndVersionCanBeRead) {
   const ResourcePtr resource = Encoded("a name", std::string(300, 'b'));
   envoy::service::discovery::v3::Resource message;
-  ASSERT_TRUE(message.ParseFromString(resource->wire()));
+  envoy::service::discovery::v3::DeltaDiscoveryResponse response;
+  ASSERT_TRUE(response.ParseFromString(resource->wire()));
+  ASSERT_EQ(response.resources_size(), 1);
+  message = response.resources(0);
   EXPECT_EQ(message.name(), "a name");
   EXPECT_EQ(message.name(), resource->name());
   EXPECT_EQ(message.version(), resource->version());
@@ -81,6 +90,7 @@ TEST(Snapshot, EditsAndComparisonsAreThoseOfAMap) {
     const SnapshotPtr next = Snapshot::Advance(snapshot, std::move(edit));
     EXPECT_EQ(next == snapshot, changed.empty() && removed.empty());
     EXPECT_EQ(Held(*next), model);
+    EXPECT_EQ(next->wire_bytes(), WireBytes(*next));
     for (const Difference& difference : {Compare(*snapshot, *next), Compare(held, *next)}) {
       EXPECT_EQ(Names(difference.changed), changed);
       EXPECT_EQ(difference.removed, removed);

@@ -7,12 +7,15 @@
 
 namespace heddle::grpc {
 
-std::string Frame(std::string_view message) {
-  std::string framed;
-  framed.reserve(kPrefixBytes + message.size());
-  framed.push_back(0);
+std::string Prefix(size_t message_size) {
+  std::string prefix(1, 0);
   for (int shift = 24; shift >= 0; shift -= 8)
-    framed.push_back(static_cast<char>(message.size() >> shift));
+    prefix.push_back(static_cast<char>(message_size >> shift));
+  return prefix;
+}
+
+std::string Frame(std::string_view message) {
+  std::string framed = Prefix(message.size());
   framed += message;
   return framed;
 }

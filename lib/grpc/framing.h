@@ -15,7 +15,9 @@ inline constexpr size_t kPrefixBytes = 5;
 // The default of every gRPC implementation.
 inline constexpr size_t kMessageBytesMax = 4 * 1024 * 1024;
 
-// The prefix of a message that is not compressed.
+// The prefix of a message of that size that is not compressed.
+std::string Prefix(size_t message_size);
+// The whole message with it.
 std::string Frame(std::string_view message);
 
 // Cuts a stream of bytes into messages. Pure. An error is final: a message that is too large

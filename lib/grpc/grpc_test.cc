@@ -51,6 +51,30 @@ Task<absl::Status> Echo(Seen& seen, ServerCall& call) {
   }
 }
 
+// A message in pieces of a thousand bytes.
+class Thousands final : public MessagePieces {
+ public:
+  explicit Thousands(std::string_view text) : size_(text.size()), left_(text) {}
+  size_t size() const override { return size_; }
+  void AppendNext(std::string& out) override {
+    out += left_.substr(0, 1000);
+    left_.remove_prefix(std::min<size_t>(left_.size(), 1000));
+  }
+
+ private:
+  const size_t size_;
+  std::string_view left_;
+};
+
+Task<absl::Status> EchoInPieces(ServerCall& call) {
+  while (true) {
+    CO_TRY_ASSIGN(const std::optional<std::string> message, co_await call.Receive());
+    if (!message.has_value()) co_return absl::OkStatus();
+    Thousands pieces(*message);
+    CO_TRY_STATUS(co_await call.Send(pieces));
+  }
+}
+
 Task<absl::Status> Answer3(ServerCall& call) {
   for (const char* text : {"a", "b", "c"}) CO_TRY_STATUS(co_await call.Send(text));
   co_return absl::DataLossError("after three");
@@ -76,6 +100,7 @@ struct GrpcPair {
       return Hang(this->loop, seen, call, std::move(request));
     });
     server.AddStream("/t.T/Echo", [this](ServerCall& call) { return Echo(seen, call); });
+    server.AddStream("/t.T/EchoInPieces", [](ServerCall& call) { return EchoInPieces(call); });
     server.AddStream("/t.T/Answer3", [](ServerCall& call) { return Answer3(call); });
   }
   Task<io::Result<std::unique_ptr<io::Stream>>> Connect() {
@@ -155,6 +180,21 @@ CO_TEST(Grpc, BidirectionalStreamEndsAfterHalfClose) {
     EXPECT_TRUE((co_await call->HalfClose()).ok());
     EXPECT_EQ(co_await call->Receive(), std::nullopt);
     EXPECT_TRUE((co_await call->Finish()).ok());
+  }
+  co_await pair.End();
+}
+
+CO_TEST(Grpc, MessageThatIsMadeInPiecesArrivesWhole) {
+  GrpcPair pair(loop);
+  {
+    auto call = *co_await pair.channel.Open("/t.T/EchoInPieces", {}, {});
+    std::string long_one(300'123, 'x');
+    for (size_t i = 0; i < long_one.size(); ++i) long_one[i] = static_cast<char>(i % 251);
+    for (const std::string& text :
+         {std::string("one"), std::string(), std::string(1000, 'y'), long_one}) {
+      EXPECT_TRUE((co_await call->Send(text)).ok());
+      EXPECT_TRUE(co_await call->Receive() == text) << text.size();
+    }
   }
   co_await pair.End();
 }

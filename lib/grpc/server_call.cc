@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "lib/base/check.h"
 #include "lib/grpc/status.h"
 
 namespace heddle::grpc {
@@ -46,6 +47,30 @@ Task<absl::StatusOr<std::optional<std::string>>> ServerCall::Receive() {
 Task<absl::Status> ServerCall::Send(std::string_view message) {
   if (absl::Status responded = Respond(); !responded.ok()) co_return responded;
   sending_ = Frame(message);
+  absl::Status sent = co_await WriteSending();
+  sending_ = {};
+  co_return sent;
+}
+
+Task<absl::Status> ServerCall::Send(MessagePieces& message) {
+  if (absl::Status responded = Respond(); !responded.ok()) co_return responded;
+  size_t left = message.size();
+  sending_ = Prefix(left);
+  absl::Status sent;
+  do {
+    const size_t before = sending_.size();
+    if (left > 0) message.AppendNext(sending_);
+    const size_t piece = sending_.size() - before;
+    CHECK(piece <= left && (piece > 0 || left == 0));
+    left -= piece;
+    sent = co_await WriteSending();
+    sending_.clear();
+  } while (left > 0 && sent.ok());
+  sending_ = {};
+  co_return sent;
+}
+
+Task<absl::Status> ServerCall::WriteSending() {
   const std::span bytes(reinterpret_cast<const uint8_t*>(sending_.data()), sending_.size());
   auto written = co_await stream_->Write(bytes, deadline_.token());
   co_return written ? absl::OkStatus() : StatusFromError(written.error());

@@ -10,6 +10,7 @@
 
 #include "lib/base/executor.h"
 #include "lib/grpc/framing.h"
+#include "lib/grpc/message_pieces.h"
 #include "lib/grpc/metadata.h"
 #include "lib/http/h2_stream.h"
 #include "lib/io/loop.h"
@@ -38,12 +39,15 @@ class ServerCall {
   Task<absl::StatusOr<std::optional<std::string>>> Receive();
   // Sends a message; waits for room.
   Task<absl::Status> Send(std::string_view message);
+  // The same for one that is made meanwhile: asked for its next piece when the last one is out.
+  Task<absl::Status> Send(MessagePieces& message);
 
  private:
   friend class Server;
   // Ends the call with its status. Never waits.
   void Finish(absl::Status status);
   absl::Status Respond();
+  Task<absl::Status> WriteSending();
 
   std::unique_ptr<http::H2Stream> stream_;
   const Peer& peer_;
@@ -52,7 +56,7 @@ class ServerCall {
   Deadline deadline_;
   MessageReader reader_;
   io::Buffer unread_;
-  std::string sending_;  // The framed message that Send is writing.
+  std::string sending_;  // What Send is writing; nothing is held between two messages.
   bool responded_ = false;
 };
 
