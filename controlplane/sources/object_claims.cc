@@ -33,20 +33,35 @@ void ObjectClaims::SetObjects(const std::string& file, std::vector<Decoded> obje
   FileState& state = files_[file];
   std::set<ObjectKey> touched;
   for (const auto& [key, index] : state.first) {
-    keys_[key].files.erase(file);
+    LetGo(file, key);
     touched.insert(key);
   }
   state.objects = std::move(objects);
   state.first.clear();
+  state.suspects.clear();
   for (size_t i = 0; i < state.objects.size(); ++i) {
     const std::optional<ObjectKey>& key = state.objects[i].key;
-    if (!key.has_value() || !state.first.emplace(*key, i).second) continue;
-    keys_[*key].files.insert(file);
+    const bool first = key.has_value() && state.first.emplace(*key, i).second;
+    if (!state.objects[i].reason.empty() || !first) state.suspects.insert(i);
+    if (!first) continue;
+    Take(file, *key);
     touched.insert(*key);
   }
   // Ownership is settled in TakeDiff, so that an object which moves between two files in one go is
   // not lost in between.
   dirty_.merge(touched);
+}
+
+void ObjectClaims::LetGo(const std::string& file, const ObjectKey& key) {
+  std::set<std::string>& files = keys_[key].files;
+  files.erase(file);
+  if (files.size() < 2) contested_.erase(key);
+}
+
+void ObjectClaims::Take(const std::string& file, const ObjectKey& key) {
+  std::set<std::string>& files = keys_[key].files;
+  files.insert(file);
+  if (files.size() > 1) contested_.insert(key);
 }
 
 void ObjectClaims::SetFileProblem(const std::string& file, int line, std::string reason) {
@@ -121,10 +136,17 @@ Problem ObjectClaims::ProblemOf(const std::string& file, size_t index) const {
 }
 
 std::vector<Problem> ObjectClaims::Problems() const {
+  std::map<std::string_view, std::set<size_t>> contested;
+  for (const ObjectKey& key : contested_) {
+    for (const std::string& file : keys_.at(key).files)
+      contested[file].insert(files_.at(file).first.at(key));
+  }
   std::vector<Problem> problems;
   for (const auto& [file, state] : files_) {
     if (state.problem.has_value()) problems.push_back(*state.problem);
-    for (size_t i = 0; i < state.objects.size(); ++i) {
+    std::set<size_t> suspects = state.suspects;
+    suspects.merge(contested[file]);
+    for (const size_t i : suspects) {
       Problem problem = ProblemOf(file, i);
       if (!problem.reason.empty()) problems.push_back(std::move(problem));
     }

@@ -40,7 +40,7 @@ class ObjectClaims {
 
   // Changes of what is in effect since the last call.
   api::StoreDiff TakeDiff();
-  // In the order of files and lines. Computed anew: O(objects).
+  // In the order of files and lines. Computed anew: O(files + what may be a problem).
   std::vector<api::Problem> Problems() const;
   // The files that are known, by name.
   std::vector<std::string> Files() const;
@@ -49,6 +49,7 @@ class ObjectClaims {
   struct FileState {
     std::vector<api::Decoded> objects;
     std::map<api::ObjectKey, size_t> first;  // Where in `objects` a key appears first.
+    std::set<size_t> suspects;  // Those of `objects` that are refused, or given a second time.
     std::optional<api::Problem> problem;
     bool good = false;  // It has been parsed.
   };
@@ -61,11 +62,14 @@ class ObjectClaims {
   };
 
   void SetObjects(const std::string& file, std::vector<api::Decoded> objects);
+  void LetGo(const std::string& file, const api::ObjectKey& key);
+  void Take(const std::string& file, const api::ObjectKey& key);
   void Resolve(const api::ObjectKey& key);
   api::Problem ProblemOf(const std::string& file, size_t index) const;
 
   std::map<std::string, FileState> files_;
   std::map<api::ObjectKey, KeyState> keys_;
+  std::set<api::ObjectKey> contested_;  // Those that several files have.
   std::set<api::ObjectKey> dirty_;
 };
 
