@@ -3,9 +3,9 @@
 #include <cerrno>
 #include <utility>
 
-#include "agent/proxy/read_size.h"
 #include "lib/base/scope.h"
 #include "lib/http/error_code.h"
+#include "lib/io/read_size.h"
 
 namespace heddle::agent {
 namespace {
@@ -101,7 +101,7 @@ Task<void> WriteWatch::Watch() {
 }
 
 Task<void> RelayRun::Move(Direction direction, WriteWatch& watch) {
-  ReadSize size;
+  io::ReadSize size;
   size_t moved_in_turn = 0;
   while (true) {
     auto block = co_await direction.from.Read(size.hint(), stop_);

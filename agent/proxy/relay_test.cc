@@ -4,7 +4,6 @@
 
 #include <string>
 
-#include "agent/proxy/read_size.h"
 #include "lib/base/scope.h"
 #include "lib/io/testing/co_test.h"
 #include "lib/io/testing/pipe.h"
@@ -221,17 +220,6 @@ CO_TEST(Relay, HoldsNoBufferWhileItWaits) {
   EXPECT_EQ(loop.buffers().stats().in_use_bytes, 0u);
   between.stop.RequestStop();
   co_await between.scope.Join();
-}
-
-TEST(ReadSize, GrowsWithFullReadsAndShrinksWithSmallOnes) {
-  ReadSize size;
-  EXPECT_EQ(size.hint(), io::BufferPool::kSmall);
-  for (int i = 0; i < 5; ++i) size.Note(size.hint());
-  EXPECT_EQ(size.hint(), io::BufferPool::kBulkMax);
-  size.Note(size.hint() / 2);
-  EXPECT_EQ(size.hint(), io::BufferPool::kBulkMax);
-  for (int i = 0; i < 5; ++i) size.Note(1);
-  EXPECT_EQ(size.hint(), io::BufferPool::kSmall);
 }
 
 TEST(IsOrderlyClose, TellsApplicationsFromBrokenTunnels) {

@@ -4,21 +4,21 @@
 #include <cerrno>
 #include <utility>
 
+#include "lib/io/read_size.h"
+
 namespace heddle::http {
 namespace {
 
-// The next read's size: larger as long as reads come back full, small again when they do not.
-size_t NextReadSize(io::Buffer& last) {
-  if (!last.writable().empty())
-    return last.size() <= io::BufferPool::kSmall ? io::BufferPool::kSmall : last.capacity();
-  return std::min(last.capacity() * 4, io::BufferPool::kBulkMax);
-}
+// What leaves with one write: what a relay reads at once (io::ReadSize) with its frame headers, and control
+// frames beside it.
+constexpr size_t kOutputBytesMax = io::ReadSize::kLargest + 4096;
 
 // A frame header and one frame's worth of data must fit, and control frames beside them.
 size_t OutputSize(size_t pending_write_bytes) {
   constexpr size_t kControlRoom = 2048;
-  return pending_write_bytes + kControlRoom <= io::BufferPool::kRecord ? io::BufferPool::kRecord
-                                                                       : io::BufferPool::kBulk;
+  const size_t size = pending_write_bytes + kControlRoom;
+  if (size <= io::BufferPool::kRecord) return io::BufferPool::kRecord;
+  return size <= io::BufferPool::kBulk ? io::BufferPool::kBulk : io::BufferPool::kBulkMax;
 }
 static_assert(io::BufferPool::kRecord >= H2Session::kOutputMin);
 
@@ -59,9 +59,9 @@ Task<void> H2Connection::Run(StopToken stop) {
 }
 
 Task<void> H2Connection::ReadLoop() {
-  size_t size = io::BufferPool::kSmall;
+  io::ReadSize size;
   while (!ended()) {
-    auto read = co_await transport_->Read(size, scope_.stop());
+    auto read = co_await transport_->Read(size.hint(), scope_.stop());
     if (ended()) break;
     if (!read) {
       End(read.error());
@@ -72,7 +72,7 @@ Task<void> H2Connection::ReadLoop() {
       End(in_order ? std::nullopt
                    : std::optional(io::Error::Io(io::IoCode::kUnexpectedEof, io::Op::kRead)));
     } else {
-      size = NextReadSize(*read);
+      size.Note(read->size());
       session_.Receive(read->bytes());
       Settle();
     }
@@ -85,7 +85,8 @@ Task<void> H2Connection::WriteLoop() {
     if (session_.wants_output()) {
       buffer = loop_.buffers().Allocate(OutputSize(session_.pending_write_bytes()));
       if (buffer.capacity() == 0) co_return End(io::Error::Io(io::IoCode::kLimit, io::Op::kBuffer));
-      buffer.Commit(session_.Output(buffer.writable()));
+      const size_t room = std::min(buffer.capacity(), kOutputBytesMax);
+      buffer.Commit(session_.Output(buffer.writable().first(room)));
       Settle();
     }
     if (!buffer.empty()) {

@@ -282,6 +282,28 @@ CO_TEST(H2Connection, StalledReaderHoldsOneWindowAndDoesNotStopOthers) {
   co_await pair.End();
 }
 
+CO_TEST(H2Connection, WhatCameWithOneReadIsReadInOneBlock) {
+  ConnectionPair pair(loop);
+  {
+    StreamEnds ends = co_await OpenStream(pair);
+    const std::string big = Pattern(1'000'000);  // The connection's reads have grown after it.
+    Scope scope(loop);
+    const auto write = [](H2Stream& stream, const std::string& text) -> Task<void> {
+      EXPECT_TRUE(co_await stream.Write(AsBytes(text), {}));
+    };
+    scope.Spawn(write(*ends.client, big));
+    size_t got = 0;
+    while (got < big.size()) got += (co_await ends.server->Read(1, {}))->size();
+    const std::string frames = Pattern(50'000);  // Four of them.
+    EXPECT_TRUE(co_await ends.client->Write(AsBytes(frames), {}));
+    const auto block = co_await ends.server->Read(1, {});
+    CO_ASSERT_TRUE(block);
+    EXPECT_EQ(block->size(), frames.size());
+    co_await scope.Join();
+  }
+  co_await pair.End();
+}
+
 CO_TEST(H2Connection, StoppedWriteLetsItsBytesGo) {
   ConnectionPair pair(loop);
   {

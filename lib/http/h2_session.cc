@@ -271,6 +271,11 @@ bool H2Session::peer_settings_received() const { return state_->settings_receive
 bool H2Session::goaway_received() const { return state_->goaway_received; }
 const H2Stats& H2Session::stats() const { return state_->stats; }
 
+size_t H2Session::held_bytes(StreamId id) const {
+  const State::Stream* stream = state_->Find(static_cast<int32_t>(id));
+  return stream == nullptr ? 0 : stream->held;
+}
+
 size_t H2Session::stream_window(StreamId id) const {
   const State::Stream* stream = state_->Find(static_cast<int32_t>(id));
   return stream == nullptr ? 0 : stream->window.size();

@@ -89,6 +89,9 @@ class H2Session {
   bool peer_settings_received() const;
   bool goaway_received() const;
   const H2Stats& stats() const;
+  // Bytes of kData events of a stream that Consumed() has not been told of, those of events that nobody
+  // has taken yet included; 0 when it is unknown.
+  size_t held_bytes(StreamId stream) const;
   // The receive window granted to a stream; 0 when it is unknown.
   size_t stream_window(StreamId stream) const;
 

@@ -119,9 +119,7 @@ void H2Stream::OnHeaders(Headers headers) {
 void H2Stream::OnData(std::span<const uint8_t> data) {
   while (!data.empty()) {
     if (received_.empty() || received_.back().writable().empty()) {
-      // The second block in a row is the mark of a bulk flow.
-      const size_t size =
-          received_.empty() ? std::min(data.size(), io::BufferPool::kBulk) : io::BufferPool::kBulk;
+      const size_t size = std::min(BytesToCome(data.size()), io::BufferPool::kBulkMax);
       io::Buffer block = connection_.loop_.buffers().Allocate(size);
       if (block.capacity() == 0) {
         connection_.session_.Reset(id_, ErrorCode::kInternalError);
@@ -136,6 +134,15 @@ void H2Stream::OnData(std::span<const uint8_t> data) {
     data = data.subspan(fits);
   }
   read_changed_.NotifyAll();
+}
+
+// Bytes that the session has received and that are not in received_ yet: what came in several frames
+// with one read shall leave in one block.
+size_t H2Stream::BytesToCome(size_t at_least) const {
+  size_t here = unreturned_;
+  for (const io::Buffer& block : received_) here += block.size();
+  const size_t held = connection_.session_.held_bytes(id_);
+  return std::max(at_least, held - std::min(held, here));
 }
 
 void H2Stream::OnEnd() {

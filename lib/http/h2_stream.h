@@ -72,6 +72,7 @@ class H2Stream final : public io::Stream {
   void OnHeaders(Headers headers);
   void OnTrailers(Headers trailers) { trailers_ = std::move(trailers); }
   void OnData(std::span<const uint8_t> data);
+  size_t BytesToCome(size_t at_least) const;
   void OnEnd();
   void OnWritten();
   // Ends what has not ended in order.

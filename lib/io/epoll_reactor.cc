@@ -213,7 +213,7 @@ std::optional<int32_t> EpollReactor::Perform(Operation& operation, Descriptor& d
 std::optional<int32_t> EpollReactor::Receive(ReceiveOperation& operation, Descriptor& descriptor) {
   Buffer buffer = buffers_.Allocate(std::min(operation.size_hint, BufferPool::kBulkMax));
   if (buffer.capacity() == 0) return -ENOBUFS;
-  const auto room = buffer.writable();
+  const auto room = buffer.writable().first(std::min(operation.size_hint, buffer.capacity()));
   const auto result = Try([&] { return ::recv(operation.fd, room.data(), room.size(), 0); });
   // A short read has emptied the socket: the next one need not find that out by EAGAIN (epoll(7), question 9).
   const bool emptied = !result || (*result > 0 && static_cast<size_t>(*result) < room.size() && !descriptor.hung_up);

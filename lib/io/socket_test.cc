@@ -54,6 +54,14 @@ CO_TEST_P(SocketTest, EchoesOverIpv6) {
   co_await EchoOnce(test, at);
 }
 
+CO_TEST_P(SocketTest, ReadsNoMoreThanAskedFor) {
+  const auto ends = co_await test.ConnectEnds();
+  EXPECT_TRUE(co_await ends.client->Write(BytesOf(std::string(10'000, 'x')), {}));
+  const auto first = co_await ends.server->Read(5000, {});
+  CO_ASSERT_TRUE(first);
+  EXPECT_LE(first->size(), 5000u);
+}
+
 CO_TEST_P(SocketTest, ReportsARefusedConnect) {
   uint16_t port = 0;
   {

@@ -25,8 +25,8 @@ class Stream {
  public:
   virtual ~Stream() = default;
 
-  // Waits for bytes and returns what is there, at most about `size_hint` (a hint for the size of the buffer: a
-  // caller that got a full buffer asks for a larger one). An empty Buffer is the orderly end (FIN,
+  // Waits for bytes and returns what is there, at most about `size_hint` (a
+  // caller that got so many asks for more the next time: ReadSize). An empty Buffer is the orderly end (FIN,
   // close_notify, END_STREAM); an end without that is an error.
   virtual Task<Result<Buffer>> Read(size_t size_hint, StopToken stop) = 0;
 

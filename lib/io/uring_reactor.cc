@@ -168,7 +168,7 @@ void UringReactor::Prepare(io_uring_sqe& sqe, Operation& operation) {
 void UringReactor::PrepareReceive(io_uring_sqe& sqe, ReceiveOperation& operation) {
   UringBuffers& buffers = BuffersFor(operation.size_hint);
   buffers.Fill();
-  io_uring_prep_recv(&sqe, operation.fd, nullptr, 0, 0);
+  io_uring_prep_recv(&sqe, operation.fd, nullptr, std::min(operation.size_hint, buffers.block_size()), 0);
   sqe.flags |= IOSQE_BUFFER_SELECT;
   sqe.buf_group = buffers.group();
 }
@@ -313,7 +313,7 @@ void UringReactor::OnReceived(ReceiveOperation& operation, const io_uring_cqe& c
 int32_t UringReactor::ReceiveWithoutRing(ReceiveOperation& operation) {
   Buffer buffer = pool_.Allocate(std::min(operation.size_hint, BufferPool::kBulkMax));
   if (buffer.capacity() == 0) return -ENOBUFS;
-  const auto room = buffer.writable();
+  const auto room = buffer.writable().first(std::min(operation.size_hint, buffer.capacity()));
   const ssize_t n = ::recv(operation.fd, room.data(), room.size(), MSG_DONTWAIT);
   if (n < 0) return errno == EINTR ? -EAGAIN : -errno;
   buffer.Commit(static_cast<size_t>(n));

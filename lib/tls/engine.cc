@@ -13,7 +13,6 @@
 namespace heddle::tls {
 namespace {
 
-constexpr size_t kMaxRecordPlaintext = size_t{16} * 1024;
 // Header, content type and tag of a TLS 1.3 record.
 constexpr size_t kRecordOverhead = 5 + 1 + 16;
 
@@ -43,11 +42,14 @@ std::optional<int> ReceivedAlert() {
 
 void TlsEngine::SslDeleter::operator()(SSL* ssl) const { SSL_free(ssl); }
 
-TlsEngine::TlsEngine(std::shared_ptr<const TlsContext> context, Role role, PeerRule rule)
+TlsEngine::TlsEngine(std::shared_ptr<const TlsContext> context, Role role, PeerRule rule,
+                     io::BufferPool* pool)
     : context_(std::move(context)),
       rule_(std::move(rule)),
       role_(role),
-      ssl_(SSL_new(context_->get())) {
+      pool_(pool),
+      ssl_(SSL_new(context_->get())),
+      output_(pool) {
   CHECK(ssl_ != nullptr);
   const bool asks = !std::holds_alternative<NoCertificate>(rule_);
   CHECK(asks || role_ == Role::kServer);
@@ -130,6 +132,8 @@ size_t TlsEngine::ReadRecords(std::span<uint8_t> plaintext) {
   return produced;
 }
 
+bool TlsEngine::holds_input() const { return SSL_has_pending(ssl_.get()) != 0; }
+
 void TlsEngine::ReceiveEof() {
   switch (state_) {
     case TlsState::kReadClosed:
@@ -150,12 +154,12 @@ size_t TlsEngine::Write(std::span<const uint8_t> plaintext) {
   const size_t room = kMaxPendingOutput - output_.size();
   const size_t take = std::min(plaintext.size(), room);
   if (take == 0) return 0;
-  output_.Reserve(take + (take / kMaxRecordPlaintext + 1) * kRecordOverhead);
+  output_.Reserve(take + (take / kRecordPlaintextMax + 1) * kRecordOverhead);
   size_t written = 0;
   while (written < take) {
     UpdateKeyIfWorn();
     ERR_clear_error();
-    const size_t record = std::min(take - written, kMaxRecordPlaintext);
+    const size_t record = std::min(take - written, kRecordPlaintextMax);
     const int result = SSL_write(ssl_.get(), plaintext.data() + written, static_cast<int>(record));
     if (result <= 0) {
       FailFromLibrary(SSL_get_error(ssl_.get(), result));

@@ -37,9 +37,11 @@ enum class TlsState : uint8_t {
   kFailed,       // See error() and failure(). What is left in output(), an alert, is worth sending.
 };
 
-// Plaintext that Write takes while ciphertext waits in output(): eight full records keep a sender
-// busy, and more only hides that the network is slow.
-inline constexpr size_t kMaxPendingOutput = size_t{128} * 1024;
+// Plaintext that Write takes while ciphertext waits in output(): the largest block of bytes that a
+// relay moves at once, so that it leaves with one system call.
+inline constexpr size_t kMaxPendingOutput = size_t{248} * 1024;
+// RFC 8446 section 5.1.
+inline constexpr size_t kRecordPlaintextMax = size_t{16} * 1024;
 // Messages after the handshake (key updates, session tickets, which we ignore) that a peer may
 // send, and one more for each MiB of plaintext it sends: each costs us a key derivation, and an
 // honest peer needs a handful.
@@ -63,7 +65,9 @@ class TlsEngine {
  public:
   // `rule` says whom we accept; NoCertificate is for servers only. With HasDnsName a client sends
   // the first name as SNI.
-  TlsEngine(std::shared_ptr<const TlsContext> context, Role role, PeerRule rule);
+  // What waits in output() stands in blocks of `pool`, which outlives the engine; without one, on the heap.
+  TlsEngine(std::shared_ptr<const TlsContext> context, Role role, PeerRule rule,
+            io::BufferPool* pool = nullptr);
   ~TlsEngine();
   TlsEngine(const TlsEngine&) = delete;
   TlsEngine& operator=(const TlsEngine&) = delete;
@@ -81,6 +85,9 @@ class TlsEngine {
   // (kUncleanEof).
   void ReceiveEof();
 
+  // Part of a record has been taken in and waits for the rest, or plaintext of one for room.
+  bool holds_input() const;
+
   // Seals from the front of `plaintext` into output() and returns how much it took: less than all
   // only when kMaxPendingOutput is reached, so flush and go on. In kOpen and kReadClosed only.
   size_t Write(std::span<const uint8_t> plaintext);
@@ -91,7 +98,7 @@ class TlsEngine {
   std::span<const uint8_t> output() const { return output_.bytes(); }
   void ConsumeOutput(size_t n) { output_.Consume(n); }
   // All of it at once, for whoever sends while other calls go on.
-  OutputBuffer TakeOutput() { return std::exchange(output_, {}); }
+  OutputBuffer TakeOutput() { return std::exchange(output_, OutputBuffer(pool_)); }
 
   TlsState state() const { return state_; }
   bool handshake_done() const {
@@ -128,6 +135,7 @@ class TlsEngine {
   const std::shared_ptr<const TlsContext> context_;
   const PeerRule rule_;
   const Role role_;
+  io::BufferPool* const pool_;
   TlsState state_ = TlsState::kHandshake;
   TlsError error_ = TlsError::kProtocol;
   std::unique_ptr<ssl_st, SslDeleter> ssl_;

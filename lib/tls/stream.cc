@@ -22,7 +22,7 @@ TlsStream::TlsStream(io::Loop& loop, std::unique_ptr<io::Stream> transport,
                      std::shared_ptr<const TlsContext> context, Role role, PeerRule rule)
     : loop_(loop),
       transport_(std::move(transport)),
-      engine_(std::move(context), role, std::move(rule)),
+      engine_(std::move(context), role, std::move(rule), &loop.buffers()),
       flushed_(loop) {}
 
 // EOF without close_notify is said in the words of all streams; the rest is TLS's own.
@@ -48,16 +48,18 @@ Task<io::Result<void>> TlsStream::Handshake(StopToken stop) {
 // Waits for ciphertext, or for the transport's end.
 Task<io::Result<void>> TlsStream::Receive(size_t size_hint, StopToken stop) {
   CHECK(received_.empty());
-  CO_TRY(received_, co_await transport_->Read(size_hint, stop));
+  // Who asks for a record's worth of plaintext shall get it with one read.
+  const size_t size = size_hint == kRecordPlaintextMax ? BufferPool::kRecord : size_hint;
+  CO_TRY(received_, co_await transport_->Read(size, stop));
   if (received_.empty()) engine_.ReceiveEof();
   co_return io::Result<void>();
 }
 
 // Plaintext of what was received; empty when no record is complete.
-io::Result<Buffer> TlsStream::Open(size_t size_hint) {
-  const size_t room =
-      std::clamp(std::max(size_hint, received_.size()), BufferPool::kSmall, BufferPool::kBulkMax);
-  Buffer plaintext = loop_.buffers().Allocate(room);
+io::Result<Buffer> TlsStream::Open() {
+  // Plaintext is shorter than its records, of which the first may have begun earlier.
+  const size_t room = received_.size() + (engine_.holds_input() ? BufferPool::kRecord : 0);
+  Buffer plaintext = loop_.buffers().Allocate(std::min(room, BufferPool::kBulkMax));
   if (plaintext.capacity() == 0) return std::unexpected(io::Error::Io(IoCode::kLimit, Op::kRead));
   const auto result = engine_.Read(received_.bytes(), plaintext.writable());
   plaintext.Commit(result.produced);
@@ -71,7 +73,7 @@ io::Result<Buffer> TlsStream::Open(size_t size_hint) {
 Task<io::Result<Buffer>> TlsStream::Read(size_t size_hint, StopToken stop) {
   for (;;) {
     if (!received_.empty() || more_inside_) {
-      CO_TRY(Buffer plaintext, Open(size_hint));
+      CO_TRY(Buffer plaintext, Open());
       // What came before a failure in the same bytes is still good: the failure is told by the next
       // call.
       if (!plaintext.empty()) co_return std::move(plaintext);

@@ -59,7 +59,7 @@ class TlsStream final : public io::Stream {
   Task<io::Result<void>> Receive(size_t size_hint, StopToken stop);
   Task<io::Result<void>> Flush(StopToken stop);
   Task<void> FlushAlert(StopToken stop);
-  io::Result<io::Buffer> Open(size_t size_hint);
+  io::Result<io::Buffer> Open();
   io::Error EngineError(io::Op op) const;
 
   io::Loop& loop_;

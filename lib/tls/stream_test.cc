@@ -7,6 +7,7 @@
 
 #include "lib/base/scope.h"
 #include "lib/base/testing/fake_clock.h"
+#include "lib/io/read_size.h"
 #include "lib/io/testing/co_test.h"
 #include "lib/io/testing/pipe.h"
 #include "lib/tls/testing/authority.h"
@@ -218,6 +219,28 @@ CO_TEST(TlsStream, StopsAReadWithoutLosingBytes) {
   co_await SendAndShut(*ends.client, "still here");
   const auto got = co_await ReadAll(*ends.server);
   EXPECT_TRUE(got && *got == "still here");
+}
+
+CO_TEST(TlsStream, ReadsAFullRecordAtOnce) {
+  Ends ends(loop);
+  CO_ASSERT_TRUE(co_await ends.Open());
+  EXPECT_TRUE(co_await ends.client->Write(AsBytes(Pattern(kRecordPlaintextMax)), {}));
+  const auto got = co_await ends.server->Read(kRecordPlaintextMax, {});
+  CO_ASSERT_TRUE(got);
+  EXPECT_EQ(got->size(), kRecordPlaintextMax);
+}
+
+// The rest of a record that began in an earlier read has room beside a full one's.
+CO_TEST(TlsStream, LeavesNothingOfALargeReadForTheNext) {
+  Ends ends(loop, {.capacity = size_t{1} << 20});
+  CO_ASSERT_TRUE(co_await ends.Open());
+  const std::string sent = Pattern(2 * io::ReadSize::kLargest);
+  EXPECT_TRUE(co_await ends.client->Write(AsBytes(sent), {}));
+  const auto first = co_await ends.server->Read(io::ReadSize::kLargest, {});
+  const auto second = co_await ends.server->Read(io::ReadSize::kLargest, {});
+  CO_ASSERT_TRUE(first && second);
+  EXPECT_GT(first->size(), io::ReadSize::kLargest - 2 * kRecordPlaintextMax);
+  EXPECT_GT(second->size(), io::ReadSize::kLargest - kRecordPlaintextMax);
 }
 
 CO_TEST(TlsStream, HoldsNoBuffersWhenIdle) {
