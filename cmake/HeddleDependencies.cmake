@@ -14,7 +14,6 @@ heddle_pkg(libmnl libmnl)
 heddle_pkg(nghttp2 libnghttp2)
 heddle_pkg(re2 re2)
 heddle_pkg(yaml yaml-cpp)
-heddle_pkg(spdlog spdlog)
 
 find_package(absl REQUIRED)
 find_package(nlohmann_json REQUIRED)

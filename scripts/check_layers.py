@@ -77,13 +77,13 @@ OWNED_HEADERS = {
 
 # The plugin is static, small and starts in milliseconds.
 PLUGIN_MODULES = ("cni-plugin", "lib/cni")
-PLUGIN_BANNED = ("absl/", "spdlog/", "iostream", "lib/base/log.h", "lib/base/status.h", "lib/base/strings.h")
+PLUGIN_BANNED = ("absl/", "iostream", "lib/base/log.h", "lib/base/status.h", "lib/base/strings.h")
 
 # lib/ knows nothing of meshes. lib/cni and lib/kube speak protocols in which a pod is a word.
 MESH_WORDS = re.compile(
     r"(?i:workload|hbone|polic(?:y|ies))|(?<![a-zA-Z])[Pp]ods?(?![a-z])|(?<=[a-z0-9])Pods?(?![a-z])")
 MESH_WORDS_EXEMPT = ("lib/cni", "lib/kube")
-FOREIGN_NAME = re.compile(r"\b(?:std|spdlog|absl|testing|nlohmann)(?:::\w+)+")
+FOREIGN_NAME = re.compile(r"\b(?:std|absl|testing|nlohmann)(?:::\w+)+")
 
 
 def module_of(path):
@@ -136,7 +136,7 @@ def check_foreign_include(path, include):
 
 def check_plugin_include(path, include):
     if module_of(path) in PLUGIN_MODULES and not is_test(path) and include.startswith(PLUGIN_BANNED):
-        return f"{include}: the CNI plugin stays free of abseil, spdlog and iostream"
+        return f"{include}: the CNI plugin stays free of abseil and iostream"
     return None
 
 

@@ -11,7 +11,7 @@ packages=(
   libbpf-dev libelf-dev zlib1g-dev linux-libc-dev liburing-dev libmnl-dev
   # Libraries.
   libnghttp2-dev libabsl-dev libprotobuf-dev protobuf-compiler libre2-dev nlohmann-json3-dev libyaml-cpp-dev
-  libspdlog-dev libfmt-dev libcli11-dev libgtest-dev libgmock-dev libbenchmark-dev
+  libcli11-dev libgtest-dev libgmock-dev libbenchmark-dev
   # What tests and the demo run.
   containernetworking-plugins bpftool tcpdump iproute2 curl python3 python3-pytest python3-yaml jq procps util-linux
   strace netcat-openbsd git ca-certificates

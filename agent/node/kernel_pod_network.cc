@@ -1,5 +1,6 @@
 #include "agent/node/kernel_pod_network.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
@@ -9,10 +10,10 @@
 namespace heddle::agent {
 namespace {
 
-// One visit of the netns thread makes this many sockets: enough for a burst, little enough to hold
-// for an idle pod.
-constexpr size_t kStockBatch = 4;
-// Kept per kind and loop: of a burst, in which each dial brings a batch, the rest is closed.
+// One visit of the netns thread makes this many sockets: little enough to hold for an idle pod. Each
+// further visit makes twice as many, up to kStockMax, because a visit costs two changes of thread.
+constexpr size_t kFirstBatch = 4;
+// Kept per kind and loop.
 constexpr size_t kStockMax = 16;
 // How often another source port is tried for a connection to the application. With half of all
 // ports in use, eight tries fail once in 256 times.
@@ -39,7 +40,12 @@ uint16_t SourcePort(Random& random) {
 
 // Used on its own loop only, but for construction and destruction.
 struct KernelPodNetwork::Stock {
-  std::array<std::vector<UniqueFd>, 4> sockets;
+  struct Shelf {
+    std::vector<UniqueFd> sockets;
+    size_t batch = kFirstBatch;
+    bool filling = false;  // Who finds it empty meanwhile brings only what it needs itself.
+  };
+  std::array<Shelf, 4> shelves;
   std::unique_ptr<netlink::TcpDiag> diag;
   SystemRandom random;
   bool used = false;  // Since the last trim.
@@ -69,32 +75,33 @@ std::optional<io::SocketAddress> KernelPodNetwork::TakeOriginalDestination(
 
 Task<io::Result<UniqueFd>> KernelPodNetwork::TakeSocket(io::Loop& loop, int family,
                                                         DialPurpose purpose) {
-  Stock& stock = StockOf(loop);
-  std::vector<UniqueFd>& sockets = stock.sockets[StockIndex(family, purpose)];
-  if (sockets.empty()) {
-    std::vector<UniqueFd> made;
-    absl::AnyInvocable<absl::Status()> make = [&made, family, purpose]() -> absl::Status {
-      for (size_t i = 0; i < kStockBatch; ++i) {
-        auto socket = MakeDialSocket(family, purpose);
-        if (!socket.ok()) return made.empty() ? socket.status() : absl::OkStatus();
-        made.push_back(*std::move(socket));
-      }
-      return absl::OkStatus();
-    };
-    const absl::Status status = co_await netns_thread_.Run(loop, netns_.get(), std::move(make));
-    if (!status.ok()) {
-      LOG_WARN("pod.socket.failed", KV("pod", pod_.uid), KV("error", status));
-      co_return std::unexpected(io::Error::Errno(EMFILE, io::Op::kSocket));
-    }
-    UniqueFd socket = std::move(made.back());
-    made.pop_back();
-    for (UniqueFd& more : made) {
-      if (sockets.size() < kStockMax) sockets.push_back(std::move(more));
-    }
+  Stock::Shelf& shelf = StockOf(loop).shelves[StockIndex(family, purpose)];
+  if (!shelf.sockets.empty()) {
+    UniqueFd socket = std::move(shelf.sockets.back());
+    shelf.sockets.pop_back();
     co_return socket;
   }
-  UniqueFd socket = std::move(sockets.back());
-  sockets.pop_back();
+  const bool fills = !std::exchange(shelf.filling, true);
+  std::vector<UniqueFd> made;
+  absl::AnyInvocable<absl::Status()> make = [&made, family, purpose,
+                                             count = fills ? shelf.batch : 1]() -> absl::Status {
+    for (size_t i = 0; i < count; ++i) {
+      auto socket = MakeDialSocket(family, purpose);
+      if (!socket.ok()) return made.empty() ? socket.status() : absl::OkStatus();
+      made.push_back(*std::move(socket));
+    }
+    return absl::OkStatus();
+  };
+  const absl::Status status = co_await netns_thread_.Run(loop, netns_.get(), std::move(make));
+  if (fills) shelf.filling = false;
+  if (!status.ok()) {
+    LOG_WARN("pod.socket.failed", KV("pod", pod_.uid), KV("error", status));
+    co_return std::unexpected(io::Error::Errno(EMFILE, io::Op::kSocket));
+  }
+  if (fills) shelf.batch = std::min(shelf.batch * 2, kStockMax);
+  UniqueFd socket = std::move(made.back());
+  made.pop_back();
+  for (UniqueFd& more : made) shelf.sockets.push_back(std::move(more));
   co_return socket;
 }
 
@@ -158,7 +165,10 @@ void KernelPodNetwork::TrimIdle() {
   for (auto& [loop, stock] : stocks_) {
     loop->Post([self = shared_from_this(), stock = stock.get()] {
       if (!std::exchange(stock->used, false)) {
-        for (auto& sockets : stock->sockets) sockets.clear();
+        for (Stock::Shelf& shelf : stock->shelves) {
+          shelf.sockets.clear();
+          shelf.batch = kFirstBatch;
+        }
         stock->diag.reset();
       }
     });

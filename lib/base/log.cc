@@ -2,13 +2,13 @@
 
 #include <absl/time/clock.h>
 #include <absl/time/time.h>
-#include <spdlog/async.h>
-#include <spdlog/sinks/ansicolor_sink.h>
 #include <unistd.h>
 
 #include <atomic>
-#include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
+
+#include "lib/base/line_writer.h"
 
 namespace heddle::log {
 namespace {
@@ -17,9 +17,7 @@ std::atomic<Level> threshold = Level::kInfo;
 std::atomic<Format> line_format = Format::kText;
 std::atomic<uint64_t> dropped_total = 0;  // Of writers that have ended.
 
-// The writer's parts; set and cleared by Writer in main.
-std::shared_ptr<spdlog::details::thread_pool> pool;
-std::shared_ptr<spdlog::async_logger> logger;
+std::optional<LineWriter> writer;  // Set and cleared by Writer in main.
 
 std::string_view Name(Level level) {
   switch (level) {
@@ -84,24 +82,17 @@ std::string JsonLine(Level level, std::string_view scope, std::string_view event
 Writer::Writer(const Options& options) {
   threshold = options.level;
   line_format = options.format;
-  pool = std::make_shared<spdlog::details::thread_pool>(options.queue_lines, 1);
-  auto sink = std::make_shared<spdlog::sinks::ansicolor_stderr_sink_mt>();
-  logger = std::make_shared<spdlog::async_logger>("heddle", std::move(sink), pool,
-                                                  spdlog::async_overflow_policy::overrun_oldest);
-  logger->set_pattern("%v");
-  logger->flush_on(spdlog::level::info);
+  writer.emplace(STDERR_FILENO, options.waiting_bytes_max);
 }
 
 Writer::~Writer() {
-  dropped_total += pool->overrun_counter();
-  logger->flush();
-  logger.reset();
-  pool.reset();  // Joins the writer thread after it has written what is queued.
+  dropped_total += writer->dropped_total();
+  writer.reset();
 }
 
 bool Enabled(Level level) { return level >= threshold.load(std::memory_order_relaxed); }
 void SetLevel(Level level) { threshold = level; }
-uint64_t DroppedLines() { return dropped_total + (pool ? pool->overrun_counter() : 0); }
+uint64_t DroppedLines() { return dropped_total + (writer ? writer->dropped_total() : 0); }
 
 void Write(Level level, std::string_view event, std::initializer_list<Field> fields) {
   WriteScoped(level, {}, event, {fields.begin(), fields.size()});
@@ -114,10 +105,7 @@ void WriteScoped(Level level, std::string_view scope, std::string_view message,
 }
 
 void WriteLine(std::string line) {
-  if (logger) {
-    logger->log(spdlog::level::info, spdlog::string_view_t(line.data(), line.size()));
-    return;
-  }
+  if (writer) return writer->Add(line);
   line.push_back('\n');
   [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
 }

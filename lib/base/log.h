@@ -18,8 +18,8 @@ enum class Format : uint8_t { kText, kJson };
 struct Options {
   Level level = Level::kInfo;
   Format format = Format::kText;
-  // Lines waiting for the writer thread; more are dropped and counted. Each takes 400 bytes from the start.
-  size_t queue_lines = 2048;
+  // Lines waiting for the writer thread; more are dropped and counted.
+  size_t waiting_bytes_max = size_t{1} << 20;
 };
 
 // Starts the writer thread that owns standard error. Without it (tests, short commands) lines are written at once.

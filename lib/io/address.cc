@@ -72,9 +72,10 @@ std::span<const uint8_t> IpAddress::native_bytes() const {
 }
 
 std::string IpAddress::ToString() const {
+  // inet_ntop goes through sprintf, and every connection has several addresses in its log line.
+  if (is_v4()) return absl::StrCat(bytes_[12], ".", bytes_[13], ".", bytes_[14], ".", bytes_[15]);
   char buffer[kTextMax];
-  const bool v4 = is_v4();
-  ::inet_ntop(v4 ? AF_INET : AF_INET6, native_bytes().data(), buffer, sizeof(buffer));
+  ::inet_ntop(AF_INET6, bytes_.data(), buffer, sizeof(buffer));
   return buffer;
 }
 

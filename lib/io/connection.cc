@@ -30,7 +30,7 @@ SocketAddress AddressOf(int fd, int (*get)(int, sockaddr*, socklen_t*)) {
 
 class SocketConnection final : public Connection {
  public:
-  SocketConnection(Loop& loop, UniqueFd fd);
+  SocketConnection(Loop& loop, UniqueFd fd, const ConnectionAddresses& addresses);
   ~SocketConnection() override;
 
   Task<Result<Buffer>> Read(size_t size_hint, StopToken stop) override;
@@ -40,8 +40,8 @@ class SocketConnection final : public Connection {
   void Reset() override;
   void ResetUnlessEnded() override;
   void LimitUnsent(size_t bytes) override;
-  SocketAddress local() const override { return local_; }
-  SocketAddress peer() const override { return peer_; }
+  SocketAddress local() const override;
+  SocketAddress peer() const override;
 
  private:
   void SetCloseResets(bool on);
@@ -53,8 +53,7 @@ class SocketConnection final : public Connection {
 
   Loop& loop_;
   UniqueFd fd_;
-  SocketAddress local_;
-  SocketAddress peer_;
+  mutable ConnectionAddresses addresses_;
   ReceiveOperation* reading_ = nullptr;
   SendOperation* writing_ = nullptr;
   StopSource* watch_ = nullptr;  // Of AwaitBroken.
@@ -65,11 +64,18 @@ class SocketConnection final : public Connection {
   bool reset_ = false;
 };
 
-SocketConnection::SocketConnection(Loop& loop, UniqueFd fd)
-    : loop_(loop),
-      fd_(std::move(fd)),
-      local_(LocalAddress(fd_.get())),
-      peer_(PeerAddress(fd_.get())) {}
+SocketConnection::SocketConnection(Loop& loop, UniqueFd fd, const ConnectionAddresses& addresses)
+    : loop_(loop), fd_(std::move(fd)), addresses_(addresses) {}
+
+SocketAddress SocketConnection::local() const {
+  if (!addresses_.local) addresses_.local = LocalAddress(fd_.get());
+  return *addresses_.local;
+}
+
+SocketAddress SocketConnection::peer() const {
+  if (!addresses_.peer) addresses_.peer = PeerAddress(fd_.get());
+  return *addresses_.peer;
+}
 
 SocketConnection::~SocketConnection() {
   CHECK(reading_ == nullptr && writing_ == nullptr && watch_ == nullptr);
@@ -198,8 +204,9 @@ void SetConnectionOptions(int fd) {
   ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &kKeepAliveProbes, sizeof(int));
 }
 
-std::unique_ptr<Connection> MakeConnection(Loop& loop, UniqueFd fd) {
-  return std::make_unique<SocketConnection>(loop, std::move(fd));
+std::unique_ptr<Connection> MakeConnection(Loop& loop, UniqueFd fd,
+                                           const ConnectionAddresses& addresses) {
+  return std::make_unique<SocketConnection>(loop, std::move(fd), addresses);
 }
 
 }  // namespace heddle::io

@@ -22,8 +22,8 @@ class AcceptedSocket final : public AcceptedConnection {
   SocketAddress peer() const override { return peer_; }
   std::unique_ptr<Connection> Attach(Loop& loop) override {
     CHECK(fd_.valid());
-    SetConnectionOptions(fd_.get());
-    return MakeConnection(loop, std::move(fd_));
+    const ConnectionAddresses addresses{.local = local_, .peer = peer_};
+    return MakeConnection(loop, std::move(fd_), addresses);
   }
 
  private:
@@ -35,7 +35,9 @@ class AcceptedSocket final : public AcceptedConnection {
 class SocketListener final : public Listener {
  public:
   SocketListener(Loop& loop, UniqueFd fd)
-      : loop_(loop), fd_(std::move(fd)), local_(LocalAddress(fd_.get())) {}
+      : loop_(loop), fd_(std::move(fd)), local_(LocalAddress(fd_.get())) {
+    SetConnectionOptions(fd_.get());  // Accepted sockets inherit them.
+  }
   ~SocketListener() override { loop_.reactor().Forget(fd_.get()); }
   SocketAddress local() const override { return local_; }
   uint64_t accept_pauses_total() const override { return pauses_total_; }

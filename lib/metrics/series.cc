@@ -13,14 +13,15 @@ CounterSeries::CounterSeries(Registry& registry, const SeriesDescription& descri
 
 SeriesCell& CounterSeries::With(std::span<const std::string_view> values) {
   CHECK(values.size() == label_names_.size());
-  key_.clear();
-  for (size_t i = 0; i < values.size(); ++i) {
-    if (!values[i].empty()) AppendLabel(label_names_[i], values[i], key_);
-  }
+  MakeKey(values);
   if (const auto found = index_.find(key_); found != index_.end()) return *found->second;
   if (index_.size() < series_max_) {
-    SeriesCell& cell = Publish(key_);
-    index_.emplace(cell.labels_, &cell);
+    std::string labels;
+    for (size_t i = 0; i < values.size(); ++i) {
+      if (!values[i].empty()) AppendLabel(label_names_[i], values[i], labels);
+    }
+    SeriesCell& cell = Publish(std::move(labels));
+    index_.emplace(key_, &cell);
     return cell;
   }
   registry_.folded().Add();
@@ -30,6 +31,15 @@ SeriesCell& CounterSeries::With(std::span<const std::string_view> values) {
     other_ = &Publish(std::move(labels));
   }
   return *other_;
+}
+
+// The values alone, as they are: the text with its escapes is made once for a series, this for every count.
+void CounterSeries::MakeKey(std::span<const std::string_view> values) {
+  key_.clear();
+  for (const std::string_view value : values) {
+    const auto size = static_cast<uint32_t>(value.size());
+    key_.append(reinterpret_cast<const char*>(&size), sizeof(size)).append(value);
+  }
 }
 
 SeriesCell& CounterSeries::Publish(std::string labels) {

@@ -48,13 +48,14 @@ class CounterSeries final : public Metric {
 
  private:
   void Visit(Visitor visit) const override;
+  void MakeKey(std::span<const std::string_view> values);
   SeriesCell& Publish(std::string labels);
 
   const std::vector<std::string> label_names_;
   const size_t series_max_;
   std::string key_;  // Built anew by each With(); kept for its memory.
   std::deque<SeriesCell> cells_;
-  absl::flat_hash_map<std::string_view, SeriesCell*> index_;  // Keys point into the cells.
+  absl::flat_hash_map<std::string, SeriesCell*> index_;  // By the values, each with its length.
   SeriesCell* other_ = nullptr;
   SeriesCell* last_ = nullptr;
   std::atomic<const SeriesCell*> first_ = nullptr;  // The exposing thread walks from here.
