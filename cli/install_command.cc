@@ -90,35 +90,6 @@ absl::StatusOr<Outcome> Run(const CommandOptions& options) {
                    "istio.io/dataplane-mode=ambient\n")};
 }
 
-// Agents that are deleted leave their pods captured, so the mesh has to be asked to leave before.
-absl::StatusOr<Outcome> DeleteInstalled(const CommandOptions& options) {
-  TRY_ASSIGN(kube::ClusterAccess access, FindClusterAccess(options.access));
-  ClusterSession session(std::move(access));
-  const auto asked = session.Get(absl::StrCat("/api/v1/namespaces/", options.name_space,
-                                              "/configmaps/heddle-removal"));
-  if (absl::IsNotFound(asked.status()) && !options.skip_checks) {
-    return absl::FailedPreconditionError(
-        "the mesh has not left the nodes: heddlectl uninstall --prepare first, or --skip-checks");
-  }
-  if (!asked.ok() && !absl::IsNotFound(asked.status())) return asked.status();
-  TRY_STATUS(DeleteInventory(session, options.name_space, TellPerson));
-  return Outcome{"what heddlectl install made is deleted, but for kinds and the namespace\n"};
-}
-
-void AddDelete(CLI::App& app, Action& chosen) {
-  auto options = std::make_shared<CommandOptions>();
-  CLI::App* command = app.add_subcommand(
-      "delete-installed", "Deletes what heddlectl install made, after heddlectl uninstall --prepare");
-  command->add_option("--namespace", options->name_space, "Heddle's namespace")
-      ->capture_default_str();
-  command->add_flag("--skip-checks", options->skip_checks,
-                    "Although the mesh has not left the nodes");
-  command->add_option("--kubeconfig", options->access.kubeconfig, "As install");
-  command->add_option("--context", options->access.context, "Context of the kubeconfig");
-  command->callback(
-      [options, &chosen] { chosen = [options] { return DeleteInstalled(*options); }; });
-}
-
 void Add(CLI::App& app, const char* name, const char* help, bool upgrade, Action& chosen) {
   auto options = std::make_shared<CommandOptions>();
   options->upgrade = upgrade;
@@ -157,7 +128,6 @@ void AddInstallCommands(CLI::App& app, Action& chosen) {
       false, chosen);
   Add(app, "upgrade", "Brings what heddlectl install made to this version or to other settings",
       true, chosen);
-  AddDelete(app, chosen);
 }
 
 }  // namespace heddle::cli

@@ -156,6 +156,7 @@ TEST(WhyNotReady, PrefersTheNewestWarningThenTheContainerThenTheCondition) {
   EXPECT_EQ(WhyNotReady({pod}, {}), "  agent-1 on n1: agent: ErrImagePull no such image\n");
   EXPECT_EQ(WhyNotReady({pod}, {event("u1", "Warning", "2026-01-01", "old"),
                                 event("u1", "Warning", "2026-01-02", "new"),
+                                event("u1", "Warning", "2026-01-03", "Error: ErrImagePull"),
                                 event("u1", "Normal", "2026-01-03", "fine"),
                                 event("u2", "Warning", "2026-01-03", "other")}),
             "  agent-1 on n1: R: new\n");

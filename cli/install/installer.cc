@@ -18,9 +18,15 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr absl::Duration kLookAgain = absl::Seconds(1);
+constexpr char kHelm[] = "Helm";
 
 std::string Describe(const Json& object) {
   return absl::StrCat(Text(object, {"kind"}), " ", FullName(object));
+}
+
+std::string OfHelm(const Json& found, const Json& object) {
+  return absl::StrCat(Describe(object), " is of a Helm release (",
+                      Text(found, {"metadata", "annotations", "meta.helm.sh/release-name"}), ")");
 }
 
 // What is there of an object; null when nothing is.
@@ -40,12 +46,9 @@ absl::Status CheckOwners(ClusterSession& session, const Objects& objects,
     TRY_ASSIGN(const Json found, Existing(session, object));
     if (found.is_null()) continue;
     const std::string owner = Label(found, kManagedByLabel);
-    if (owner == "Helm") {
+    if (owner == kHelm)
       return absl::FailedPreconditionError(
-          absl::StrCat(Describe(object), " is of a Helm release (",
-                       Text(found, {"metadata", "annotations", "meta.helm.sh/release-name"}),
-                       "): use helm upgrade, or helm uninstall first"));
-    }
+          absl::StrCat(OfHelm(found, object), ": use helm upgrade, or helm uninstall first"));
     if (owner == kFieldManager) ours = true;
   }
   if (ours && !options.upgrade)
@@ -97,10 +100,38 @@ absl::Status ApplyOne(ClusterSession& session, const Json& object, const Install
   return absl::OkStatus();
 }
 
-// In a dry run the namespace is not made, and nothing in it can be tried.
+// The sentence that ends a wait that was too long.
+absl::Status TooLong(ClusterSession& session, const Json& workload, const std::string& how_far) {
+  const std::string name_space = NamespaceOf(workload);
+  const auto pods = session.List(absl::StrCat("/api/v1/namespaces/", name_space,
+                                              "/pods?labelSelector=app%3D", NameOf(workload)));
+  const auto events = session.List(absl::StrCat("/api/v1/namespaces/", name_space, "/events"));
+  const std::string why = pods.ok() && events.ok() ? WhyNotReady(*pods, *events) : "";
+  return absl::DeadlineExceededError(
+      absl::StrCat(Describe(workload), ": ", how_far, why.empty() ? ". " : "\n", why,
+                   "What was applied stays; run heddlectl upgrade once the cause is gone"));
+}
+
+absl::Status AwaitRollout(ClusterSession& session, const Json& workload, MonotonicTime until,
+                          const Tell& tell) {
+  std::string told;
+  while (true) {
+    TRY_ASSIGN(const Json found, Existing(session, workload));
+    Rollout rollout = JudgeRollout(found);
+    if (rollout.sentence != told) tell(absl::StrCat(Describe(workload), ": ", rollout.sentence));
+    if (rollout.done) return absl::OkStatus();
+    if (session.Now() > until) return TooLong(session, workload, rollout.sentence);
+    told = std::move(rollout.sentence);
+    session.Sleep(kLookAgain);
+  }
+}
+
+// A controller that does not become ready ends it before an agent is touched: those that run go on
+// with what they have. In a dry run the namespace is not made, and nothing in it can be tried.
 absl::Status ApplyAll(ClusterSession& session, const Objects& objects,
                       const InstallOptions& options, const Tell& tell) {
   bool no_namespace = false;
+  const MonotonicTime until = session.Now() + options.timeout;
   for (const Json& object : objects) {
     if (options.dry_run && Text(object, {"kind"}) == "Namespace") {
       TRY_ASSIGN(const Json found, Existing(session, object));
@@ -111,6 +142,9 @@ absl::Status ApplyAll(ClusterSession& session, const Objects& objects,
       continue;
     }
     TRY_STATUS(ApplyOne(session, object, options, tell));
+    TRY_ASSIGN(const Kind* kind, KindOf(object));
+    if (!options.dry_run && kind->stage >= Stage::kController)
+      TRY_STATUS(AwaitRollout(session, object, until, tell));
   }
   return absl::OkStatus();
 }
@@ -138,32 +172,6 @@ absl::Status Prune(ClusterSession& session, const Objects& objects, const Instal
   return absl::OkStatus();
 }
 
-// The sentence that ends a wait that was too long.
-absl::Status TooLong(ClusterSession& session, const Json& workload, const std::string& how_far) {
-  const std::string name_space = NamespaceOf(workload);
-  const auto pods = session.List(absl::StrCat("/api/v1/namespaces/", name_space,
-                                              "/pods?labelSelector=app%3D", NameOf(workload)));
-  const auto events = session.List(absl::StrCat("/api/v1/namespaces/", name_space, "/events"));
-  const std::string why = pods.ok() && events.ok() ? WhyNotReady(*pods, *events) : "";
-  return absl::DeadlineExceededError(
-      absl::StrCat(Describe(workload), ": ", how_far, why.empty() ? "" : "\n", why,
-                   "What was applied stays; run heddlectl upgrade once the cause is gone"));
-}
-
-absl::Status AwaitRollout(ClusterSession& session, const Json& workload, MonotonicTime until,
-                          const Tell& tell) {
-  std::string told;
-  while (true) {
-    TRY_ASSIGN(const Json found, Existing(session, workload));
-    Rollout rollout = JudgeRollout(found);
-    if (rollout.sentence != told) tell(absl::StrCat(Describe(workload), ": ", rollout.sentence));
-    if (rollout.done) return absl::OkStatus();
-    if (session.Now() > until) return TooLong(session, workload, rollout.sentence);
-    told = std::move(rollout.sentence);
-    session.Sleep(kLookAgain);
-  }
-}
-
 }  // namespace
 
 absl::StatusOr<Objects> Inventory(ClusterSession& session, const std::string& name_space) {
@@ -186,13 +194,21 @@ absl::Status Install(ClusterSession& session, const Objects& objects, const Inst
   TRY_STATUS(CheckOwners(session, objects, options));
   TRY_STATUS(ApplyAll(session, objects, options, tell));
   if (options.dry_run) return absl::OkStatus();
-  TRY_STATUS(Prune(session, objects, options, tell));
-  const MonotonicTime until = session.Now() + options.timeout;
-  for (const Json& object : objects) {
-    TRY_ASSIGN(const Kind* kind, KindOf(object));
-    if (kind->stage >= Stage::kController) TRY_STATUS(AwaitRollout(session, object, until, tell));
-  }
-  return absl::OkStatus();
+  return Prune(session, objects, options, tell);
+}
+
+absl::Status CheckInstalled(ClusterSession& session, const std::string& name_space) {
+  const Json agents = {{"apiVersion", "apps/v1"},
+                       {"kind", "DaemonSet"},
+                       {"metadata", {{"name", "heddle-agent"}, {"namespace", name_space}}}};
+  TRY_ASSIGN(const Json found, Existing(session, agents));
+  if (Label(found, kManagedByLabel) == kHelm)
+    return absl::FailedPreconditionError(
+        absl::StrCat(OfHelm(found, agents), ": use helm uninstall"));
+  TRY_ASSIGN(const Objects inventory, Inventory(session, name_space));
+  if (!std::ranges::all_of(inventory, IsKept)) return absl::OkStatus();
+  return absl::NotFoundError(
+      absl::StrCat("there is nothing in ", name_space, " that heddlectl install made"));
 }
 
 absl::Status DeleteInventory(ClusterSession& session, const std::string& name_space,

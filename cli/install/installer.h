@@ -20,19 +20,24 @@ struct InstallOptions {
   std::string name_space;
   bool upgrade = false;                       // Something must be there; otherwise nothing may be.
   bool dry_run = false;                       // The server checks everything and keeps nothing.
-  absl::Duration timeout = absl::Minutes(5);  // For definitions and for all pods, each.
+  absl::Duration timeout = absl::Minutes(5);  // For each definition, and for everything.
 };
 
 // Applies the objects (MakeObjects) in their order by server-side apply, waits until kinds are
-// established, removes what an earlier version had and this one has not, and waits until controller
-// and agents are ready. The error says which object, or which pods and why. Refuses to touch what
-// helm installed. What was applied before a failure stays: the same command goes on from there.
+// established, until controllers are ready and only then applies the agents, waits for those, and
+// removes what an earlier version had and this one has not. The error says which object, or which
+// pods and why. Refuses to touch what helm installed. What was applied before a failure stays: the
+// same command goes on from there.
 absl::Status Install(ClusterSession& session, const Objects& objects, const InstallOptions& options,
                      const Tell& tell);
 
 // Everything in the cluster that this program applied, last stage first; of Heddle's namespace and
 // without one.
 absl::StatusOr<Objects> Inventory(ClusterSession& session, const std::string& name_space);
+
+// Whether there is anything that DeleteInventory would delete: NOT_FOUND when there is not, and
+// FAILED_PRECONDITION when helm installed.
+absl::Status CheckInstalled(ClusterSession& session, const std::string& name_space);
 
 // Deletes the inventory, kinds, namespace and what else is to stay apart. The nodes have to be free
 // already: `heddlectl uninstall` sees to that first.

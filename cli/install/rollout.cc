@@ -46,11 +46,18 @@ std::string TimeOf(const Json& event) {
   return last.empty() ? Text(event, {"eventTime"}) : last;
 }
 
+// "Error: ImagePullBackOff", one word: the kubelet has said before which image, and why not.
+bool IsRepetition(std::string_view message) {
+  constexpr std::string_view kError = "Error: ";
+  return message.starts_with(kError) && message.find(' ', kError.size()) == std::string_view::npos;
+}
+
 std::string NewestWarning(const std::string& pod_uid, const std::vector<Json>& events) {
   const Json* newest = nullptr;
   for (const Json& event : events) {
     if (Text(event, {"involvedObject", "uid"}) != pod_uid || Text(event, {"type"}) != "Warning")
       continue;
+    if (IsRepetition(Text(event, {"message"}))) continue;
     if (newest == nullptr || TimeOf(*newest) <= TimeOf(event)) newest = &event;
   }
   return newest == nullptr

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/cluster/session.h"
+#include "cli/install/installer.h"
 #include "cli/removal/removal_watch.h"
 #include "lib/base/status.h"
 
@@ -142,14 +143,42 @@ absl::Status Finish(ClusterSession& session, const UninstallOptions& options) {
   return absl::OkStatus();
 }
 
+// One that was interrupted when everything was deleted has only to be finished.
+absl::Status CheckBefore(ClusterSession& session, const UninstallOptions& options) {
+  absl::Status installed = CheckInstalled(session, options.name_space);
+  if (!absl::IsNotFound(installed)) return installed;
+  const auto asked = session.Get(Path(options));
+  return absl::IsNotFound(asked.status()) ? installed : asked.status();
+}
+
+// By which controllers told each other what nodes had reported.
+absl::Status DeleteReports(ClusterSession& session, const UninstallOptions& options) {
+  const std::string path =
+      absl::StrCat(Collection(options), "?labelSelector=heddle.io%2Fcapture-report%3Dtrue");
+  return session.Send({.method = "DELETE", .path = path}).status();
+}
+
+// What helm does between its hooks is done here.
+absl::Status PrepareDeleteAndFinish(ClusterSession& session, const UninstallOptions& options) {
+  TRY_STATUS(CheckBefore(session, options));
+  TRY_STATUS(Prepare(session, options));
+  TRY_STATUS(DeleteInventory(session, options.name_space, Say));
+  TRY_STATUS(Finish(session, options));
+  TRY_STATUS(DeleteReports(session, options));
+  Say(absl::StrCat("what stays: Heddle's kinds with their policies, and the namespace ",
+                   options.name_space,
+                   " with the root of the certificates; kubectl delete namespace ",
+                   options.name_space, " forgets that"));
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Outcome> Uninstall(const UninstallOptions& options) {
-  if (options.prepare + options.finish + options.cancel != 1) {
-    return absl::InvalidArgumentError(
-        "say which step: --prepare (before deleting what was installed), --finish (after it), or "
-        "--cancel; `helm uninstall` does the first two by its hooks");
-  }
+  const int steps = options.prepare + options.finish + options.cancel;
+  if (steps > 1)
+    return absl::InvalidArgumentError("--prepare, --finish and --cancel: one of them, or none");
   TRY_ASSIGN(kube::ClusterAccess access, FindClusterAccess(options.access));
   ClusterSession session(std::move(access));
+  if (steps == 0) TRY_STATUS(PrepareDeleteAndFinish(session, options));
   if (options.prepare) TRY_STATUS(Prepare(session, options));
   if (options.finish) TRY_STATUS(Finish(session, options));
   if (options.cancel) {
@@ -164,14 +193,15 @@ absl::StatusOr<Outcome> Uninstall(const UninstallOptions& options) {
 void AddUninstallCommand(CLI::App& app, Action& chosen) {
   auto options = std::make_shared<UninstallOptions>();
   CLI::App* uninstall = app.add_subcommand(
-      "uninstall", "Has the mesh leave the cluster in order: policies, announcements, then pods");
+      "uninstall",
+      "Has the mesh leave the cluster in order, and deletes what heddlectl install made");
   uninstall->add_flag("--prepare", options->prepare,
-                      "Has every node let go of its pods, and waits until all have");
+                      "Only the first step: every node lets go of its pods");
   uninstall->add_flag("--finish", options->finish,
-                      "After everything was deleted: waits for its pods, and forgets the removal");
+                      "Only the last step: waits for Heddle's pods to go, and forgets the removal");
   uninstall->add_flag("--cancel", options->cancel, "Takes it back: everything comes back");
   uninstall->add_flag("--force", options->force,
-                      "With --prepare: succeeds after --timeout although nodes are missing");
+                      "Goes on after --timeout although nodes have not let go");
   uninstall->add_option("--namespace", options->name_space, "Heddle's namespace")
       ->capture_default_str();
   uninstall
@@ -180,7 +210,8 @@ void AddUninstallCommand(CLI::App& app, Action& chosen) {
       ->check(CLI::Range(0, 3600))
       ->capture_default_str();
   uninstall
-      ->add_option("--timeout", options->timeout_seconds, "How many seconds to wait for the nodes")
+      ->add_option("--timeout", options->timeout_seconds,
+                   "How many seconds to wait for the nodes, and for Heddle's pods to go")
       ->check(CLI::Range(1, 86400))
       ->capture_default_str();
   uninstall->add_option("--kubeconfig", options->access.kubeconfig,

@@ -150,6 +150,8 @@ def test_what_helm_installed_is_left_to_helm(build):
         for command in ("install", "upgrade"):
             code, said = run(fresh, build, command)
             assert code == 1 and "is of a Helm release (mesh): use helm upgrade" in said, said
+        code, said = uninstall(fresh, build)
+        assert code == 1 and "is of a Helm release (mesh): use helm uninstall" in said, said
         after = fresh.kubectl("get", "daemonset", "heddle-agent", f"--namespace={NAMESPACE}", "--output=yaml")
         assert before == after
 
@@ -161,12 +163,35 @@ def test_a_setting_that_is_none_is_refused_before_anything_happens(cluster, buil
         cluster.control.run([build / "bin/heddlectl", "install", "--manifest=/none"])
 
 
+def uninstall(cluster, build, *options):
+    done = cluster.control.run([build / "bin/heddlectl", "uninstall", f"--namespace={NAMESPACE}", *options,
+                                f"--kubeconfig={cluster.control_plane.kubeconfig('admin')}"], check=False, timeout=90)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_it_deletes_nothing_while_a_node_may_be_captured(cluster, build):
+    before = inventory(cluster)
+    code, said = uninstall(cluster, build, "--timeout=1")
+    assert code == 1 and "no controller has taken it up" in said, said
+    assert inventory(cluster) == before
+    assert uninstall(cluster, build, "--cancel")[0] == 0
+    code, said = uninstall(cluster, build, "--prepare", "--finish")
+    assert code == 1 and "one of them, or none" in said
+
+
 def test_it_deletes_what_it_made_once_the_mesh_has_left(cluster, build):
-    delete = [build / "bin/heddlectl", "delete-installed", f"--namespace={NAMESPACE}",
-              f"--kubeconfig={cluster.control_plane.kubeconfig('admin')}"]
-    refused = cluster.control.run(delete, check=False)
-    assert refused.returncode == 1 and "uninstall --prepare first" in refused.stderr
-    cluster.kubectl("create", "configmap", "heddle-removal", f"--namespace={NAMESPACE}")
-    cluster.control.run(delete)
+    cluster.kubectl("delete", "pod", "heddle-agent-x", f"--namespace={NAMESPACE}", "--now")
+    # What the controllers would write, and one that was asked for before is gone on with.
+    cluster.kubectl("create", "configmap", "heddle-removal", f"--namespace={NAMESPACE}", "--from-literal=phase=gone")
+    code, said = uninstall(cluster, build)
+    assert code == 0 and "DaemonSet heddle-system/heddle-agent deleted" in said and "what stays" in said, said
     assert inventory(cluster) == {"customresourcedefinition.apiextensions.k8s.io/interceptionpolicies.heddle.io",
                                   f"namespace/{NAMESPACE}"}
+    assert cluster.find("configmap", "heddle-removal", NAMESPACE) is None
+
+
+def test_an_interrupted_removal_is_finished_and_a_second_one_finds_nothing(cluster, build):
+    cluster.kubectl("create", "configmap", "heddle-removal", f"--namespace={NAMESPACE}", "--from-literal=phase=gone")
+    assert uninstall(cluster, build)[0] == 0
+    code, said = uninstall(cluster, build)
+    assert code == 1 and "there is nothing in heddle-system that heddlectl install made" in said
