@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "cli/cluster/fields.h"
+#include "cli/install/kinds.h"
 
 namespace heddle::cli {
 namespace {
@@ -15,6 +16,8 @@ using Json = nlohmann::json;
 
 // The CRD's rules use isCIDR, which is that old, as is ValidatingAdmissionPolicy in its final form.
 constexpr int kMinMinor = 31;
+
+constexpr char kRbacGroup[] = "rbac.authorization.k8s.io";
 
 // "31+" of some providers is 31.
 int LeadingNumber(const Json& object, const char* field) {
@@ -146,32 +149,44 @@ Finding JudgePodSecurity(const ClusterFacts& facts, const std::string& name_spac
 }
 
 std::vector<Permission> NeededPermissions() {
-  return {{"", "namespaces", "create"},
-          {"", "serviceaccounts", "create"},
-          {"", "services", "create"},
-          {"", "configmaps", "create"},
-          {"apps", "deployments", "create"},
-          {"apps", "daemonsets", "create"},
-          {"policy", "poddisruptionbudgets", "create"},
-          {"apiextensions.k8s.io", "customresourcedefinitions", "create"},
-          {"admissionregistration.k8s.io", "validatingadmissionpolicies", "create"},
-          {"admissionregistration.k8s.io", "validatingadmissionpolicybindings", "create"},
-          {"rbac.authorization.k8s.io", "clusterroles", "create"},
-          {"rbac.authorization.k8s.io", "clusterroles", "escalate"},
-          {"rbac.authorization.k8s.io", "clusterrolebindings", "create"}};
+  std::vector<Permission> permissions;
+  for (const Kind& kind : InstalledKinds()) {
+    const std::string_view version = kind.api_version;
+    const size_t slash = version.find('/');
+    const std::string group(slash == std::string_view::npos ? "" : version.substr(0, slash));
+    // What is applied from the server's side is created or patched; an upgrade deletes what is no more.
+    for (const char* verb : {"create", "patch", "delete"})
+      permissions.push_back({.group = group, .resource = kind.plural, .verb = verb});
+  }
+  // Roles give rights that who installs may not have itself.
+  for (const char* resource : {"clusterroles", "roles"}) {
+    for (const char* verb : {"escalate", "bind"})
+      permissions.push_back({.group = kRbacGroup, .resource = resource, .verb = verb});
+  }
+  return permissions;
 }
 
 Finding JudgePermissions(const std::vector<Permission>& permissions) {
-  std::vector<std::string> refused;
+  // "create, patch roles.rbac.authorization.k8s.io": in the order of what is asked.
+  std::vector<std::pair<std::string, std::string>> by_resource;
   for (const Permission& each : permissions) {
-    if (!each.allowed)
-      refused.push_back(
-          absl::StrCat(each.verb, " ", each.resource, each.group.empty() ? "" : ".", each.group));
+    if (each.allowed) continue;
+    const std::string resource =
+        absl::StrCat(each.resource, each.group.empty() ? "" : ".", each.group);
+    const auto known =
+        std::ranges::find(by_resource, resource, &decltype(by_resource)::value_type::first);
+    if (known == by_resource.end())
+      by_resource.emplace_back(resource, each.verb);
+    else
+      absl::StrAppend(&known->second, ", ", each.verb);
   }
+  std::vector<std::string> refused;
+  for (const auto& [resource, verbs] : by_resource)
+    refused.push_back(absl::StrCat(verbs, " ", resource));
   if (refused.empty()) return {.check = "permissions", .sentence = "who asks may install"};
   return {.check = "permissions",
           .verdict = Verdict::kFailed,
-          .sentence = absl::StrCat("who asks may not ", absl::StrJoin(refused, ", ")),
+          .sentence = absl::StrCat("who asks may not ", absl::StrJoin(refused, "; ")),
           .advice = "install as an administrator of the cluster (cluster-admin)"};
 }
 

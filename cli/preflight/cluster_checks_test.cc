@@ -6,6 +6,8 @@ namespace heddle::cli {
 namespace {
 
 using Json = nlohmann::json;
+using testing::Contains;
+using testing::Field;
 using testing::HasSubstr;
 
 Json Object(const std::string& name_space, const std::string& name, Json labels = Json::object()) {
@@ -72,8 +74,19 @@ TEST(JudgePermissions, NamesWhatIsNotAllowed) {
   for (Permission& each : permissions) each.allowed = each.resource != "clusterroles";
   const Finding finding = JudgePermissions(permissions);
   EXPECT_EQ(finding.verdict, Verdict::kFailed);
-  EXPECT_THAT(finding.sentence,
-              HasSubstr("may not create clusterroles.rbac.authorization.k8s.io, escalate"));
+  EXPECT_EQ(finding.sentence,
+            "who asks may not create, patch, delete, escalate, bind "
+            "clusterroles.rbac.authorization.k8s.io");
+}
+
+TEST(NeededPermissions, AreAboutAllKindsThatAreInstalled) {
+  const std::vector<Permission> permissions = NeededPermissions();
+  for (const char* needed : {"roles", "rolebindings", "secrets", "namespaces", "daemonsets"}) {
+    EXPECT_THAT(permissions, Contains(Field(&Permission::resource, needed))) << needed;
+  }
+  for (const Permission& each : permissions)
+    EXPECT_EQ(each.group == "apps",
+              each.resource == "deployments" || each.resource == "daemonsets");
 }
 
 TEST(JudgeNetworkPolicies, FindsPodsThatAreCutOffFromTheMeshsPort) {

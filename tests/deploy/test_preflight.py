@@ -8,6 +8,7 @@ import yaml
 from kube import istio
 from kube.cluster import Cluster
 
+MANIFEST = pathlib.Path(__file__).resolve().parents[2] / "deploy/manifest/heddle.json"
 CHAIN = {"cniVersion": "1.0.0", "name": "pods", "plugins": [{"type": "bridge"}]}
 # A pod whose object says that it runs: there is no kubelet.
 POD = {"apiVersion": "v1", "kind": "Pod",
@@ -86,9 +87,49 @@ def test_what_is_in_the_way_is_named(cluster, build):
 
 def test_who_may_not_install_or_look_is_told_so(cluster, build):
     code, found = check_cluster(cluster, build, "proxy")
-    assert code == 1 and "may not create namespaces" in found["permissions"][0]["sentence"]
+    assert code == 1 and "create, patch, delete namespaces" in found["permissions"][0]["sentence"]
     assert any("403 Forbidden" in finding["sentence"] for finding in found["read"])
     assert {finding["verdict"] for finding in found["read"]} == {"skipped"}
+
+
+def as_account(cluster, name, rules):
+    """A kubeconfig of an account that may do this and nothing else."""
+    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": name},
+            "rules": rules}
+    cluster.kubectl("create", "serviceaccount", name, "--namespace=kube-system")
+    apply(cluster, role)
+    cluster.kubectl("create", "clusterrolebinding", name, f"--clusterrole={name}",
+                    f"--serviceaccount=kube-system:{name}")
+    config = yaml.safe_load(pathlib.Path(cluster.control_plane.kubeconfig("admin")).read_text())
+    token = cluster.kubectl("create", "token", name, "--namespace=kube-system").strip()
+    config["users"] = [{**user, "user": {"token": token}} for user in config["users"]]
+    (cluster.dir / name).write_text(yaml.safe_dump(config))
+    return cluster.dir / name
+
+
+def test_who_may_do_what_is_asked_for_can_install_and_nobody_with_less(build):
+    look = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list"]}
+    with Cluster(nodes=0) as cluster:
+        cluster.kubectl("create", "namespace", "heddle-system")
+        nothing = as_account(cluster, "nothing", [look])
+        _, found = check(cluster.control, build, "--no-node", kubeconfig=nothing)
+        asked, = (finding["sentence"].removeprefix("who asks may not ") for finding in found["permissions"])
+        rules = []
+        for rule in asked.split("; "):
+            *verbs, resource, group = [*rule.replace(",", "").partition(".")[0].split(), rule.partition(".")[2]]
+            rules.append({"apiGroups": [group], "resources": [resource], "verbs": verbs})
+        enough = as_account(cluster, "enough", [look, *rules])
+        assert check(cluster.control, build, "--no-node", kubeconfig=enough)[1]["permissions"][0]["verdict"] == "ok"
+
+        def install(kubeconfig):
+            return cluster.control.run([build / "bin/heddlectl", "install", f"--kubeconfig={kubeconfig}",
+                                        "--dry-run=server", f"--manifest={MANIFEST}"], check=False)
+
+        done = install(enough)
+        assert done.returncode == 0 and "not tried" not in done.stderr, done.stderr
+        less = as_account(cluster, "less", [look, *(rule for rule in rules if rule["resources"] != ["rolebindings"])])
+        done = install(less)
+        assert done.returncode == 1 and "rolebindings.rbac.authorization.k8s.io" in done.stderr, done.stderr
 
 
 def test_an_api_server_that_is_not_there_is_one_failed_finding(cluster, build):
