@@ -4,7 +4,9 @@ set(HEDDLE_FUZZ_REGISTRY
   cni_chain_fuzz
   cni_message_fuzz
   cni_stdin_fuzz
+  controlplane_condition_fuzz
   controlplane_json_fuzz
+  controlplane_report_fuzz
   controlplane_review_fuzz
   controlplane_yaml_fuzz
   tls_engine_fuzz
