@@ -13,6 +13,8 @@ import sys
 
 _OPTION = re.compile(r"^  (?P<names>-[\w-]+(?:,-[\w-]+)*)(?P<rest>.*)$")
 _COMMAND = re.compile(r"^  (?P<name>[a-z][\w-]*)\s+(?P<help>\S.*)$")
+# What stands behind the names of an option that takes a value, and not behind those of a flag: " TEXT", " INT=300".
+_VALUE = re.compile(r"^ [A-Z]+(?=[ =:]|$)")
 _CHOICES = re.compile(r"\{([\w,-]+)\}")
 _TAKES_FILE = re.compile(r"-(file|roots|dir)$|^--(config|kubeconfig|cgroup)$")
 
@@ -44,16 +46,15 @@ def parse_help(text, command):
         if line and not line.startswith(" "):
             section = line
         elif section == "Options:" and (match := _OPTION.match(line)):
-            head, _, described = match["rest"].strip().partition("  ")
-            following = lines[number + 1] if number + 1 < len(lines) else ""
-            if not described and following.startswith(" " * 10):
-                described = following
             names = match["names"].split(",")
-            flag = "--help" in names or "--version" in names
-            if flag:
-                head, described = "", match["rest"]
+            takes_value = bool(_VALUE.match(match["rest"])) or "--config" in names  # CLI11 names no type of that one.
+            head, _, described = match["rest"].strip().partition("  ") if takes_value else ("", "", match["rest"])
+            following = lines[number + 1] if number + 1 < len(lines) else ""
+            if not described.strip() and following.startswith(" " * 10):
+                described = following
             choices = _CHOICES.search(head)
-            command.options.append(Option(names, described.strip(), choices[1].split(",") if choices else [], not flag))
+            command.options.append(Option(names, described.strip(), choices[1].split(",") if choices else [],
+                                          takes_value))
         elif section == "Subcommands:" and (match := _COMMAND.match(line)):
             command.commands.append(Command(match["name"], match["help"].strip()))
 

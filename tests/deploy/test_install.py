@@ -104,3 +104,18 @@ def test_bash_completes_commands_options_and_choices(prefix):
     assert completed(prefix, "heddle-agent run --probe-mode o") == {"outside-pods"}
     assert completed(prefix, "heddle-agent ver") == {"version"}
     assert completed(prefix, "heddle-controller run --source ") == {"directory", "kubernetes"}
+
+
+def test_behind_a_flag_bash_goes_on_with_options(prefix):
+    assert {"--no-node", "--kubeconfig"} < completed(prefix, "heddlectl check --pre ")
+    assert completed(prefix, "heddlectl uninstall --force --dr") == {"--drain"}
+    assert completed(prefix, "heddlectl uninstall --drain ") == set()
+    assert completed(prefix, "heddle-agent --config /et") == {"/etc"}
+
+
+def test_no_shell_takes_a_word_behind_a_flag_for_its_value(prefix):
+    zsh, fish = ((prefix / "share" / COMPLETION[shell].format("heddlectl")).read_text() for shell in ("zsh", "fish"))
+    assert re.search(r"'--pre\[[^\]]*\]'", zsh) and re.search(r"'--drain\[[^\]]*\]:value:'", zsh)
+    flag, = (line for line in fish.splitlines() if "-l pre " in line)
+    value, = (line for line in fish.splitlines() if "-l drain " in line)
+    assert " -x" not in flag and " -x" in value
