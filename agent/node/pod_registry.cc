@@ -113,6 +113,7 @@ Task<cni::Reply> PodRegistry::Add(const cni::Request& request, UniqueFd netns, S
   if (parts_.node_pods.Find(PodUid(request.pod.uid)) == nullptr && IsExempt(request.pod.pod_namespace)) {
     co_return Success();
   }
+  const MonotonicTime began = parts_.loop.Now();
   Deadline patience(parts_.loop, stop, kPodRecordWait);
   const NodePodRef pod =
       co_await parts_.node_pods.WaitFor(PodUid(request.pod.uid), patience.token());
@@ -128,7 +129,13 @@ Task<cni::Reply> PodRegistry::Add(const cni::Request& request, UniqueFd netns, S
                                    "/", pod->name, ", not to ", name));
   }
   if (!MayStay(*pod)) co_return Success();
-  co_return co_await CaptureFor(request, std::move(netns), pod);
+  const MonotonicTime known = parts_.loop.Now();
+  cni::Reply reply = co_await CaptureFor(request, std::move(netns), pod);
+  // What the mesh adds to the start of a pod: the wait is for the controller's word of it.
+  LOG_INFO("cni.add", KV("pod", name), KV("code", reply.code),
+           KV("waited", absl::FormatDuration(known - began)),
+           KV("took", absl::FormatDuration(parts_.loop.Now() - known)));
+  co_return reply;
 }
 
 absl::Status PodRegistry::CheckNetns(const std::string& uid, const NetnsInode& netns) const {
