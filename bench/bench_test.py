@@ -1,5 +1,7 @@
 """The parts of the benchmark suite that need no network: statistics, tables, configurations, handshakes."""
 
+import collections
+import json
 import pathlib
 import struct
 import sys
@@ -13,7 +15,8 @@ from heddle_bench import calibration, comparison, quiet, report, rounds, statist
 from heddle_bench import subjects, tls, workloads  # noqa: E402
 from heddle_bench.load import Noisy, Void  # noqa: E402
 from heddle_bench.subjects import envoy, haproxy, nginx  # noqa: E402
-from heddle_bench.workloads.http import parse_wrk  # noqa: E402
+from heddle_bench.large_mesh import LargeMesh  # noqa: E402
+from heddle_bench.workloads.http import parse_h2load, parse_wrk  # noqa: E402
 from heddle_bench.workloads.workload import Metric, Settings, Workload, shortened  # noqa: E402
 
 IDENTITY = tls.Identity("a.bench", "/c/chain", "/c/key", "/c/both", "/c/root")
@@ -237,6 +240,36 @@ def test_wrk_is_read_with_its_errors():
     assert parse_wrk(WRK + "  Non-2xx or 3xx responses: 9\n")[2] == 9
     with pytest.raises(Void):
         parse_wrk("unable to connect")
+
+
+H2LOAD = """\
+finished in 2.00s, 101234.50 req/s, 105.20MB/s
+requests: 202469 total, 202569 started, 202469 done, 202469 succeeded, 0 failed, 0 errored, 0 timeout
+status codes: 202469 2xx, 0 3xx, 0 4xx, 0 5xx
+"""
+
+
+def test_h2load_is_read_with_its_errors():
+    assert parse_h2load(H2LOAD) == (202469, 101234.5, 0)
+    assert parse_h2load(H2LOAD.replace("202469 succeeded, 0 failed", "202460 succeeded, 9 failed"))[2] == 9
+    assert parse_h2load(H2LOAD.replace("202469 2xx, 0 3xx, 0 4xx", "202466 2xx, 0 3xx, 3 4xx"))[2] == 3
+    with pytest.raises(Void):
+        parse_h2load("unable to connect")
+
+
+def test_a_large_mesh_is_whole_and_only_its_pod_changes(tmp_path):
+    mesh = LargeMesh(pods=6000, nodes=200)
+    mesh.write(tmp_path)
+    kinds = collections.Counter()
+    for path in tmp_path.iterdir():
+        kinds.update(json.loads(document)["kind"] for document in path.read_text().split("---\n"))
+    assert kinds == {"Namespace": 20, "Node": 200, "Pod": 6001, "Service": 600, "EndpointSlice": 600}
+    before = {path: path.read_text() for path in tmp_path.iterdir()}
+    mesh.change(tmp_path, ready=False)
+    changed = [path.name for path, text in before.items() if path.read_text() != text]
+    assert changed == ["changing.yaml"]
+    mesh.remove(tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_names_are_those_of_the_command_line():

@@ -15,7 +15,7 @@ from .ground import Grounds
 from .workloads.workload import Settings, shortened
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-_TARGETS = ("heddle-agent", "heddle-cni", "heddle-controller", "heddle-bench-load")
+_TARGETS = ("heddle-agent", "heddle-cni", "heddle-controller", "heddle-bench-load", "heddle-bench-agents")
 
 
 def _names(known):

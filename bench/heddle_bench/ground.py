@@ -17,13 +17,14 @@ from . import tls
 
 PORT = 9000
 NAMESPACE = "bench"
+FAMILIES = ("ipv4", "ipv6")
 
 
 class Ground:
     """The plain topology with the load server. Use as a context manager."""
 
     def __init__(self, binaries=None):
-        self.topology = Topology(nodes=2, binaries=binaries)
+        self.topology = Topology(nodes=2, families=FAMILIES, binaries=binaries)
         self.load = self.topology.binary("heddle-bench-load")
 
     def __enter__(self):
@@ -64,8 +65,8 @@ class MeshGround:
     """A controller, two agents, and a pair of pods whose traffic they carry; STRICT."""
 
     def __init__(self, binaries=None, agent_flags=()):
-        self.topology = Topology(nodes=2, mesh=True, binaries=binaries, agent_flags=agent_flags)
-        self._fleet = []
+        self.topology = Topology(nodes=2, families=FAMILIES, mesh=True, binaries=binaries, agent_flags=agent_flags)
+        self._fleet, self._pairs = [], []
         self.load = self.topology.binary("heddle-bench-load")
 
     def __enter__(self):
@@ -113,6 +114,23 @@ class MeshGround:
     def server_address(self):
         return f"{self.server.address()}:{PORT}"
 
+    def pairs(self, size):
+        """[(client pod, server pod)], so many, no two with an identity in common; made once."""
+        while len(self._pairs) < size:
+            number = len(self._pairs)
+            names = f"pair-client{number}", f"pair-server{number}"
+            self.topology.config.put(f"pair{number}", *(objects.service_account(name, NAMESPACE) for name in names))
+            client, server = self.pod(names[0], 0), self.pod(names[1], 1)
+            start_server(self.load, server, "--workers", 1)
+            self._pairs.append((client, server))
+        return self._pairs[:size]
+
+    def wait_known(self, uid, gone=False, seconds=180):
+        """Until both agents have the workload, or have it no more; also on disk."""
+        for node in self.topology.nodes:
+            wait_until(lambda: _contains(pathlib.Path(node.state_dir) / "state", uid.encode()) != gone,
+                       f"{node.name} {'forgets' if gone else 'knows'} {uid}", seconds, 0.5)
+
     def _is_tunnelled(self):
         done = self.client.run([self.load, "exchange", "--to", self.server_address, "--warm-up", "0", "--seconds",
                                 "0.05"], check=False)
@@ -121,8 +139,14 @@ class MeshGround:
 
 
 def start_server(load, place, *flags):
-    process = place.spawn([load, "serve", "--listen", f"0.0.0.0:{PORT}", *flags], "load-server")
-    process.wait_ready(lambda: "listening" in process.output(), "the load server listens")
+    """On all IPv4 addresses and on the pod's IPv6 address, each by a process of its own."""
+    for address in ("0.0.0.0", f"[{place.address(6)}]"):
+        process = place.spawn([load, "serve", "--listen", f"{address}:{PORT}", *flags], "load-server")
+        process.wait_ready(lambda: "listening" in process.output(), "the load server listens")
+
+
+def _contains(file, text):
+    return file.exists() and text in file.read_bytes()
 
 
 def cgroup_of(process):

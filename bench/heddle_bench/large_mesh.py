@@ -57,6 +57,18 @@ class LargeMesh:
             _replace(folder / f"large-{first}.yaml", "---\n".join(documents))
         _replace(folder / f"{CHANGING}.yaml", self.changing(True))
 
+    def remove(self, folder):
+        for path in self._paths(pathlib.Path(folder)):
+            path.unlink(missing_ok=True)
+
+    def change(self, folder, ready):
+        _replace(pathlib.Path(folder) / f"{CHANGING}.yaml", self.changing(ready))
+
+    def _paths(self, folder):
+        yield folder / f"{CHANGING}.yaml"
+        yield from (folder / f"large-{first}.yaml" for first in range(0, self.pods, PODS_PER_FILE))
+        yield folder / "large-cluster.yaml"
+
     @property
     def watched(self):
         """The resource name of the pod that changes."""

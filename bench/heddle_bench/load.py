@@ -30,10 +30,12 @@ class Run:
         return self.report["cpu_seconds"]
 
 
-def run(subject, arguments, seconds, warm_up, foreign_max):
-    """One client from its start to its end; raises Void on any error, and when the machine was not ours."""
+def run(subject, arguments, seconds, warm_up, foreign_max, address=None):
+    """One client from its start to its end, to the subject's address unless told; raises Void on any error, and when
+    the machine was not ours."""
     sources = {**subject.components(), **subject.grounds.cgroups()}
-    argv = [subject.ground.load, *arguments, "--to", subject.address, "--seconds", seconds, "--warm-up", warm_up]
+    argv = [subject.ground.load, *arguments, "--to", address or subject.address, "--seconds", seconds,
+            "--warm-up", warm_up]
     for name, folder in sources.items():
         argv += ["--usage", f"{name}={folder}"]
     kernel, started = quiet.kernel_thread_seconds(), time.monotonic()

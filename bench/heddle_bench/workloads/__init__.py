@@ -1,18 +1,22 @@
 """What is measured. Each workload gives values for one subject and one round; the names are those of the spec."""
 
-from .bulk import BulkDown, BulkUp, Flows8, Flows64, Flows1000
+from .bulk import Bulk6, BulkDown, BulkUp, Flows8, Flows64, Flows1000, ManyPairs, Sizes
 from .connects import Connects
+from .convergence import (Convergence, ConvergenceLarge, ConvergenceMany, ConvergenceOne, ConvergenceSmall,
+                          OpenLoopWhileItChanges)
 from .exchange import OpenLoop, OpenLoopHalf, PingPong, PingPongKilobyte, Requests
 from .handshakes import Handshakes
-from .http import Http
+from .http import Http, Http2
 from .interception import Interception
 from .memory import Memory, MemoryAfterBurst
 from .plugin import Plugin
-from .restart import Restart
+from .restart import Restart, RestartLarge
 
 ALL = {workload.name: workload for workload in (
-    BulkUp, BulkDown, Flows8, Flows64, Flows1000, PingPong, PingPongKilobyte, OpenLoop, OpenLoopHalf, Requests, Http,
-    Handshakes, Connects, Memory, MemoryAfterBurst, Interception, Restart, Plugin)}
+    BulkUp, BulkDown, Bulk6, Flows8, Flows64, Flows1000, ManyPairs, Sizes, PingPong, PingPongKilobyte, OpenLoop,
+    OpenLoopHalf, Requests, Http, Http2, Handshakes, Connects, Memory, MemoryAfterBurst, Interception, Restart, Plugin,
+    ConvergenceOne, ConvergenceSmall, Convergence, ConvergenceMany, ConvergenceLarge, OpenLoopWhileItChanges,
+    RestartLarge)}
 DEFAULT = tuple(ALL)
 # What a first look shows in a few minutes.
 QUICK = tuple(each.name for each in (BulkUp, BulkDown, Flows64, PingPong, Requests, Connects, Interception))

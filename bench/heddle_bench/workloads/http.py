@@ -1,4 +1,4 @@
-"""R1: HTTP/1.1 keep-alive through L4, with wrk as the client."""
+"""R1: HTTP/1.1 keep-alive and HTTP/2 through L4, with wrk and h2load as the clients."""
 
 import re
 import time
@@ -26,7 +26,8 @@ class Http(Workload):
     metrics = (Metric("rps", "requests/s"), Metric("cpu_us_per_proxy", "CPU µs/request per proxy", "lower", "none"))
     connections = 64
 
-    def _wrk(self, subject, seconds):
+    def _run(self, subject, seconds):
+        """(requests, requests per second, errors) of one run of the client."""
         binary, = peers.debian("wrk")
         done = subject.client.run([binary, "-t2", f"-c{self.connections}", f"-d{max(1, round(seconds))}s",
                                    f"http://{subject.address}/"], timeout=seconds + load.END_MAX)
@@ -34,9 +35,9 @@ class Http(Workload):
 
     def measure(self, subject, settings):
         folders = {**subject.components(), **subject.grounds.cgroups()}
-        self._wrk(subject, settings.warm_up)
+        self._run(subject, settings.warm_up)
         before, kernel, started = quiet.usage(folders), quiet.kernel_thread_seconds(), time.monotonic()
-        count, rate, errors = self._wrk(subject, settings.seconds)
+        count, rate, errors = self._run(subject, settings.seconds)
         seconds = time.monotonic() - started
         after, kernel = quiet.usage(folders), quiet.kernel_thread_seconds() - kernel
         if errors or not count:
@@ -45,3 +46,47 @@ class Http(Workload):
         load.check_quiet(quiet.foreign_share(cpu, kernel, seconds), 0, settings.foreign_max)
         proxies = [value for name, value in cpu.items() if name.startswith("proxy_")]
         return known(rps=rate, cpu_us_per_proxy=sum(proxies) * 1e6 / count / len(proxies) if proxies else None)
+
+
+def parse_h2load(text):
+    """The same of h2load's summary."""
+    rate = re.search(r"^finished in [\d.]+m?s, ([\d.]+) req/s", text, re.M)
+    counts = re.search(r"(\d+) done, (\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout", text)
+    if not rate or not counts:
+        raise load.Void(f"h2load said: {text[-300:]}")
+    done, succeeded, *bad = map(int, counts.groups())
+    statuses = re.search(r"^status codes: (\d+) 2xx", text, re.M)
+    wrong = done - int(statuses.group(1)) if statuses else done
+    # What is under way when time is up is neither done nor an error.
+    return succeeded, float(rate.group(1)), max(sum(bad), wrong)
+
+
+class Http2(Http):
+    """nghttpd answers with a file of 1 KiB; its port is not one that peers are told of."""
+
+    name = "R1h2"
+    title = "HTTP/2 with prior knowledge, 1 KiB, 10 connections of 100 streams, h2load"
+    sweep = True
+    connections, streams, port = 10, 100, 9002
+
+    def suits(self, subject):
+        return subject.name in ("direct", "heddle")
+
+    def _serve(self, subject):
+        server, port = subject.server, f":{self.port} "
+        if port in server.run(["ss", "-Hltn"]).stdout:
+            return
+        folder = subject.ground.topology.dir / "nghttpd"
+        folder.mkdir(exist_ok=True)
+        (folder / "index.html").write_bytes(b"x" * 1024)
+        binary, = peers.debian("nghttp2-server")
+        process = server.spawn([binary, "--no-tls", "-d", folder, self.port], "nghttpd")
+        process.wait_ready(lambda: port in server.run(["ss", "-Hltn"]).stdout, "nghttpd listens")
+
+    def _run(self, subject, seconds):
+        self._serve(subject)
+        binary, = peers.debian("nghttp2-client")
+        done = subject.client.run([binary, "-t2", f"-c{self.connections}", f"-m{self.streams}",
+                                   f"-D{max(1, round(seconds))}", f"http://{subject.server.address()}:{self.port}/"],
+                                  timeout=seconds + load.END_MAX)
+        return parse_h2load(done.stdout)

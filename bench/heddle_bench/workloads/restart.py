@@ -5,8 +5,13 @@ import time
 
 from topology import wait_until
 
-from .. import load
+from .. import load, statistics
+from ..large_mesh import LargeMesh
 from .workload import Metric, Workload
+
+
+WORKLOADS = 100_000
+STARTS = 3
 
 
 class Restart(Workload):
@@ -29,3 +34,26 @@ class Restart(Workload):
         if client.exit_code != 0:
             raise load.Void(f"nothing was carried: {client.output()[-300:]}")
         return {"first_byte_ms": (json.loads(client.output())["ended_ns"] - started) / 1e6}
+
+
+class RestartLarge(Restart):
+    """The state is on disk, where the agent keeps it; the controller has it as well, and the agent is sent nothing of
+    it anew. Once, with the median of three starts: bringing the mesh about takes longer than the starts."""
+
+    name = "S1L"
+    title = "S1 of an agent that has 100 000 workloads on disk"
+    in_rounds = False
+
+    def suits(self, subject):
+        return subject.name == "heddle"
+
+    def measure(self, subject, settings):
+        mesh, folder = LargeMesh(WORKLOADS), subject.ground.topology.config.path
+        try:
+            mesh.write(folder)
+            subject.ground.wait_known(mesh.watched)
+            starts = [super(RestartLarge, self).measure(subject, settings)["first_byte_ms"] for _ in range(STARTS)]
+        finally:
+            mesh.remove(folder)
+            subject.ground.wait_known(mesh.watched, gone=True)
+        return {"first_byte_ms": statistics.median(starts)}
