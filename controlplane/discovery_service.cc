@@ -11,6 +11,13 @@
 namespace heddle::controlplane {
 namespace {
 
+// What an agent of a large mesh is sent that holds nothing.
+constexpr size_t kLargeBytes = 1024 * 1024;
+// When all agents begin at once, the first of them have everything early instead of all of them late.
+constexpr size_t kLargeUnderWayMax = 8;
+// An agent that takes its time holds up nobody for longer.
+constexpr absl::Duration kTurnWaitMax = absl::Seconds(5);
+
 using Request = envoy::service::discovery::v3::DeltaDiscoveryRequest;
 
 // The node that the subscriber says it is on; empty if it does not say.
@@ -36,6 +43,7 @@ struct DiscoveryService::Session {
 DiscoveryService::DiscoveryService(io::Loop& loop, Mesh& mesh, metrics::Registry& registry)
     : loop_(loop),
       mesh_(mesh),
+      large_ended_(loop),
       streams_(registry, {.name = "heddle_controller_xds_streams", .help = "Open xDS streams."}),
       responses_(registry,
                  {.name = "heddle_controller_xds_responses", .help = "xDS responses sent."}),
@@ -88,11 +96,25 @@ Task<absl::Status> DiscoveryService::Receive(Session& session) {
   }
 }
 
+Task<absl::Status> DiscoveryService::SendInTurn(grpc::ServerCall& call,
+                                                xds::DeltaResponse& response) {
+  if (response.size() < kLargeBytes) co_return co_await call.Send(response);
+  Deadline patience(loop_, call.stop(), kTurnWaitMax);
+  while (large_under_way_ >= kLargeUnderWayMax) {
+    if (!co_await large_ended_.Wait(patience.token())) break;
+  }
+  ++large_under_way_;
+  absl::Status sent = co_await call.Send(response);
+  --large_under_way_;
+  large_ended_.NotifyOne();
+  co_return sent;
+}
+
 Task<void> DiscoveryService::Send(Session& session) {
   while (!session.ended) {
     session.work.changed.Reset();
     while (auto response = session.subscriber.Next()) {
-      const absl::Status sent = co_await session.call.Send(*response);
+      const absl::Status sent = co_await SendInTurn(session.call, *response);
       // Receive() learns it as well, and says why.
       if (!sent.ok()) co_return;
       responses_.Add();

@@ -6,6 +6,7 @@
 
 #include "controlplane/mesh.h"
 #include "controlplane/xds/delta_subscriber.h"
+#include "lib/base/wait_queue.h"
 #include "lib/grpc/server_call.h"
 #include "lib/io/loop.h"
 #include "lib/metrics/registry.h"
@@ -31,12 +32,15 @@ class DiscoveryService {
   struct Session;
   Task<absl::Status> Receive(Session& session);
   Task<void> Send(Session& session);
+  Task<absl::Status> SendInTurn(grpc::ServerCall& call, xds::DeltaResponse& response);
   void Enter(const std::string& node);
   void Leave(const std::string& node);
 
   io::Loop& loop_;
   Mesh& mesh_;
   std::map<std::string, size_t> connected_;
+  size_t large_under_way_ = 0;
+  WaitQueue large_ended_;
   metrics::Gauge streams_;
   metrics::Counter responses_;
   metrics::Counter resources_;

@@ -14,6 +14,11 @@ namespace {
 // Between two writes of the captured pods.
 constexpr absl::Duration kSavePause = absl::Seconds(1);
 
+bool IsOfNode(const api::ObjectChange& change) {
+  const api::Object& object = change.after.has_value() ? *change.after : *change.before;
+  return std::holds_alternative<std::shared_ptr<const api::Node>>(object);
+}
+
 const char* EffectOf(translate::RemovalPhase phase) {
   switch (phase) {
     case translate::RemovalPhase::kNone: return "cancelled: the mesh stays, and comes back";
@@ -101,6 +106,7 @@ void Mesh::ReadSource() {
   LogProblems();
   if (diff.empty()) return;
   std::vector<api::ObjectChange> changes = objects_.Apply(diff);
+  nodes_changed_ |= std::ranges::any_of(changes, IsOfNode);
   std::move(changes.begin(), changes.end(), std::back_inserter(changes_));
   const uint64_t before = removal_.generation();
   removal_.SetRequest(
@@ -149,10 +155,7 @@ void Mesh::Publish(const Input& input, xds::Publication publication) {
   translating_us_.Add(
       static_cast<uint64_t>(absl::ToInt64Microseconds(parts_.loop.Now() - input.began)));
   objects_held_.Set(static_cast<int64_t>(objects_.size()));
-  std::set<std::string> nodes;
-  for (const auto& [name, node] : objects_.All<api::Node>()) nodes.insert(name.name);
-  if (parts_.tokens != nullptr) parts_.tokens->Ensure(nodes);
-  reports_.Retain(nodes);
+  LookAtNodes();
   ready_.Set();
   ReportsChanged();
   const uint64_t before = removal_.generation();
@@ -161,6 +164,17 @@ void Mesh::Publish(const Input& input, xds::Publication publication) {
   FollowRemoval(before);
   watchers_.ForEach([](Watcher& watcher) { watcher.changed.Set(); });
   if (saved_reports_ != reports_.generation()) unsaved_.Set();
+}
+
+// Nodes are many and hardly ever change.
+void Mesh::LookAtNodes() {
+  if (std::exchange(nodes_changed_, false)) {
+    node_names_.clear();
+    for (const auto& [name, node] : objects_.All<api::Node>()) node_names_.insert(name.name);
+    nodes_have_tokens_ = parts_.tokens == nullptr;
+  }
+  if (!nodes_have_tokens_) nodes_have_tokens_ = parts_.tokens->Ensure(node_names_);
+  reports_.Retain(node_names_);
 }
 
 // Where an agent runs, whether it is connected or not, and where something is captured.

@@ -109,11 +109,16 @@ class Mesh {
   }
   Task<void> TranslateInto(const Input& input, xds::Publication& output);
   void Publish(const Input& input, xds::Publication publication);
+  // Nodes that came get tokens, and reports of those that went are dropped.
+  void LookAtNodes();
 
   Parts parts_;
   io::LoopPool translator_;
   api::ObjectStore objects_;                // Read by the translator's thread during a translation.
   std::vector<api::ObjectChange> changes_;  // Not translated yet.
+  bool nodes_changed_ = true;
+  bool nodes_have_tokens_ = false;
+  std::set<std::string> node_names_;
   translate::IncrementalTranslation translation_;
   CaptureReports reports_;
   RemovalProgress removal_;

@@ -85,7 +85,8 @@ void NodeTokens::Load(const std::string& node) {
                                    : text.status()));
 }
 
-void NodeTokens::Ensure(const std::set<std::string>& nodes) {
+bool NodeTokens::Ensure(const std::set<std::string>& nodes) {
+  bool all = true;
   for (const std::string& node : nodes) {
     if (tokens_.contains(node) || unusable_.contains(node) || !IsNodeName(node)) continue;
     const std::string token = MakeToken();
@@ -97,8 +98,10 @@ void NodeTokens::Ensure(const std::set<std::string>& nodes) {
       Load(node);
     } else {
       LOG_ERROR("token.make.failed", KV("node", node), KV("error", made));
+      all = false;
     }
   }
+  return all;
 }
 
 std::optional<std::string> NodeTokens::NodeOf(std::string_view token) const {

@@ -33,8 +33,8 @@ class NodeTokens {
   static absl::StatusOr<NodeTokens> Open(const std::string& directory);
 
   // Makes a token for each of these nodes that has none. A node for which that fails is logged, and
-  // tried again by the next call.
-  void Ensure(const std::set<std::string>& nodes);
+  // tried again by the next call; false if there is such a node.
+  bool Ensure(const std::set<std::string>& nodes);
 
   // Whose token this is. Takes equally long for every wrong token of the right length. Empty also
   // when two nodes were given the same one.
