@@ -41,10 +41,13 @@ uint16_t SourcePort(Random& random) {
 // Used on its own loop only, but for construction and destruction.
 struct KernelPodNetwork::Stock {
   struct Shelf {
+    explicit Shelf(io::Loop& loop) : filled(loop) {}
     std::vector<UniqueFd> sockets;
     size_t batch = kFirstBatch;
-    bool filling = false;  // Who finds it empty meanwhile brings only what it needs itself.
+    bool filling = false;
+    WaitQueue filled;  // Or it could not be.
   };
+  explicit Stock(io::Loop& loop) : shelves{Shelf(loop), Shelf(loop), Shelf(loop), Shelf(loop)} {}
   std::array<Shelf, 4> shelves;
   std::unique_ptr<netlink::TcpDiag> diag;
   SystemRandom random;
@@ -56,7 +59,7 @@ KernelPodNetwork::KernelPodNetwork(CapturedPod pod, UniqueFd netns, const Parts&
       netns_(std::move(netns)),
       netns_thread_(parts.netns_thread),
       original_destinations_(parts.original_destinations) {
-  for (io::Loop* loop : parts.loops) stocks_.emplace(loop, std::make_unique<Stock>());
+  for (io::Loop* loop : parts.loops) stocks_.emplace(loop, std::make_unique<Stock>(*loop));
 }
 
 KernelPodNetwork::~KernelPodNetwork() = default;
@@ -76,32 +79,34 @@ std::optional<io::SocketAddress> KernelPodNetwork::TakeOriginalDestination(
 Task<io::Result<UniqueFd>> KernelPodNetwork::TakeSocket(io::Loop& loop, int family,
                                                         DialPurpose purpose) {
   Stock::Shelf& shelf = StockOf(loop).shelves[StockIndex(family, purpose)];
-  if (!shelf.sockets.empty()) {
-    UniqueFd socket = std::move(shelf.sockets.back());
-    shelf.sockets.pop_back();
-    co_return socket;
-  }
-  const bool fills = !std::exchange(shelf.filling, true);
-  std::vector<UniqueFd> made;
-  absl::AnyInvocable<absl::Status()> make = [&made, family, purpose,
-                                             count = fills ? shelf.batch : 1]() -> absl::Status {
-    for (size_t i = 0; i < count; ++i) {
-      auto socket = MakeDialSocket(family, purpose);
-      if (!socket.ok()) return made.empty() ? socket.status() : absl::OkStatus();
-      made.push_back(*std::move(socket));
+  while (shelf.sockets.empty()) {
+    if (shelf.filling) {
+      co_await shelf.filled.Wait({});
+      continue;
     }
-    return absl::OkStatus();
-  };
-  const absl::Status status = co_await netns_thread_.Run(loop, netns_.get(), std::move(make));
-  if (fills) shelf.filling = false;
-  if (!status.ok()) {
-    LOG_WARN("pod.socket.failed", KV("pod", pod_.uid), KV("error", status));
-    co_return std::unexpected(io::Error::Errno(EMFILE, io::Op::kSocket));
+    shelf.filling = true;
+    std::vector<UniqueFd> made;
+    absl::AnyInvocable<absl::Status()> make = [&made, family, purpose,
+                                               count = shelf.batch]() -> absl::Status {
+      for (size_t i = 0; i < count; ++i) {
+        auto socket = MakeDialSocket(family, purpose);
+        if (!socket.ok()) return made.empty() ? socket.status() : absl::OkStatus();
+        made.push_back(*std::move(socket));
+      }
+      return absl::OkStatus();
+    };
+    const absl::Status status = co_await netns_thread_.Run(loop, netns_.get(), std::move(make));
+    shelf.filling = false;
+    shelf.filled.NotifyAll();  // They run on a later step.
+    if (!status.ok()) {
+      LOG_WARN("pod.socket.failed", KV("pod", pod_.uid), KV("error", status));
+      co_return std::unexpected(io::Error::Errno(EMFILE, io::Op::kSocket));
+    }
+    shelf.sockets = std::move(made);
+    shelf.batch = std::min(shelf.batch * 2, kStockMax);
   }
-  if (fills) shelf.batch = std::min(shelf.batch * 2, kStockMax);
-  UniqueFd socket = std::move(made.back());
-  made.pop_back();
-  for (UniqueFd& more : made) shelf.sockets.push_back(std::move(more));
+  UniqueFd socket = std::move(shelf.sockets.back());
+  shelf.sockets.pop_back();
   co_return socket;
 }
 

@@ -303,6 +303,28 @@ TEST(H2Session, ManyStalledReadersStopTheirConnectionUntilTheyReadOn) {
   EXPECT_EQ(pair.client.Count(Type::kReset), 1u);
 }
 
+TEST(H2Session, WhatDiffersInEachRequestIsNotKeptForTheNext) {
+  SessionPair pair;
+  const auto bytes_of_request = [&pair](const Headers& request) {
+    pair.client.session.Open(request, true);
+    const std::string bytes = TakeOutput(pair.client.session);
+    pair.server.Feed(bytes);
+    return bytes.size();
+  };
+  Headers request = kGet;
+  request.Add("baggage", "service.name=a-name-of-some-length");
+  request.Add("forwarded", "for=\"10.0.0.1:40000\"");
+  request.Add("traceparent", "00-0123456789abcdef0123456789abcdef-0123456789abcdef-00");
+  const size_t first = bytes_of_request(request);
+  const size_t second = bytes_of_request(request);
+  EXPECT_LT(second + 20, first);  // The baggage is known.
+  Headers other = kGet;
+  for (const Header& header : request) {
+    if (header.name == "forwarded" || header.name == "traceparent") other.Add(header.name, header.value);
+  }
+  EXPECT_GT(bytes_of_request(other) + 5, second);  // These are not.
+}
+
 TEST(H2Session, CountsItsStreamsAgainstThePeersLimit) {
   SessionPair pair({}, {.max_concurrent_streams = 2});
   EXPECT_EQ(pair.client.session.peer_max_streams(), 2u);

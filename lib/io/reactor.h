@@ -143,7 +143,9 @@ class Reactor {
 };
 
 struct ReactorOptions {
-  uint32_t entries = 4096;  // Ring size; the completion queue is four times as large.
+  // Ring size: requests of one turn, which submits early when there are more. The completion queue is
+  // eight times as large. All of it is mapped for good: 256 KiB.
+  uint32_t entries = 1024;
 };
 
 // The epoll backend, always there.

@@ -96,7 +96,7 @@ Result<void> UringReactor::Open(const ReactorOptions& options) {
   if (!wake_.valid()) return std::unexpected(Error::Errno(errno, Op::kRing));
   io_uring_params params{};
   params.flags = kSetupFlags;
-  params.cq_entries = options.entries * 4;
+  params.cq_entries = options.entries * 8;
   if (const int rc = io_uring_queue_init_params(options.entries, &ring_, &params); rc != 0) {
     return std::unexpected(Error::Errno(-rc, Op::kRing));
   }
