@@ -2,10 +2,13 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace heddle::agent {
 namespace {
+
+constexpr absl::Duration kSurplusCheckInterval = absl::Seconds(2);
 
 TunnelFailure DialFailure(const io::Error& error, const io::SocketAddress& next_hop) {
   const bool timeout = error.is(io::IoCode::kDeadline);
@@ -83,11 +86,18 @@ Task<void> Tunnel::RunConnection() {
   changed_.NotifyAll();
 }
 
-Task<void> Tunnel::Serve() {
+absl::Duration Tunnel::Patience(const std::vector<Tunnel*>& peers) const {
+  const bool surplus = peers.front() != this && peers.front()->CanOpen();
+  return surplus ? options_.surplus_idle_timeout : options_.idle_timeout;
+}
+
+Task<void> Tunnel::Serve(const std::vector<Tunnel*>& peers) {
   while (!ended_ && !retired_ && connection_->usable()) {
-    const absl::Duration left = options_.idle_timeout - connection_->idle_time();
+    const absl::Duration left = Patience(peers) - connection_->idle_time();
     if (left <= absl::ZeroDuration()) break;
-    Deadline idle(loop_, {}, left);
+    // Whether it is one too many changes without a word: who may be looks now and then.
+    const bool may_be_surplus = peers.front() != this;
+    Deadline idle(loop_, {}, may_be_surplus ? std::min(left, kSurplusCheckInterval) : left);
     co_await changed_.Wait(idle.token());
   }
   retired_ = true;

@@ -47,6 +47,9 @@ struct TunnelOptions {
   // Until the CONNECT is answered, tunnel included.
   absl::Duration request_timeout = absl::Seconds(30);
   absl::Duration idle_timeout = absl::Minutes(5);
+  // Of a tunnel that was opened because others were full, and is needed no more: it holds some 50 KiB
+  // at each end, and a handshake for a hundred connections is cheap.
+  absl::Duration surplus_idle_timeout = absl::Seconds(1);
   size_t tunnels_max = 4096;  // Of one pool.
   http::H2ConnectionOptions http;
   TunnelMetrics* metrics = nullptr;  // Of all pools together; none: not counted.
@@ -74,7 +77,9 @@ class Tunnel {
   Tunnel& operator=(const Tunnel&) = delete;
 
   Task<TunnelResult<void>> Open(StopToken stop);
-  Task<void> Serve();
+  // `peers` are the open tunnels to the same target, this one among them, the first of which is
+  // given streams first: another one that is idle while that has room is one too many.
+  Task<void> Serve(const std::vector<Tunnel*>& peers);
 
   // Whether another stream fits now.
   bool CanOpen() const { return !retired_ && connection_->CanOpen(); }
@@ -90,6 +95,8 @@ class Tunnel {
  private:
   Task<TunnelResult<void>> Secure(std::unique_ptr<io::Connection> transport, StopToken stop);
   Task<void> RunConnection();
+  // How long it may stay idle, as things are.
+  absl::Duration Patience(const std::vector<Tunnel*>& peers) const;
 
   io::Loop& loop_;
   PodNetwork& network_;

@@ -86,7 +86,10 @@ Task<TunnelResult<std::unique_ptr<http::H2Stream>>> TunnelPool::Connect(TunnelTa
   for (bool again = false;; again = true) {
     CO_TRY(OpenStream open, co_await Request(use.group(), request, patience.token()));
     auto response = co_await open.stream->Response(patience.token());
-    if (response && (*response)->status() == 200) co_return std::move(open.stream);
+    if (response && (*response)->status() == 200) {
+      static_cast<void>(open.stream->TakeHeaders());  // It may live for long, and nobody reads them.
+      co_return std::move(open.stream);
+    }
     if (response) {
       const Failure failure{FailureReason::kTunnelRefused, FailureSide::kUpstream};
       co_return std::unexpected(
@@ -165,7 +168,7 @@ Task<void> TunnelPool::RunTunnel(Group& group) {
       if (closed_) tunnel.Close();
     }
     group.changed.NotifyAll();
-    if (opened) co_await tunnel.Serve();
+    if (opened) co_await tunnel.Serve(group.tunnels);
     std::erase(group.tunnels, &tunnel);
   }
   --stats_.tunnels;

@@ -239,6 +239,22 @@ POOL_TEST(EndsATunnelThatNobodyUsesForLong) {
   EXPECT_EQ(f.pool.stats().tunnels, 0u);
 }
 
+POOL_TEST(EndsTunnelsThatABurstHasLeftSoonAndKeepsOne, .streams_max = 2) {
+  Outcomes outcomes;
+  co_await ConnectAtOnce(f, 10, outcomes);
+  EXPECT_EQ(f.pool.stats().tunnels, 5u);
+  std::unique_ptr<http::H2Stream> last = std::move(outcomes.streams.back());
+  outcomes.streams.clear();
+  co_await f.loop.Sleep(absl::Seconds(5), {});
+  EXPECT_EQ(f.pool.stats().tunnels, 2u);  // The first one, and one that is used.
+  EXPECT_FALSE(last->failure());
+  last.reset();
+  co_await f.loop.Sleep(absl::Seconds(5), {});
+  EXPECT_EQ(f.pool.stats().tunnels, 1u);
+  co_await ConnectAtOnce(f, 1, outcomes);
+  EXPECT_EQ(f.tunnels_accepted, 5);
+}
+
 POOL_TEST(UsesOnlyTunnelsOfTheCurrentCertificateForNewStreams) {
   Outcomes outcomes;
   co_await ConnectAtOnce(f, 1, outcomes);

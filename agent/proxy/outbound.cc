@@ -107,6 +107,7 @@ Task<void> ServeOutbound(Worker& worker, PodContext& pod, Incoming incoming) {
   connection.source = peer;
   connection.original_destination = destination->ToString();
   const auto application = incoming.accepted->Attach(worker.loop());
+  incoming.accepted.reset();
   application->ResetUnlessEnded();
   Outbound outbound{worker, pod, connection, record, *destination};
   auto upstream = co_await Establish(outbound);

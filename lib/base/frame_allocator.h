@@ -5,7 +5,7 @@
 
 namespace heddle {
 
-// Memory of coroutine frames: per-thread free lists by size class (64 B steps up to 4 KiB; larger frames go to malloc).
+// Memory of coroutine frames: per-thread free lists by size class (16 B steps up to 4 KiB; larger frames go to malloc).
 // A frame must be freed on the thread that allocated it, which holds because a coroutine lives and dies on one loop.
 // Under AddressSanitizer every frame is a malloc of its own, so that use after destruction is seen.
 struct FrameStats {
