@@ -284,6 +284,20 @@ CO_TEST(Controller, RefusesATokenThatSpeaksForAnotherNode) {
   co_await controller.End();
 }
 
+CO_TEST(Controller, RefusesAReportWithWhatIsNoUid) {
+  Controller controller(loop, TwoNodes());
+  for (const std::string& uid : {std::string(), std::string(65, 'a'), std::string("a\nb")}) {
+    node::v1::CaptureReport report = ReportOf("n1", 1, {"web"});
+    report.add_uncaptured()->set_uid(uid);
+    auto call = co_await controller.channel.Open(kReport, controller.As("n1"), {});
+    CO_ASSERT_TRUE(call.ok());
+    const std::string bytes = report.SerializeAsString();
+    EXPECT_TRUE((co_await (*call)->Send(bytes)).ok());
+    EXPECT_EQ((co_await (*call)->Finish()).code(), absl::StatusCode::kInvalidArgument) << uid;
+  }
+  co_await controller.End();
+}
+
 CO_TEST(Controller, SignsForLivePodsOfTheNodeOnly) {
   Controller controller(loop, TwoNodes());
   const auto signed_ = co_await Sign(controller, "n1", "spiffe://cluster.local/ns/shop/sa/cart");

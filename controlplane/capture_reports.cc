@@ -44,6 +44,12 @@ void CaptureReports::Share(const std::string& node, CaptureSummary summary) {
   }
 }
 
+void CaptureReports::ShareOwn(const std::string& node) {
+  Node& state = nodes_[node];
+  state.told = true;
+  state.shared.reset();
+}
+
 void CaptureReports::Unshare(const std::string& node) {
   const auto found = nodes_.find(node);
   if (found != nodes_.end()) found->second.told = false;

@@ -53,6 +53,9 @@ class CaptureReports {
   // What the node has reported to another controller. Nothing is believed of it while the node
   // reports to this one, until that ends without another report.
   void Share(const std::string& node, CaptureSummary summary);
+  // What is told of the node are this controller's own words again: what another one has said of it
+  // no longer stands anywhere.
+  void ShareOwn(const std::string& node);
   // Nobody tells of the node any more: it can be forgotten.
   void Unshare(const std::string& node);
   // The stream has ended. The node's list stays as it is: a captured pod stays captured while its

@@ -1,5 +1,6 @@
 #include "controlplane/capture_service.h"
 
+#include <absl/strings/ascii.h>
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
@@ -15,12 +16,35 @@
 namespace heddle::controlplane {
 namespace {
 
+// Kubernetes makes UUIDs; of static pods the kubelet makes a hash.
+constexpr size_t kMaxUidBytes = 64;
+constexpr size_t kMaxNameBytes = 253;
+
+bool IsUid(std::string_view uid) {
+  return !uid.empty() && uid.size() <= kMaxUidBytes && std::ranges::all_of(uid, [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '-';
+  });
+}
+
+// What an agent makes up must not be kept, and told to all controllers.
+absl::Status CheckUids(const node::v1::CaptureReport& report) {
+  const auto check = [](const auto& pods) -> absl::Status {
+    for (const auto& pod : pods) {
+      if (!IsUid(pod.uid()))
+        return absl::InvalidArgumentError("a report with a uid that is none of Kubernetes");
+    }
+    return absl::OkStatus();
+  };
+  TRY_STATUS(check(report.pods()));
+  return check(report.uncaptured());
+}
+
 ReportedPod FromMessage(const node::v1::CapturedPod& message) {
   ReportedPod pod{.uid = message.uid(),
-                  .name_space = message.namespace_(),
-                  .name = message.name(),
+                  .name_space = message.namespace_().substr(0, kMaxNameBytes),
+                  .name = message.name().substr(0, kMaxNameBytes),
                   .addresses = {},
-                  .how = message.how(),
+                  .how = message.how().substr(0, kMaxNameBytes),
                   .captured_since = absl::FromUnixNanos(message.captured_since_ns())};
   for (const std::string& bytes : message.addresses()) {
     const auto address =
@@ -79,6 +103,7 @@ absl::StatusOr<node::v1::CaptureAck> CaptureService::Take(const std::string& mes
     return absl::ResourceExhaustedError(
         absl::StrCat("a report of ", count, " pods; the most is ", kMaxReportedPods));
   }
+  TRY_STATUS(CheckUids(report));
   node::v1::CaptureAck ack;
   ack.set_sequence(report.sequence());
   std::vector<ReportedPod> pods;

@@ -37,6 +37,7 @@ ClusterWriter::ClusterWriter(Parts parts)
                .registry = parts_.registry,
                .heard = [this] { status_.Changed(); },
                .changed = [this] { parts_.mesh.ReportsChanged(); },
+               .forgotten = [this] { parts_.mesh.ReportForgotten(); },
                .known = [this] { parts_.mesh.ReportsKnown(); }}),
       election_({.loop = parts_.loop,
                  .client = parts_.cluster.client(),

@@ -73,6 +73,12 @@ class Mesh {
   void ReportsChanged() {
     if (ready_.set() && reports_.generation() != translated_reports_) dirty_.Set();
   }
+  // Nobody tells of some node any more: if the cluster does not know it either, nothing is captured
+  // there, and a removal does not wait for it.
+  void ReportForgotten() {
+    if (ready_.set()) reports_.Retain(node_names_);
+    ReportsChanged();
+  }
   CaptureReports& reports() { return reports_; }
 
   // The node has acknowledged all that there is for it at the moment.

@@ -21,6 +21,10 @@ constexpr size_t kMaxReportObjects = 20'000;
 // does, until one of them has noticed that its stream is dead.
 constexpr absl::Duration kRewritePause = absl::Seconds(5);
 constexpr absl::Duration kWriteTimeout = absl::Seconds(10);
+// Between two writes of one node. A pod or two are told at once; a node whose pods come and go all the
+// time, or whose agent has lost its mind, is no load on the API server.
+constexpr absl::Duration kPaceMin = absl::Milliseconds(20);
+constexpr absl::Duration kPaceMax = absl::Seconds(2);
 constexpr absl::Duration kBackoffMin = absl::Milliseconds(200);
 constexpr absl::Duration kBackoffMax = absl::Seconds(15);
 
@@ -32,11 +36,13 @@ kube::ReflectorOptions OptionsFor(const std::string& name_space) {
 
 }  // namespace
 
+SharedReports::Writes::Writes(MonotonicTime now)
+    : not_before(now), pace(kPaceMin, kPaceMax), after_failure(kBackoffMin, kBackoffMax) {}
+
 SharedReports::SharedReports(Parts parts)
     : parts_(std::move(parts)),
       reflector_(parts_.loop, parts_.client, OptionsFor(parts_.name_space), *this, parts_.random),
       due_changed_(parts_.loop),
-      backoff_(kBackoffMin, kBackoffMax),
       written_(parts_.registry,
                {.name = "heddle_controller_shared_reports",
                 .help = "Reports of nodes that were written for the other controllers.",
@@ -80,8 +86,12 @@ void SharedReports::OnObject(const kube::RawObject& object) {
   const std::string& node = report->node;
   seen_[node] = report->summary;
   // One's own words come back late, and are no news. Those from before this process began are.
-  const bool own = report->heard_by == parts_.instance && wrote_.contains(node);
-  if (!own) parts_.reports.Share(node, report->summary);
+  const bool own = report->heard_by == parts_.instance && writes_.contains(node);
+  if (own) {
+    parts_.reports.ShareOwn(node);
+  } else {
+    parts_.reports.Share(node, report->summary);
+  }
   if (!parts_.reports.Hears(node)) {
     if (!own) due_.erase(node);
   } else if (report->summary != parts_.reports.SummaryOf(node)) {
@@ -98,7 +108,9 @@ void SharedReports::OnGone(const kube::ObjectName& name) {
   const std::string node = found->first;
   seen_.erase(found);
   parts_.reports.Unshare(node);
-  if (parts_.reports.Hears(node)) WriteLater(node, kRewritePause);
+  if (parts_.reports.Hears(node)) return WriteLater(node, kRewritePause);
+  writes_.erase(node);
+  parts_.forgotten();
 }
 
 void SharedReports::OnState(const kube::ReflectorState& state) {
@@ -116,7 +128,9 @@ void SharedReports::OnState(const kube::ReflectorState& state) {
 
 // The earlier of two wishes counts.
 void SharedReports::WriteLater(const std::string& node, absl::Duration wait) {
-  const MonotonicTime at = parts_.loop.Now() + wait;
+  MonotonicTime at = parts_.loop.Now() + wait;
+  if (const auto known = writes_.find(node); known != writes_.end())
+    at = std::max(at, known->second.not_before);
   const auto [due, added] = due_.try_emplace(node, at);
   if (!added) due->second = std::min(due->second, at);
   due_changed_.NotifyAll();
@@ -147,26 +161,36 @@ Task<void> SharedReports::Write(std::string node, StopToken stop) {
       .node = node, .heard_by = parts_.instance, .summary = parts_.reports.SummaryOf(node)};
   const auto seen = seen_.find(node);
   if (seen != seen_.end() && seen->second == report.summary) co_return;
-  wrote_.insert(node);
+  const MonotonicTime now = parts_.loop.Now();
+  Writes& writes = writes_.try_emplace(node, now).first->second;
+  if (now - writes.not_before > 2 * kPaceMax) writes.pace.Reset();
+  writes.not_before = now + writes.pace.Next(parts_.random);
+  // Before it is sent: what the watch says from now on is later than this.
+  seen_[node] = report.summary;
   const kube::ApiRequest request = kube::ApplyRequest(
       PathOf(node), ToJson(report, parts_.name_space), kFieldManager, kube::Conflicts::kForce);
   Deadline patience(parts_.loop, stop, kWriteTimeout);
   const auto answer = co_await parts_.client.Call(request, patience.token());
   if (stop.requested()) co_return;
-  const bool written = answer.ok() && answer->status / 100 == 2;
-  if (written) {
-    written_.Add();
-    seen_[node] = report.summary;
-    write_trouble_.clear();
-    co_return backoff_.Reset();
-  }
+  if (!answer.ok() || answer->status / 100 != 2)
+    co_return WriteFailed(node, answer.ok() ? kube::StatusOf(request, *answer) : answer.status());
+  written_.Add();
+  write_trouble_.clear();
+  if (const auto known = writes_.find(node); known != writes_.end())
+    known->second.after_failure.Reset();
+}
+
+// It may have been written all the same.
+void SharedReports::WriteFailed(const std::string& node, const absl::Status& failure) {
   failed_.Add();
-  const absl::Status failure = answer.ok() ? kube::StatusOf(request, *answer) : answer.status();
+  seen_.erase(node);
   const std::string trouble(failure.message());
   if (std::exchange(write_trouble_, trouble) != trouble)
     LOG_WARN("report.object.unwritten", KV("node", node), KV("reason", trouble),
              KV("effect", "other controllers do not know what this node captures"));
-  WriteLater(node, backoff_.Next(parts_.random));
+  Writes& writes = writes_.try_emplace(node, parts_.loop.Now()).first->second;
+  writes.not_before = parts_.loop.Now() + writes.after_failure.Next(parts_.random);
+  WriteLater(node, absl::ZeroDuration());
 }
 
 Task<void> SharedReports::RemoveOthers(std::set<std::string> nodes, StopToken stop) {

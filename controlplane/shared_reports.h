@@ -8,11 +8,11 @@
 
 #include "controlplane/capture_reports.h"
 #include "controlplane/report_object.h"
+#include "lib/base/backoff.h"
 #include "lib/base/random.h"
 #include "lib/base/wait_queue.h"
 #include "lib/io/loop.h"
 #include "lib/kube/api_client.h"
-#include "lib/base/backoff.h"
 #include "lib/kube/reflector.h"
 #include "lib/metrics/registry.h"
 
@@ -23,7 +23,8 @@ namespace heddle::controlplane {
 //   reports to this controller --> CaptureReports --> ConfigMap of the node (report_object.h)
 //   ConfigMaps of all nodes -----> CaptureReports (counts where the node does not report here)
 //
-// The controller that a node reports to writes; one write at a time, of what is newest. When another
+// The controller that a node reports to writes; one write at a time, of what is newest, and of one
+// node the less often the more it has to say. When another
 // has written over it, as one whose stream of that node hangs may, it writes again after a
 // while. The ConfigMaps are also what outlives all controllers, as CaptureFile does for one. What
 // cannot be written or read changes nothing here. One loop's.
@@ -41,6 +42,8 @@ class SharedReports final : public kube::ObjectSink {
     absl::AnyInvocable<void()> heard;
     // The reports have changed by what others heard.
     absl::AnyInvocable<void()> changed;
+    // Nobody tells of some node any more.
+    absl::AnyInvocable<void()> forgotten;
     // All that others have heard has been read once.
     absl::AnyInvocable<void()> known;
   };
@@ -60,19 +63,27 @@ class SharedReports final : public kube::ObjectSink {
   void OnGone(const kube::ObjectName& name) override;
   void OnState(const kube::ReflectorState& state) override;
 
+  // Of one node, since we started.
+  struct Writes {
+    explicit Writes(MonotonicTime now);
+    MonotonicTime not_before;
+    Backoff pace;
+    Backoff after_failure;
+  };
+
   Task<void> WriteAll(StopToken stop);
   Task<void> Write(std::string node, StopToken stop);
   void WriteLater(const std::string& node, absl::Duration wait);
+  void WriteFailed(const std::string& node, const absl::Status& failure);
   std::string PathOf(const std::string& node) const;
 
   Parts parts_;
   kube::Reflector reflector_;
   // What the cluster has, as far as we know. By node.
   std::map<std::string, CaptureSummary> seen_;
-  std::set<std::string> wrote_;               // Nodes of whom we have written since we started.
+  std::map<std::string, Writes> writes_;
   std::map<std::string, MonotonicTime> due_;  // Nodes of whom something is to be written.
   WaitQueue due_changed_;
-  Backoff backoff_;
   std::string read_trouble_;
   std::string write_trouble_;
   bool known_ = false;

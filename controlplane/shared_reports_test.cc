@@ -38,6 +38,7 @@ struct Controller {
                 .registry = registry,
                 .heard = [] {},
                 .changed = [] {},
+                .forgotten = [this] { ++forgotten; },
                 .known = [this] { ++known; }}),
         scope(loop) {
     scope.Spawn(shared.Run(scope.stop()));
@@ -51,6 +52,7 @@ struct Controller {
   }
 
   int known = 0;
+  int forgotten = 0;
   CaptureReports reports;
   metrics::Registry registry;
   kube::ApiClient client;
@@ -131,6 +133,49 @@ TEST(SharedReports, WritesWhatIsNewestAndNothingTwice) {
   });
 }
 
+TEST(SharedReports, ANodeThatAlwaysHasNewsIsNoLoadOnTheServer) {
+  World world;
+  world.Run([](World& world) -> Task<void> {
+    Controller a(world.loop, world.server, world.simulation.random(), "a");
+    const auto stream = a.reports.Open("n1");
+    for (int i = 0; i < 6000; ++i) {
+      a.reports.Report("n1", stream, Pods({i % 2 == 0 ? "u1" : "u2"}));
+      co_await world.Pass(absl::Milliseconds(10));
+    }
+    EXPECT_GE(world.Writes(), 30U);
+    EXPECT_LE(world.Writes(), 75U) << "in a minute";
+    // After a quiet time the first word is told at once.
+    co_await world.Pass(absl::Minutes(1));
+    const size_t before = world.Writes();
+    a.reports.Report("n1", stream, Pods({"u3"}));
+    co_await world.Pass(absl::Milliseconds(50));
+    EXPECT_EQ(world.Writes(), before + 1);
+    co_await a.End();
+  });
+}
+
+TEST(SharedReports, WhatTheServerRefusesOfOneNodeKeepsNoOtherFromBackingOff) {
+  World world;
+  world.Run([](World& world) -> Task<void> {
+    Controller a(world.loop, world.server, world.simulation.random(), "a");
+    EXPECT_TRUE(co_await world.Until([&] { return a.known == 1; }));
+    const auto good = a.reports.Open("good");
+    const auto bad = a.reports.Open("bad");
+    world.server.forbidden.insert(absl::StrCat(kConfigMaps, "/heddle-captured-bad"));
+    for (int i = 0; i < 600; ++i) {
+      a.reports.Report("good", good, Pods({i % 2 == 0 ? "u1" : "u2"}));
+      if (i == 0) a.reports.Report("bad", bad, Pods({"u"}));
+      co_await world.Pass(absl::Milliseconds(100));
+    }
+    const auto tries = std::ranges::count_if(world.server.requests, [](const std::string& line) {
+      return line.starts_with("PATCH") && line.find("heddle-captured-bad") != std::string::npos;
+    });
+    EXPECT_LE(tries, 15) << "in a minute";
+    EXPECT_GE(tries, 5);
+    co_await a.End();
+  });
+}
+
 // As by a controller whose stream of that node hangs, and ends only later.
 TEST(SharedReports, WhatAnotherWroteOverItIsWrittenAgainAfterAWhile) {
   World world;
@@ -154,6 +199,10 @@ TEST(SharedReports, WhatAnotherWroteOverItIsWrittenAgainAfterAWhile) {
     co_await world.Pass(absl::Minutes(5));
     EXPECT_EQ(world.Writes(), settled);
     EXPECT_THAT(a.Captured("n1"), ElementsAre("new"));
+    // What was written over it is not taken for news when this stream ends as well.
+    b.reports.Close("n1", stream);
+    co_await world.Pass(absl::Seconds(10));
+    EXPECT_THAT(b.Captured("n1"), ElementsAre("new"));
     co_await a.End();
     co_await b.End();
   });
@@ -207,6 +256,7 @@ TEST(SharedReports, TakesAwayWhatIsToldOfNodesThatAreGone) {
     const std::set<std::string> nodes = {"n2"};
     co_await a.shared.RemoveOthers(nodes, {});
     co_await world.Pass(absl::Seconds(1));
+    EXPECT_EQ(a.forgotten, 1);
     a.reports.Retain({"n2"});
     EXPECT_THAT(a.reports.captured(), ElementsAre(Pair("n2", ElementsAre("n2"))));
     EXPECT_TRUE(world.server.Get(kConfigMaps, "heddle-system", "heddle-captured-n1").is_null());
