@@ -36,4 +36,8 @@ inline constexpr char kFieldManager[] = "heddlectl";
 inline constexpr char kKeepAnnotation[] = "helm.sh/resource-policy";
 bool IsKept(const nlohmann::json& object);
 
+// The ConfigMap that asks the mesh to leave (decision 014). While it is there agents let go, those of
+// a new install as well.
+inline constexpr char kRemovalName[] = "heddle-removal";
+
 }  // namespace heddle::cli

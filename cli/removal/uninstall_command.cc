@@ -8,6 +8,7 @@
 
 #include "cli/cluster/session.h"
 #include "cli/install/installer.h"
+#include "cli/install/settings.h"
 #include "cli/removal/removal_watch.h"
 #include "lib/base/status.h"
 
@@ -16,7 +17,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr char kName[] = "heddle-removal";
 constexpr absl::Duration kPollInterval = absl::Seconds(1);
 
 struct UninstallOptions {
@@ -34,7 +34,7 @@ std::string Collection(const UninstallOptions& options) {
   return absl::StrCat("/api/v1/namespaces/", options.name_space, "/configmaps");
 }
 std::string Path(const UninstallOptions& options) {
-  return absl::StrCat(Collection(options), "/", kName);
+  return absl::StrCat(Collection(options), "/", kRemovalName);
 }
 
 RemovalData DataOf(const Json& object) {
@@ -57,7 +57,7 @@ absl::Status Ask(ClusterSession& session, const UninstallOptions& options) {
   const Json object = {{"apiVersion", "v1"},
                        {"kind", "ConfigMap"},
                        {"metadata",
-                        {{"name", kName},
+                        {{"name", kRemovalName},
                          {"namespace", options.name_space},
                          {"labels", {{"app.kubernetes.io/part-of", "heddle"}}}}},
                        {"data", {{"drainSeconds", std::to_string(options.drain_seconds)}}}};
@@ -77,7 +77,7 @@ absl::Status Ask(ClusterSession& session, const UninstallOptions& options) {
 absl::Status WaitGone(ClusterSession& session, const UninstallOptions& options) {
   const MonotonicTime end = session.Now() + absl::Seconds(options.timeout_seconds);
   RemovalData seen;
-  std::string missing = "the API server has not been reached";
+  std::string missing;
   while (true) {
     const auto object = session.Get(Path(options));
     if (absl::IsNotFound(object.status()))
@@ -89,10 +89,12 @@ absl::Status WaitGone(ClusterSession& session, const UninstallOptions& options) 
       missing = WhatIsMissing(now);
       seen = std::move(now);
       if (missing.empty()) return absl::OkStatus();
-    } else {
-      missing = std::string(object.status().message());
     }
-    if (session.Now() >= end) break;
+    if (session.Now() >= end) {
+      // Nobody knows then whether it was taken back, or what nodes say.
+      if (!object.ok()) return absl::UnavailableError(object.status().message());
+      break;
+    }
     session.Sleep(kPollInterval);
   }
   return absl::DeadlineExceededError(absl::StrCat(
@@ -101,10 +103,12 @@ absl::Status WaitGone(ClusterSession& session, const UninstallOptions& options) 
       "docs/operations.md), and here --force"));
 }
 
+// Nodes that do not answer are all that can be given up: after anything else, as a removal that was
+// taken back, nodes may be capturing their pods.
 absl::Status Prepare(ClusterSession& session, const UninstallOptions& options) {
   TRY_STATUS(Ask(session, options));
   const absl::Status gone = WaitGone(session, options);
-  if (gone.ok() || !options.force) return gone;
+  if (!options.force || !absl::IsDeadlineExceeded(gone)) return gone;
   Say(absl::StrCat("going on all the same (--force): ", std::string(gone.message())));
   return absl::OkStatus();
 }
@@ -134,7 +138,7 @@ absl::Status Finish(ClusterSession& session, const UninstallOptions& options) {
           pods,
           " pods of heddle-agent and heddle-controller are still there; when they are gone, "
           "delete the ConfigMap ",
-          kName));
+          kRemovalName));
     }
     session.Sleep(kPollInterval);
   }

@@ -179,6 +179,18 @@ def test_it_deletes_nothing_while_a_node_may_be_captured(cluster, build):
     assert code == 1 and "one of them, or none" in said
 
 
+def test_what_somebody_takes_back_is_not_deleted_by_force(cluster, build):
+    """A node that does not answer is given up by --force; nodes that capture their pods again are not."""
+    before = inventory(cluster)
+    running = cluster.control.spawn([build / "bin/heddlectl", "uninstall", f"--namespace={NAMESPACE}", "--force",
+                                     f"--kubeconfig={cluster.control_plane.kubeconfig('admin')}"], "uninstall")
+    wait_until(lambda: cluster.find("configmap", "heddle-removal", NAMESPACE), "the removal is asked for", 30, 0.2)
+    assert uninstall(cluster, build, "--cancel")[0] == 0
+    wait_until(lambda: running.exit_code is not None, "the uninstall ends", 60, 0.2)
+    assert running.exit_code == 1 and "the removal was taken back" in running.output(), running.output()
+    assert inventory(cluster) == before
+
+
 def test_it_deletes_what_it_made_once_the_mesh_has_left(cluster, build):
     cluster.kubectl("delete", "pod", "heddle-agent-x", f"--namespace={NAMESPACE}", "--now")
     # What the controllers would write, and one that was asked for before is gone on with.
