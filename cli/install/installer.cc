@@ -60,6 +60,22 @@ absl::Status CheckOwners(ClusterSession& session, const Objects& objects,
   return absl::OkStatus();
 }
 
+// Agents of a new install would let go at once, and be ready. An upgrade in the middle of a removal is
+// how its agents are repaired.
+absl::Status CheckNobodyLeaves(ClusterSession& session, const InstallOptions& options) {
+  if (options.upgrade) return absl::OkStatus();
+  const Json request = {{"apiVersion", "v1"},
+                        {"kind", "ConfigMap"},
+                        {"metadata", {{"name", kRemovalName}, {"namespace", options.name_space}}}};
+  TRY_ASSIGN(const Json found, Existing(session, request));
+  if (found.is_null()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat(Describe(request),
+                   " is left over from a removal, and the mesh would leave at once: if nothing "
+                   "uninstalls Heddle any more, heddlectl uninstall --cancel --namespace=",
+                   options.name_space, ", then install"));
+}
+
 // A definition counts once the API server serves its kind.
 bool IsEstablished(const Json& definition) {
   const Json& conditions = Member(definition, {"status", "conditions"});
@@ -192,6 +208,7 @@ absl::StatusOr<Objects> Inventory(ClusterSession& session, const std::string& na
 absl::Status Install(ClusterSession& session, const Objects& objects, const InstallOptions& options,
                      const Tell& tell) {
   TRY_STATUS(CheckOwners(session, objects, options));
+  TRY_STATUS(CheckNobodyLeaves(session, options));
   TRY_STATUS(ApplyAll(session, objects, options, tell));
   if (options.dry_run) return absl::OkStatus();
   return Prune(session, objects, options, tell);

@@ -26,7 +26,8 @@ struct InstallOptions {
 // Applies the objects (MakeObjects) in their order by server-side apply, waits until kinds are
 // established, until controllers are ready and only then applies the agents, waits for those, and
 // removes what an earlier version had and this one has not. The error says which object, or which
-// pods and why. Refuses to touch what helm installed. What was applied before a failure stays: the
+// pods and why. Refuses to touch what helm installed, and to
+// install where a removal is left over. What was applied before a failure stays: the
 // same command goes on from there.
 absl::Status Install(ClusterSession& session, const Objects& objects, const InstallOptions& options,
                      const Tell& tell);

@@ -8,6 +8,7 @@
 
 #include "cli/cluster/fields.h"
 #include "cli/install/kinds.h"
+#include "cli/install/settings.h"
 
 namespace heddle::cli {
 namespace {
@@ -146,6 +147,23 @@ Finding JudgePodSecurity(const ClusterFacts& facts, const std::string& name_spac
                                    level, ", which admits no agent"),
           .advice = absl::StrCat("kubectl label namespace ", name_space,
                                  " --overwrite pod-security.kubernetes.io/enforce=privileged")};
+}
+
+// A mesh that is there may be upgraded while it leaves: that is how a removal is repaired.
+Finding JudgeRemoval(const ClusterFacts& facts, const std::string& name_space) {
+  if (facts.removal.is_null()) return {.check = "removal", .sentence = "no mesh is being removed"};
+  const bool installed = std::ranges::any_of(facts.daemon_sets, [&](const Json& each) {
+    return NameOf(each) == "heddle-agent" && NamespaceOf(each) == name_space;
+  });
+  return {.check = "removal",
+          .verdict = installed ? Verdict::kWarning : Verdict::kFailed,
+          .sentence = absl::StrCat("ConfigMap ", name_space, "/", kRemovalName,
+                                   installed ? " has the mesh leave this cluster"
+                                             : " is left over from a removal: what is installed "
+                                               "would leave at once"),
+          .advice = absl::StrCat("if nothing uninstalls Heddle any more: heddlectl uninstall "
+                                 "--cancel --namespace=",
+                                 name_space)};
 }
 
 std::vector<Permission> NeededPermissions() {

@@ -20,6 +20,9 @@ std::vector<Finding> JudgeForeignMeshes(const ClusterFacts& facts);
 // folders. `name_space` may not exist yet.
 Finding JudgePodSecurity(const ClusterFacts& facts, const std::string& name_space);
 
+// Whether a removal is under way, or left over: what is installed then leaves at once.
+Finding JudgeRemoval(const ClusterFacts& facts, const std::string& name_space);
+
 // Pods that NetworkPolicies cut off from the mesh's port.
 std::vector<Finding> JudgeNetworkPolicies(const ClusterFacts& facts);
 

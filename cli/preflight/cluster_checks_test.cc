@@ -57,6 +57,18 @@ TEST(JudgeForeignMeshes, KnowsTheirParts) {
   EXPECT_THAT(findings[4].sentence, HasSubstr("namespace both"));
 }
 
+TEST(JudgeRemoval, RefusesAnInstallThatWouldLeaveAtOnceAndWarnsOfAMeshThatLeaves) {
+  ClusterFacts facts;
+  EXPECT_EQ(JudgeRemoval(facts, "mesh").verdict, Verdict::kOk);
+  facts.removal = Object("mesh", "heddle-removal");
+  facts.daemon_sets = {Object("other", "heddle-agent")};
+  EXPECT_EQ(JudgeRemoval(facts, "mesh").verdict, Verdict::kFailed);
+  EXPECT_THAT(JudgeRemoval(facts, "mesh").advice,
+              HasSubstr("heddlectl uninstall --cancel --namespace=mesh"));
+  facts.daemon_sets = {Object("mesh", "heddle-agent")};
+  EXPECT_EQ(JudgeRemoval(facts, "mesh").verdict, Verdict::kWarning);
+}
+
 TEST(JudgePodSecurity, RefusesANamespaceThatAdmitsNoAgents) {
   const ClusterFacts facts{
       .namespaces = {

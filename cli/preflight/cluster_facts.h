@@ -20,6 +20,7 @@ struct ClusterFacts {
   Objects custom_kinds;         // CustomResourceDefinitions.
   Objects api_services;
   Objects peer_authentications;
+  nlohmann::json removal;  // The ConfigMap that asks the mesh to leave; null when nobody does.
 };
 
 // The namespace's object, or null.

@@ -3,6 +3,7 @@
 #include <absl/strings/str_cat.h>
 
 #include "cli/cluster/fields.h"
+#include "cli/install/settings.h"
 #include "cli/preflight/cluster_checks.h"
 #include "lib/base/status.h"
 
@@ -31,6 +32,13 @@ constexpr Collection kCollections[] = {
     {"/apis/security.istio.io/v1/peerauthentications", &ClusterFacts::peer_authentications},
 };
 
+Finding NotRead(const absl::Status& why) {
+  return {.check = "read",
+          .verdict = Verdict::kSkipped,
+          .sentence = std::string(why.message()),
+          .advice = "what depends on it was not checked"};
+}
+
 // Kinds that the server does not have have no objects.
 void Read(ClusterSession& session, ClusterFacts& facts, std::vector<Finding>& findings) {
   for (const Collection& collection : kCollections) {
@@ -38,12 +46,17 @@ void Read(ClusterSession& session, ClusterFacts& facts, std::vector<Finding>& fi
     if (listed.ok()) {
       facts.*collection.objects = *std::move(listed);
     } else if (!absl::IsNotFound(listed.status())) {
-      findings.push_back({.check = "read",
-                          .verdict = Verdict::kSkipped,
-                          .sentence = std::string(listed.status().message()),
-                          .advice = "what depends on it was not checked"});
+      findings.push_back(NotRead(listed.status()));
     }
   }
+}
+
+Finding CheckRemoval(ClusterSession& session, ClusterFacts& facts, const std::string& name_space) {
+  auto found =
+      session.Get(absl::StrCat("/api/v1/namespaces/", name_space, "/configmaps/", kRemovalName));
+  if (!found.ok() && !absl::IsNotFound(found.status())) return NotRead(found.status());
+  if (found.ok()) facts.removal = *std::move(found);
+  return JudgeRemoval(facts, name_space);
 }
 
 absl::StatusOr<bool> IsAllowed(ClusterSession& session, const Permission& permission) {
@@ -88,6 +101,7 @@ std::vector<Finding> CheckCluster(ClusterSession& session, const ClusterCheckOpt
   std::vector<Finding> findings = {JudgeServerVersion(*version), CheckPermissions(session)};
   ClusterFacts facts{.root_namespace = options.root_namespace};
   Read(session, facts, findings);
+  findings.push_back(CheckRemoval(session, facts, options.name_space));
   findings.push_back(JudgePodSecurity(facts, options.name_space));
   for (const auto& judge : {JudgeForeignMeshes, JudgeNetworkPolicies, JudgeStrictCalls}) {
     for (Finding& finding : judge(facts)) findings.push_back(std::move(finding));

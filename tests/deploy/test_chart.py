@@ -222,6 +222,17 @@ def test_the_uninstall_may_ask_for_the_removal_see_its_pods_and_nothing_else(clu
     assert hooks == {"heddle-removal-prepare": "pre-delete", "heddle-removal-finish": "post-delete"}
 
 
+def test_a_removal_that_is_left_over_is_no_base_for_an_install(cluster):
+    """Its agents would let go at once, and be ready."""
+    cluster.kubectl("create", "configmap", "heddle-removal", f"--namespace={NAMESPACE}", "--from-literal=phase=gone")
+    try:
+        with pytest.raises(CommandFailed, match="heddlectl uninstall --cancel"):
+            cluster.helm("install", "heddle", CHART, f"--namespace={NAMESPACE}")
+    finally:
+        cluster.kubectl("delete", "configmap", "heddle-removal", f"--namespace={NAMESPACE}")
+    assert cluster.find("daemonset", "heddle-agent", NAMESPACE) is None
+
+
 @contextlib.contextmanager
 def installed(cluster, *values):
     cluster.helm("install", "heddle", CHART, f"--namespace={NAMESPACE}", *(f"--set={v}" for v in values))

@@ -207,3 +207,13 @@ def test_an_interrupted_removal_is_finished_and_a_second_one_finds_nothing(clust
     assert uninstall(cluster, build)[0] == 0
     code, said = uninstall(cluster, build)
     assert code == 1 and "there is nothing in heddle-system that heddlectl install made" in said
+
+
+def test_a_removal_that_is_left_over_is_no_base_for_an_install(cluster, build):
+    """Its agents would let go at once, and be ready."""
+    cluster.kubectl("create", "configmap", "heddle-removal", f"--namespace={NAMESPACE}", "--from-literal=phase=gone")
+    for options in ((), ("--skip-checks",)):
+        code, said = run(cluster, build, "install", *options, "--timeout=1")
+        assert code == 1 and "heddlectl uninstall --cancel" in said, said
+    assert cluster.find("daemonset", "heddle-agent", NAMESPACE) is None
+    assert uninstall(cluster, build, "--cancel")[0] == 0

@@ -61,8 +61,8 @@ def apply(cluster, *objects):
 
 def test_an_empty_cluster_is_well(cluster, build):
     code, found = check_cluster(cluster, build)
-    assert code == 0 and set(found) == {"api-server", "permissions", "pod-security", "other-meshes", "network-policies",
-                                        "strict-calls"}
+    assert code == 0 and set(found) == {"api-server", "permissions", "removal", "pod-security", "other-meshes",
+                                        "network-policies", "strict-calls"}
     assert {finding["verdict"] for findings in found.values() for finding in findings} == {"ok"}
 
 
