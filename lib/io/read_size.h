@@ -12,7 +12,7 @@ namespace heddle::io {
 // larger once reads come back full, smaller again when they have been small for some time: a bulk flow's reads are
 // uneven, and one that brought little says nothing about the next.
 //
-//     4 KiB -> 16 KiB (one TLS record) -> 60 KiB -> 240 KiB
+//     4 KiB -> 16 KiB (one TLS record) -> 60 KiB -> 120 KiB
 //
 // The steps are a little less than the pool's blocks, so that what was read still fits in one block with what a
 // protocol puts around it. Pure.
@@ -20,7 +20,7 @@ class ReadSize {
  public:
   // Small reads, one after the other, that make the next ones smaller.
   static constexpr uint8_t kPatience = 8;
-  static constexpr size_t kLargest = size_t{240} * 1024;
+  static constexpr size_t kLargest = size_t{120} * 1024;
 
   size_t hint() const { return kSizes[step_]; }
 

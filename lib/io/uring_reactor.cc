@@ -26,13 +26,14 @@ constexpr uint64_t kPollTag = 4;  // The operation's poll, which waits in its pl
 constexpr uint64_t kWakeData = 1;
 constexpr uint64_t kCancelData = 2;
 
-// Blocks with the kernel per size class: about a turn's worth of receives; more fall back to a plain recv.
+// Blocks with the kernel per size class: about a turn's worth of receives; more fall back to a plain recv. Of large ones
+// few: the kernel takes them in turn, and what lies in the nearest caches is the one that was freed last.
 struct BufferClass {
   size_t block_size;
   uint32_t entries;
 };
 constexpr std::array<BufferClass, 4> kBufferClasses = {{
-    {BufferPool::kSmall, 128}, {BufferPool::kRecord, 64}, {BufferPool::kBulk, 16}, {BufferPool::kBulkMax, 8}}};
+    {BufferPool::kSmall, 128}, {BufferPool::kRecord, 64}, {BufferPool::kBulk, 4}, {BufferPool::kBulkMax, 1}}};
 
 class UringReactor final : public Reactor {
  public:

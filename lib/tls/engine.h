@@ -39,7 +39,7 @@ enum class TlsState : uint8_t {
 
 // Plaintext that Write takes while ciphertext waits in output(): the largest block of bytes that a
 // relay moves at once, so that it leaves with one system call.
-inline constexpr size_t kMaxPendingOutput = size_t{248} * 1024;
+inline constexpr size_t kMaxPendingOutput = size_t{128} * 1024;
 // RFC 8446 section 5.1.
 inline constexpr size_t kRecordPlaintextMax = size_t{16} * 1024;
 // Messages after the handshake (key updates, session tickets, which we ignore) that a peer may
