@@ -1,0 +1,74 @@
+// Counts what a relay asks of the heap. Alone in its program: it replaces operator new.
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <new>
+#include <string>
+
+#include "agent/proxy/relay.h"
+#include "lib/base/scope.h"
+#include "lib/io/testing/backend_test.h"
+
+namespace {
+uint64_t allocations = 0;
+}
+
+void* operator new(size_t size) {
+  ++allocations;
+  void* memory = std::malloc(size);
+  if (memory == nullptr) std::abort();
+  return memory;
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+
+namespace heddle::agent {
+namespace {
+
+class RelayAllocations : public io::BackendTest {};
+INSTANTIATE_BACKENDS(RelayAllocations);
+
+Task<void> RelayBetween(io::Loop& loop, io::Stream& client, io::Stream& server) {
+  RelayBytes bytes;
+  EXPECT_FALSE(co_await Relay(loop, client, server, bytes, {}));
+}
+
+// Writes `message` to one end and takes as many bytes from the other.
+Task<void> Carry(io::Stream& from, std::span<const uint8_t> message, io::Stream& to) {
+  EXPECT_TRUE(co_await from.Write(message, {}));
+  for (size_t got = 0; got < message.size();) {
+    const auto block = co_await to.Read(io::BufferPool::kBulk, {});
+    CO_ASSERT_TRUE(block && !block->empty());
+    got += block->size();
+  }
+}
+
+// What 500 messages each way allocate, after some that filled the free lists.
+Task<uint64_t> AllocationsOf(io::Stream& app, io::Stream& far, std::span<const uint8_t> message) {
+  uint64_t before = 0;
+  for (int i = 0; i < 600; ++i) {
+    if (i == 100) before = allocations;
+    co_await Carry(app, message, far);
+    co_await Carry(far, message, app);
+  }
+  EXPECT_GT(before, 0u) << "the counter counts: the loop and the sockets are of the heap";
+  co_return allocations - before;
+}
+
+CO_TEST_P(RelayAllocations, AreNoneForEachMessageAndForEachByte) {
+  const auto near = co_await test.ConnectEnds();
+  const auto beyond = co_await test.ConnectEnds();
+  Scope scope(loop);
+  scope.Spawn(RelayBetween(loop, *near.server, *beyond.client));
+  for (const size_t size : {size_t{100}, size_t{1000}, size_t{50'000}}) {
+    const std::string message(size, 'x');
+    EXPECT_EQ(co_await AllocationsOf(*near.client, *beyond.server, io::BytesOf(message)), 0u) << size;
+  }
+  EXPECT_TRUE(co_await near.client->ShutdownWrite({}));
+  EXPECT_TRUE(co_await beyond.server->ShutdownWrite({}));
+  co_await scope.Join();
+}
+
+}  // namespace
+}  // namespace heddle::agent
