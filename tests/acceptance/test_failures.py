@@ -13,9 +13,12 @@ from topology.waiting import Timeout, wait_until
 CONFLIST = "/etc/cni/net.d/10-pods.conflist"
 PLUGIN = "/opt/cni/bin/heddle-cni"
 OUTAGE_SECONDS = 60
+LEASE = "heddle-controller"
 DENY_CLIENT = {"apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy", "metadata": {"name": "no-client"},
                "spec": {"selector": {"matchLabels": {"app": "web"}}, "action": "DENY",
                         "rules": [{"from": [{"source": {"principals": ["cluster.local/ns/shop/sa/client"]}}]}]}}
+DENY_EVERY = {**DENY_CLIENT, "metadata": {"name": "no-every"}, "spec": {
+    **DENY_CLIENT["spec"], "rules": [{"from": [{"source": {"principals": ["cluster.local/ns/shop/sa/every"]}}]}]}}
 
 
 def assert_inside(cluster, release, shop):
@@ -137,13 +140,22 @@ def etcd(cluster, call, body):
                                            json.dumps(body)]).stdout)
 
 
+def expired(cluster, controller):
+    """How often a controller was told that its place in the history is gone (410), and listed anew."""
+    text = cluster.kubectl("get", "--raw", f"/api/v1/namespaces/heddle-system/pods/{controller['metadata']['name']}"
+                                           ":15014/proxy/metrics")
+    return sum(float(line.split()[-1]) for line in text.splitlines()
+               if line.startswith("heddle_controller_kube_expired_total"))
+
+
 def test_the_history_is_compacted_away_while_the_controllers_stand_still(cluster, release, shop, traffic):
     """They resume at a revision that is no more, and list anew."""
     frozen = [(node, pid) for node in cluster.nodes for pid in release.processes(node, "heddle-controller")]
     assert frozen
+    before = {each["metadata"]["name"]: expired(cluster, each) for each in release.pods("heddle-controller")}
     for node, pid in frozen:
         node.run(["kill", "-STOP", pid])
-    shop.apply(DENY_CLIENT)
+    shop.apply(DENY_EVERY)
     for label in range(5):
         shop.kubectl("label", "namespace", "shop", f"revision={label}", "--overwrite")
     revision = etcd(cluster, "range", {"key": "AA=="})["header"]["revision"]
@@ -152,10 +164,42 @@ def test_the_history_is_compacted_away_while_the_controllers_stand_still(cluster
         pass  # With the API server goes its memory of what was watched.
     for node, pid in frozen:
         node.run(["kill", "-CONT", pid])
-    client, server = traffic.client["metadata"]["name"], traffic.server["status"]["podIP"]
+    client, server = shop.pods("every")[0]["metadata"]["name"], traffic.server["status"]["podIP"]
     wait_until(lambda: shop.ask(client, server) is None, "the policy has effect", 60)
-    shop.delete("authorizationpolicy", "no-client")
+    for each in release.pods("heddle-controller"):
+        assert expired(cluster, each) > before[each["metadata"]["name"]]
+    shop.delete("authorizationpolicy", "no-every")
     wait_until(lambda: shop.ask(client, server) is not None, "and no more", 60)
+    traffic.assert_unharmed()
+
+
+def leader(cluster, release):
+    """The pod of the controller that writes status."""
+    holder = cluster.find("lease", LEASE, "heddle-system")["spec"].get("holderIdentity", "")
+    return next((each for each in release.pods("heddle-controller") if each["metadata"]["name"] in holder), None)
+
+
+def test_the_controller_that_leads_is_killed(cluster, release, shop, traffic):
+    """Nobody's traffic sees it, and another one writes status."""
+    first = leader(cluster, release)
+    node = cluster.nodes[int(first["spec"]["nodeName"][-1]) - 1]
+    killed = [pid for pid in release.processes(node, "heddle-controller")
+              if first["metadata"]["uid"] in node.run(["cat", f"/proc/{pid}/cgroup"]).stdout]
+    assert len(killed) == 1
+    # It comes back at once, and takes up its Lease again, unless it stays down for longer than that is good.
+    node.run(["kill", "-STOP", *killed])
+    wait_until(lambda: (leader(cluster, release) or first)["metadata"]["name"] != first["metadata"]["name"],
+               "another one leads", 60, 0.5)
+    shop.apply(DENY_EVERY)
+    wait_until(lambda: "conditions" in cluster.find("authorizationpolicy", "no-every", "shop").get("status", {}),
+               "the new leader writes status", 30)
+    shop.delete("authorizationpolicy", "no-every")
+    traffic.assert_unharmed()
+    node.run(["kill", "-KILL", *killed])
+    release.rolled_out("deployment/heddle-controller")
+    release.wait_connected()
+    traffic.assert_unharmed()
+    assert_policy_works(shop, traffic)
 
 
 def test_every_controller_is_killed(cluster, release, shop, traffic):

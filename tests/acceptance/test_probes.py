@@ -1,4 +1,5 @@
-"""Probes of every kind by the kubelet reach pods that refuse whoever is outside the mesh."""
+"""What the kubelet does with pods that refuse whoever is outside the mesh: probes of every kind, exec, logs,
+port-forward."""
 
 import re
 
@@ -68,6 +69,22 @@ def test_probes_succeed_again_and_again(cluster, strict, handler):
         for kind, wanted in (("startup", 1), ("readiness", ENOUGH), ("liveness", ENOUGH)):
             wait_until(lambda: successes(cluster, node).get((name, kind), 0) >= wanted, f"{name} passes {kind}", 60)
         assert strict.pod(name)["status"]["containerStatuses"][0]["restartCount"] == 0
+
+
+def test_exec_logs_and_port_forward_work(cluster, strict):
+    says = "echo serving; exec httpd -f -p 8080 -h /www"
+    strict.apply(pod("says", pod_spec([{**HTTPD, "command": ["sh", "-c", says]}], node="node2")))
+    strict.ready("says")
+    wait_until(lambda: refused_from_outside(cluster, strict.address("says"), 8080), "it is STRICT", 20)
+    assert strict.shell("says", "echo here") == "here\n"
+    assert strict.kubectl("logs", "says") == "serving\n"
+    forward = cluster.control.spawn([cluster.programs["kubectl"], "--namespace=strict", "port-forward", "pod/says",
+                                     ":8080"], "port-forward")
+    forward.wait_ready(lambda: "Forwarding from" in forward.output(), "the port is forwarded")
+    port = forward.output().split("127.0.0.1:")[1].split(" ")[0]
+    assert "says" in cluster.control.run(["curl", "-fsS", "-m", "5", f"http://127.0.0.1:{port}/cgi-bin/whoami"]).stdout
+    forward.stop()
+    strict.delete("pod", "says")
 
 
 def test_a_failing_liveness_probe_restarts_the_container_which_stays_in_the_mesh(cluster, release, strict):

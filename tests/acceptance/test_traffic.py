@@ -72,18 +72,6 @@ def test_the_sockets_of_the_pods_lead_to_the_mesh_only(cluster, shop):
         assert opened_outside(node, each, addresses(shop.pods())) == []
 
 
-def test_exec_logs_and_port_forward_work(cluster, shop):
-    server = shop.pods("web")[1]["metadata"]["name"]
-    assert shop.shell(server, "echo here").strip() == "here"
-    assert shop.kubectl("logs", server, "--container=app") == ""
-    forward = cluster.control.spawn([cluster.programs["kubectl"], "--namespace=shop", "port-forward", f"pod/{server}",
-                                     ":8080"], "port-forward")
-    forward.wait_ready(lambda: "Forwarding from" in forward.output(), "the port is forwarded")
-    port = forward.output().split("127.0.0.1:")[1].split(" ")[0]
-    assert server in cluster.control.run(["curl", "-fsS", "-m", "5", f"http://127.0.0.1:{port}/cgi-bin/whoami"]).stdout
-    forward.stop()
-
-
 def test_a_job_whose_init_container_needs_the_network_completes(shop):
     server = shop.service_address("web")
     ask = f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 5 {server} 80 | grep ok"

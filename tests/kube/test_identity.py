@@ -51,6 +51,24 @@ def token(cluster, agent, audience=AUDIENCE, namespace=NAMESPACE, service_accoun
     return cluster.kubectl("create", "token", service_account, f"--namespace={namespace}", *audiences, *bound).strip()
 
 
+def unpadded(raw):
+    return base64.urlsafe_b64encode(raw).rstrip(b"=")
+
+
+def expired(cluster, bearer):
+    """The same token as it would have been made two hours ago, signed with the cluster's key."""
+    header, claims, _ = bearer.split(".")
+    said = json.loads(base64.urlsafe_b64decode(claims + "=="))
+    for claim in ("iat", "nbf", "exp"):
+        said[claim] -= 2 * HOUR
+    assert said["exp"] < time.time()
+    signed = header.encode() + b"." + unpadded(json.dumps(said).encode())
+    data, signature = cluster.dir / "expired", cluster.dir / "expired.signature"
+    data.write_bytes(signed)
+    cluster.control.run(["openssl", "dgst", "-sha256", "-sign", cluster.control_plane.account_key, "-out", signature, data])
+    return (signed + b"." + unpadded(signature.read_bytes())).decode()
+
+
 def varint(number):
     out = bytearray()
     while number > 127:
@@ -105,6 +123,10 @@ class Caller:
         return next(int(text[len(line):]) for text in self.controller.get("/metrics").splitlines()
                     if text.startswith(line))
 
+    def metric(self, name):
+        return sum(float(line.split()[-1]) for line in self.controller.get("/metrics").splitlines()
+                   if line.split("{")[0].split(" ")[0] == name)
+
     def phase(self):
         return re.search(r"^heddle_controller_root_rotation_phase (\d)", self.controller.get("/metrics"),
                          re.MULTILINE)[1]
@@ -158,6 +180,7 @@ def test_who_is_no_agent_of_the_node_is_refused_logged_and_counted(cluster, call
         ("token_missing", UNAUTHENTICATED, None, WEB, "no 'authorization"),
         ("token_invalid", UNAUTHENTICATED, "nonsense", WEB, "no token of a service account"),
         ("token_invalid", UNAUTHENTICATED, token(cluster, "agent-1")[:-8] + "AAAAAAAA", WEB, "does not take this"),
+        ("token_invalid", UNAUTHENTICATED, expired(cluster, token(cluster, "agent-1")), WEB, "has expired at"),
         ("audience", UNAUTHENTICATED, token(cluster, "agent-1", ""), WEB, "not for heddle-controller"),
         ("audience", UNAUTHENTICATED, token(cluster, "agent-1", "vault"), WEB, "not for heddle-controller"),
         ("service_account", DENIED, token(cluster, "other", service_account="other"), WEB, "heddle-system:other"),
@@ -172,9 +195,11 @@ def test_who_is_no_agent_of_the_node_is_refused_logged_and_counted(cluster, call
         assert caller.refused(reason) == before + 1
         assert f"reason={reason}" in caller.controller.process.output()
     # The token is good; the identity is another node's, or nobody's.
+    refused = caller.metric("heddle_controller_certificates_refused_total")
     for identity in (DB, "spiffe://cluster.local/ns/shop/sa/nobody"):
         status, message, _ = caller.sign(token(cluster, "agent-1"), identity)
         assert status == DENIED and "no live pod with the identity" in message
+    assert caller.metric("heddle_controller_certificates_refused_total") == refused + 2
     assert caller.sign(token(cluster, "agent-2"), DB)[0] == OK
     assert "ca.refused" in caller.controller.process.output()
 

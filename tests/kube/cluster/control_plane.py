@@ -49,6 +49,11 @@ class ControlPlane:
         self.start_etcd()
         self.start_api_server()
 
+    @property
+    def account_key(self):
+        """Signs the tokens of service accounts."""
+        return self._account_keys[1]
+
     def start_etcd(self):
         # No file of the machine's own disk: each write waits for an fsync.
         peer = "http://127.0.0.1:2380"
