@@ -11,7 +11,7 @@ import pytest
 _HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(_HERE), str(_HERE.parent / "tests")]
 
-from heddle_bench import calibration, comparison, quiet, report, rounds, statistics  # noqa: E402
+from heddle_bench import calibration, comparison, micro, quiet, report, rounds, statistics  # noqa: E402
 from heddle_bench import subjects, tls, workloads  # noqa: E402
 from heddle_bench.load import Noisy, Void  # noqa: E402
 from heddle_bench.subjects import envoy, haproxy, nginx  # noqa: E402
@@ -270,6 +270,24 @@ def test_a_large_mesh_is_whole_and_only_its_pod_changes(tmp_path):
     assert changed == ["changing.yaml"]
     mesh.remove(tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_micro_benchmarks_are_compared_like_workloads():
+    old, new = micro.Results("a", 0.1, 5), micro.Results("b", 0.1, 5)
+    for number in range(5):
+        old.add(number, "p_bench", micro.read({"benchmarks": [{"name": "BM/1", "cpu_time": 1 + number / 100,
+                                                               "time_unit": "us"}]}))
+        new.add(number, "p_bench", {"BM/1": 2000 + number})
+    text = comparison.render(old.document(), new.document())
+    assert "WORSE  p_bench BM/1" in text and "1,020 -> 2,002" in text and "1 of 1 figures" in text
+
+
+def test_every_micro_benchmark_is_found():
+    found = micro.programs(_HERE.parent)
+    assert {"authorizer_bench", "tls_engine_bench", "controlplane_publish_bench"} <= set(found)
+    assert micro.MACHINE not in found
+    with pytest.raises(RuntimeError, match="denied"):
+        micro.read({"benchmarks": [{"name": "BM", "error_occurred": True, "error_message": "denied"}]})
 
 
 def test_names_are_those_of_the_command_line():

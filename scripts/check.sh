@@ -2,8 +2,15 @@
 # What a careful author runs before a change lands: scripts/test.sh, then clang-format and clang-tidy on the files that
 # differ from main, then what share of their code the fuzz corpora run, then a minute of fuzzing per target.
 # Usage: scripts/check.sh [BASE]; FUZZ_SECONDS=60 by default.
+#        scripts/check.sh --bench [COMMIT]: instead of all that, the micro-benchmarks against the last commit
+# (bench/micro.py). Says what changed beyond noise and fails for none of it: leave the machine alone meanwhile.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+
+if [ "${1:-}" = --bench ]; then
+  shift
+  exec /usr/bin/python3 bench/micro.py ${1:+--against "$1"}
+fi
 
 base=${1:-main}
 fuzz_seconds=${FUZZ_SECONDS:-60}
