@@ -107,6 +107,7 @@ void Mesh::ReadSource() {
   if (diff.empty()) return;
   std::vector<api::ObjectChange> changes = objects_.Apply(diff);
   nodes_changed_ |= std::ranges::any_of(changes, IsOfNode);
+  if (object_follower_ != nullptr) object_follower_(changes);
   std::move(changes.begin(), changes.end(), std::back_inserter(changes_));
   const uint64_t before = removal_.generation();
   removal_.SetRequest(

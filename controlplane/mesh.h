@@ -1,5 +1,7 @@
 #pragma once
 
+#include <absl/functional/any_invocable.h>
+
 #include <cstdint>
 #include <memory>
 #include <set>
@@ -89,6 +91,10 @@ class Mesh {
 
   const xds::PublishedState& published() const { return published_; }
   const api::ObjectStore& objects() const { return objects_; }
+  // Called with each change of objects() from now on, for who keeps a store of his own: one of a
+  // large mesh is not copied in passing. One follower, who outlives Run().
+  using ObjectFollower = absl::AnyInvocable<void(const std::vector<api::ObjectChange>&)>;
+  void FollowObjects(ObjectFollower follower) { object_follower_ = std::move(follower); }
   const std::vector<api::Problem>& problems() const { return parts_.source.problems(); }
   // Whether a live pod with this uid is bound to the node.
   bool IsBound(const std::string& node, const std::string& uid) const;
@@ -122,6 +128,7 @@ class Mesh {
   io::LoopPool translator_;
   api::ObjectStore objects_;                // Read by the translator's thread during a translation.
   std::vector<api::ObjectChange> changes_;  // Not translated yet.
+  ObjectFollower object_follower_;
   bool nodes_changed_ = true;
   bool nodes_have_tokens_ = false;
   std::set<std::string> node_names_;

@@ -54,6 +54,10 @@ StatusReconciler::StatusReconciler(Parts parts)
                     {.name = "heddle_pods_not_captured",
                      .help = "Running pods that should be captured and are not, or not wholly."}) {
   parts_.source.Observe(*this);
+  knowledge_.objects = parts_.mesh.objects();
+  parts_.mesh.FollowObjects([this](const std::vector<api::ObjectChange>& changes) {
+    unjudged_.insert(unjudged_.end(), changes.begin(), changes.end());
+  });
   parts_.election.OnLead([this] { writer_.Recheck(); });
 }
 
@@ -89,21 +93,27 @@ Task<void> StatusReconciler::FollowMesh(StopToken stop) {
   }
 }
 
-Task<void> StatusReconciler::JudgeAll(const status::Knowledge& knowledge,
-                                      const translate::MeshOptions& options,
+Task<void> StatusReconciler::JudgeAll(const std::vector<api::ObjectChange>& changes,
                                       status::Verdicts& verdicts) {
-  verdicts = status::Judge(knowledge, options);
+  for (const api::ObjectChange& change : changes) {
+    if (change.after.has_value()) {
+      (void)knowledge_.objects.Put(*change.after);
+    } else {
+      (void)knowledge_.objects.Erase(api::KeyOf(*change.before));
+    }
+  }
+  verdicts = status::Judge(knowledge_, parts_.options);
   co_return;
 }
 
 Task<void> StatusReconciler::Reconcile(StopToken stop) {
-  const status::Knowledge knowledge{.objects = parts_.mesh.objects(),
-                                    .problems = parts_.mesh.problems(),
-                                    .statuses = parts_.mesh.published().statuses(),
-                                    .captured = parts_.mesh.reports().captured()};
+  knowledge_.problems = parts_.mesh.problems();
+  knowledge_.statuses = parts_.mesh.published().statuses();
+  knowledge_.captured = parts_.mesh.reports().captured();
+  const std::vector<api::ObjectChange> changes = std::exchange(unjudged_, {});
   status::Verdicts verdicts;
-  absl::AnyInvocable<Task<void>()> work = [this, &knowledge, &verdicts] {
-    return JudgeAll(knowledge, parts_.options, verdicts);
+  absl::AnyInvocable<Task<void>()> work = [this, &changes, &verdicts] {
+    return JudgeAll(changes, verdicts);
   };
   co_await io::RunOn(parts_.loop, judge_.loop(0), std::move(work));
   SayOfPolicies(verdicts);

@@ -51,8 +51,8 @@ class StatusReconciler final : public sources::RawObserver {
 
   Task<void> FollowMesh(StopToken stop);
   Task<void> Reconcile(StopToken stop);
-  static Task<void> JudgeAll(const status::Knowledge& knowledge,
-                             const translate::MeshOptions& options, status::Verdicts& verdicts);
+  // On the judge's thread: what changed, then what became of everything.
+  Task<void> JudgeAll(const std::vector<api::ObjectChange>& changes, status::Verdicts& verdicts);
   void SayOfPolicies(const status::Verdicts& verdicts);
   Task<void> SayOfPods(const status::Verdicts& verdicts, StopToken stop);
 
@@ -61,6 +61,10 @@ class StatusReconciler final : public sources::RawObserver {
   status::EventRecorder events_;
   status::StatusWriter writer_;
   PodConditions pods_;
+  // The judge's while it works. Its objects are a store of their own, which follows the mesh's: that
+  // one changes meanwhile, and a copy of a large one would hold up the loop.
+  status::Knowledge knowledge_;
+  std::vector<api::ObjectChange> unjudged_;  // What `knowledge_` does not have yet.
   Event changed_;
   metrics::Gauge not_captured_;
 };
