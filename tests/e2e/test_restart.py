@@ -1,5 +1,6 @@
 """Agents and controllers go and come back; what was decided holds meanwhile, and nothing is asked of the pods."""
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -202,6 +203,41 @@ def test_an_agent_that_cannot_answer_the_plugin_ends_and_says_why(mesh):
         wait_until(lambda: node.agent.exit_code is not None, "the agent ends", 15)
     assert node.agent.exit_code == 1
     assert "cannot listen on" in node.agent.output() and "cni.sock" in node.agent.output()
+
+
+def settings(node):
+    """The bytes of hd_cfg, of which the first four are the version of the schema, in every version."""
+    dump = node.run(["bpftool", "-j", "map", "dump", "pinned", node.pin_dir / "maps" / "hd_cfg"]).stdout
+    return [int(byte, 16) for byte in json.loads(dump)[0]["value"]]
+
+
+@contextlib.contextmanager
+def of_a_newer_release(node):
+    """As after a rollback: the pins are those of a program whose maps have another layout."""
+    def write(version):
+        value = [*version.to_bytes(4, "little"), *settings(node)[4:]]
+        node.run(["bpftool", "map", "update", "pinned", node.pin_dir / "maps" / "hd_cfg", "key", *"0000",
+                  "value", *map(str, value)])
+
+    ours = settings(node)[0]
+    write(ours + 1)
+    yield ours
+    write(ours)
+
+
+def test_a_rollback_over_another_schema_is_refused_with_a_sentence_and_nothing_is_touched(mesh):
+    node = mesh.client.node
+    pins = sorted(node.pin_dir.rglob("*"))
+    node.agent.stop()
+    with of_a_newer_release(node) as ours:
+        agent = node.spawn([mesh.topology.binary("heddle-agent"), *flags.agent(node)], "heddle-agent")
+        wait_until(lambda: agent.exit_code is not None, "the agent ends", 15)
+        assert agent.exit_code == 1 and f"schema version {ours + 1}" in agent.output()
+        assert "heddlectl purge" in agent.output()
+        assert sorted(node.pin_dir.rglob("*")) == pins
+        assert call(mesh.client, "special", mesh.address, PORT, "plain") == {"error": "ECONNREFUSED"}
+    node.start_agent()  # The release that made them goes on where it was.
+    wait_until(lambda: served(mesh.client, mesh), "traffic flows", 20)
 
 
 def test_a_restarted_controller_keeps_its_root_and_its_nodes(mesh):
