@@ -33,7 +33,8 @@ std::vector<ReadyAgent> ReadyAgents(const api::ObjectStore& objects,
   for (const auto& [name, pod] : objects.All<api::Pod>()) {
     if (name.name_space != name_space || pod->service_account != kAgentAccount) continue;
     if (!pod->ready || pod->terminal || pod->meta.deleting || pod->node_name.empty()) continue;
-    agents.push_back({pod->meta.uid, pod->node_name});
+    const auto* node = objects.Find<api::Node>({"", pod->node_name});
+    agents.push_back({pod->meta.uid, pod->node_name, node == nullptr ? "" : node->meta.uid});
   }
   return agents;
 }
@@ -72,20 +73,20 @@ Task<void> StartupTaint::Run(StopToken stop) {
       continue;
     }
     std::vector<ReadyAgent> agents = ReadyAgents(parts_.mesh.objects(), parts_.name_space);
-    std::set<std::string> alive;
-    for (const ReadyAgent& agent : agents) alive.insert(agent.uid);
-    std::erase_if(visited_, [&alive](const std::string& uid) { return !alive.contains(uid); });
+    decltype(visited_) alive;
+    for (const ReadyAgent& agent : agents) alive.emplace(agent.uid, agent.node_uid);
+    std::erase_if(visited_, [&alive](const auto& visited) { return !alive.contains(visited); });
     co_await VisitAll(std::move(agents), stop);
   }
 }
 
 Task<void> StartupTaint::VisitAll(std::vector<ReadyAgent> agents, StopToken stop) {
   for (const ReadyAgent& agent : agents) {
-    if (visited_.contains(agent.uid)) continue;
+    if (visited_.contains({agent.uid, agent.node_uid})) continue;
     if (stop.requested() || !parts_.leads()) co_return;
     const absl::Status done = co_await Visit(agent.node, stop);
     if (done.ok()) {
-      visited_.insert(agent.uid);
+      visited_.emplace(agent.uid, agent.node_uid);
       continue;
     }
     if (stop.requested()) co_return;

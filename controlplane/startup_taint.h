@@ -27,6 +27,8 @@ inline constexpr char kAgentAccount[] = "heddle-agent";
 struct ReadyAgent {
   std::string uid;
   std::string node;
+  std::string
+      node_uid;  // A node that was deleted and registers again is another one; empty while it is not known.
   bool operator==(const ReadyAgent&) const = default;
 };
 std::vector<ReadyAgent> ReadyAgents(const api::ObjectStore& objects, const std::string& name_space);
@@ -57,7 +59,8 @@ class StartupTaint {
   Task<absl::Status> Visit(std::string node, StopToken stop);
 
   Parts parts_;
-  std::set<std::string> visited_;  // Uids of agents' pods.
+  std::set<std::pair<std::string, std::string>>
+      visited_;  // Uids of agents' pods and of their nodes.
   metrics::Counter removed_;
   metrics::Counter failures_;
 };

@@ -30,7 +30,11 @@ TEST(ReadyAgents, AreThoseOfOurNamespaceThatServe) {
                                    Agent("unbound", "")}) {
     objects.Put(std::make_shared<const api::Pod>(pod));
   }
-  EXPECT_THAT(ReadyAgents(objects, "heddle-system"), ElementsAre(ReadyAgent{"uid-good", "n1"}));
+  EXPECT_THAT(ReadyAgents(objects, "heddle-system"), ElementsAre(ReadyAgent{"uid-good", "n1", ""}));
+  objects.Put(
+      std::make_shared<const api::Node>(api::Node{.meta = {.name = "n1", .uid = "second"}}));
+  EXPECT_THAT(ReadyAgents(objects, "heddle-system"),
+              ElementsAre(ReadyAgent{"uid-good", "n1", "second"}));
 }
 
 TEST(PatchWithoutTaint, TakesOursAndLeavesTheOthers) {

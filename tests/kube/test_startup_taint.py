@@ -63,6 +63,13 @@ def test_it_goes_when_the_nodes_agent_is_ready_and_others_stay(cluster, controll
     assert taints(cluster, "n2") == sorted([OTHER["key"], OURS["key"]])
 
 
+def test_it_goes_again_from_a_node_that_registers_anew_under_an_agent_that_stayed(cluster, controllers):
+    cluster.kubectl("delete", "node", "n1")
+    apply(cluster, [{"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"},
+                     "spec": {"taints": [OTHER, OURS]}}])
+    wait_until(lambda: taints(cluster, "n1") == [OTHER["key"]], "the taint is gone", 20)
+
+
 def test_the_next_leader_goes_on(cluster, controllers):
     leader = next(one for one in controllers if one.leads())
     leader.process.kill()
