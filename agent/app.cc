@@ -59,7 +59,9 @@ NodeDescription DescribeNode(const Config& config) {
   NodeDescription node;
   node.id = absl::StrCat("ztunnel~127.0.0.1~heddle-agent-", config.node.node_name,
                          ".heddle-system~heddle-system.svc.cluster.local");
-  node.metadata = {{"NODE_NAME", config.node.node_name}, {"CLUSTER_ID", config.proxy.cluster_id}};
+  node.metadata = {{"NODE_NAME", config.node.node_name},
+                   {"CLUSTER_ID", config.proxy.cluster_id},
+                   {"HEDDLE_VERSION", kVersion}};
   return node;
 }
 

@@ -71,6 +71,15 @@ TEST(CertificatesTable, ShowsAnIdentityThatHasNoneYet) {
   EXPECT_NE(table->find("Initializing  -"), std::string::npos) << *table;
 }
 
+TEST(NodesTable, ShowsWhichVersionEachNodesAgentHas) {
+  const auto table = NodesTable(R"([
+      {"node": "n1", "connected": true, "agentVersion": "0.2.0", "pods": []},
+      {"node": "n2", "connected": true, "pods": []}])");
+  ASSERT_TRUE(table.ok()) << table.status();
+  EXPECT_NE(table->find("n1    yes        0.2.0    0"), std::string::npos) << *table;
+  EXPECT_NE(table->find("n2    yes        -        0"), std::string::npos) << *table;
+}
+
 TEST(Views, RefuseAnAnswerOfAnotherForm) {
   for (const char* text : {"", "{", "[1]", "{\"a\":1}", "[{}]"}) {
     EXPECT_FALSE(PodsTable(text).ok()) << text;

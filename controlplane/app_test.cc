@@ -373,6 +373,7 @@ CO_TEST(Controller, ShowsNodesWithTheirCapturedPods) {
     CO_ASSERT_TRUE(nodes.size() == 2);
     EXPECT_EQ(nodes[0].at("node"), "n1");
     EXPECT_EQ(nodes[0].at("connected"), true);
+    EXPECT_EQ(nodes[0].at("agentVersion"), "") << "that of an agent that does not say it";
     CO_ASSERT_TRUE(nodes[0].at("pods").size() == 1);
     const auto& pod = nodes[0].at("pods")[0];
     EXPECT_EQ(pod.at("namespace"), "shop");

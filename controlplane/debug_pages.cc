@@ -35,12 +35,15 @@ Json PodJson(const ReportedPod& pod) {
 std::string DebugPages::Nodes() const {
   std::set<std::string> names;
   for (const auto& [name, node] : sources_.mesh.objects().All<api::Node>()) names.insert(name.name);
-  for (const auto& [name, streams] : sources_.discovery.connected()) names.insert(name);
+  const auto& connected = sources_.discovery.connected();
+  for (const auto& [name, agent] : connected) names.insert(name);
   Json nodes = Json::array();
   for (const std::string& name : names) {
     Json node;
     node["node"] = name;
-    node["connected"] = sources_.discovery.connected().contains(name);
+    const auto agent = connected.find(name);
+    node["connected"] = agent != connected.end();
+    node["agentVersion"] = agent == connected.end() ? "" : agent->second.agent_version;
     node["pods"] = Json::array();
     for (const ReportedPod& pod : sources_.mesh.reports().PodsOf(name)) {
       if (sources_.mesh.IsBound(name, pod.uid)) node["pods"].push_back(PodJson(pod));

@@ -20,10 +20,12 @@ constexpr absl::Duration kTurnWaitMax = absl::Seconds(5);
 
 using Request = envoy::service::discovery::v3::DeltaDiscoveryRequest;
 
-// The node that the subscriber says it is on; empty if it does not say.
-std::string ClaimedNode(const Request& request) {
+constexpr size_t kMaxVersionBytes = 64;  // It is for people.
+
+// What the subscriber says of itself; empty if it does not. NODE_NAME: the node that it is on.
+std::string Metadata(const Request& request, const char* key) {
   const auto& fields = request.node().metadata().fields();
-  const auto found = fields.find("NODE_NAME");
+  const auto found = fields.find(key);
   return found == fields.end() ? std::string() : found->second.string_value();
 }
 
@@ -53,14 +55,14 @@ DiscoveryService::DiscoveryService(io::Loop& loop, Mesh& mesh, metrics::Registry
                            .help = "xDS responses that a node refused in part or whole (NACK)."}) {}
 
 void DiscoveryService::Enter(const std::string& node) {
-  ++connected_[node];
+  ++connected_[node].streams;
   streams_.Add(1);
   LOG_INFO("xds.connected", KV("node", node));
 }
 
 void DiscoveryService::Leave(const std::string& node) {
   const auto found = connected_.find(node);
-  if (--found->second == 0) connected_.erase(found);
+  if (--found->second.streams == 0) connected_.erase(found);
   streams_.Add(-1);
 }
 
@@ -84,7 +86,9 @@ Task<absl::Status> DiscoveryService::Receive(Session& session) {
     if (!message.ok()) co_return message.status();
     if (!message->has_value()) co_return absl::OkStatus();
     CO_TRY_ASSIGN(const Request request, grpc::Parse<Request>(**message));
-    CO_TRY_STATUS(CheckClaimedNode(session.subscriber.node(), ClaimedNode(request)));
+    CO_TRY_STATUS(CheckClaimedNode(session.subscriber.node(), Metadata(request, "NODE_NAME")));
+    if (const std::string version = Metadata(request, "HEDDLE_VERSION"); !version.empty())
+      connected_[session.subscriber.node()].agent_version = version.substr(0, kMaxVersionBytes);
     const uint64_t refused_before = session.subscriber.counts().refused;
     CO_TRY_STATUS(session.subscriber.OnRequest(request));
     if (session.subscriber.counts().refused != refused_before) {

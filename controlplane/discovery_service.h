@@ -25,8 +25,12 @@ class DiscoveryService {
 
   // A stream of this node, until it ends.
   Task<absl::Status> Serve(grpc::ServerCall& call, const std::string& node);
-  // Nodes with a stream, and how many each has.
-  const std::map<std::string, size_t>& connected() const { return connected_; }
+  struct ConnectedNode {
+    size_t streams = 0;
+    std::string agent_version;  // In its own words; empty when it does not say.
+  };
+  // Nodes with a stream.
+  const std::map<std::string, ConnectedNode>& connected() const { return connected_; }
 
  private:
   struct Session;
@@ -38,7 +42,7 @@ class DiscoveryService {
 
   io::Loop& loop_;
   Mesh& mesh_;
-  std::map<std::string, size_t> connected_;
+  std::map<std::string, ConnectedNode> connected_;
   size_t large_under_way_ = 0;
   WaitQueue large_ended_;
   metrics::Gauge streams_;

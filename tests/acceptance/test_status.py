@@ -5,6 +5,7 @@ import json
 
 import pytest
 from acceptance.namespace import HTTPD, Namespace, container, pod, pod_spec
+from acceptance.release import image_script
 from topology.waiting import wait_until
 
 CAPTURED = "heddle.io/captured"
@@ -101,6 +102,14 @@ def test_the_api_server_has_nothing_against_the_types_of_the_admission_policies(
     for name in ("heddle-authorization-policies", "heddle-peer-authentications"):
         wait_until(lambda: checked(name) is not None, f"{name} has been looked at", 60, 0.5)
         assert checked(name).get("expressionWarnings", []) == []
+
+
+def test_controllers_say_which_version_the_agents_of_nodes_have(cluster, release):
+    addresses = [each["status"]["podIP"] for each in release.pods("heddle-controller")]
+    said = [cluster.control.run(["curl", "-fsS", "-m", "5", f"http://{address}:15014/debug/nodes"]).stdout
+            for address in addresses]
+    versions = {node["node"]: node["agentVersion"] for text in said for node in json.loads(text) if node["connected"]}
+    assert versions == {node.name: image_script.version() for node in cluster.nodes}
 
 
 def test_no_write_of_a_controller_was_refused(cluster, release):
