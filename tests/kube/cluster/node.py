@@ -97,12 +97,13 @@ class Node(Place):
         self.containerd.wait_ready(lambda: not self.run(["ctr", "version"], check=False).returncode,
                                    f"containerd of {self.name} answers", START_SECONDS)
 
-    def start_kubelet(self):
+    def start_kubelet(self, *options):
         self.kubelet_started = time.time()
         self.kubelet = self.spawn([
             "kubelet", f"--config={self._config['kubelet.yaml']}",
             f"--kubeconfig={self.cluster.control_plane.kubeconfig(self.name)}", f"--hostname-override={self.name}",
-            f"--node-ip={self.address}", "--root-dir=/var/lib/kubelet", "--cert-dir=/var/lib/kubelet/pki"], "kubelet")
+            f"--node-ip={self.address}", "--root-dir=/var/lib/kubelet", "--cert-dir=/var/lib/kubelet/pki",
+            *options], "kubelet")
 
     def start_kube_proxy(self):
         self.kube_proxy = self.spawn(["kube-proxy", f"--config={self._config['kube-proxy.yaml']}"], "kube-proxy")
