@@ -6,6 +6,7 @@
 #include <bpf/bpf.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <sched.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -38,15 +39,35 @@ absl::StatusOr<uint64_t> CgroupId(const std::string& path) {
       info.st_ino);  // On 64-bit kernels kernfs uses the id as inode number.
 }
 
-absl::Status MoveSelf(const std::string& cgroup) {
-  const std::string path = cgroup + "/cgroup.procs";
-  const UniqueFd file(open(path.c_str(), O_WRONLY | O_CLOEXEC));
+UniqueFd OpenProcs(const std::string& cgroup) {
+  return UniqueFd(open((cgroup + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
+}
+
+// Of process 1, which is the node's where its pids are seen. The kernel asks for the cgroup namespace
+// of who has opened the file, so the calling thread is in the node's only for that moment.
+UniqueFd OpenProcsAsNode(const std::string& cgroup) {
+  const UniqueFd own(open("/proc/thread-self/ns/cgroup", O_RDONLY | O_CLOEXEC));
+  const UniqueFd node(open("/proc/1/ns/cgroup", O_RDONLY | O_CLOEXEC));
+  if (!own.valid() || !node.valid() || setns(node.get(), CLONE_NEWCGROUP) != 0) return UniqueFd();
+  UniqueFd procs = OpenProcs(cgroup);
+  if (setns(own.get(), CLONE_NEWCGROUP) != 0) return UniqueFd();
+  return procs;
+}
+
+bool WritePid(const UniqueFd& procs) {
   const std::string pid = absl::StrCat(getpid());
-  if (!file.valid() || write(file.get(), pid.data(), pid.size()) < 0) {
-    return absl::ErrnoToStatus(errno,
-                               absl::StrCat("cannot move this process into the cgroup ", cgroup));
-  }
-  return absl::OkStatus();
+  return procs.valid() && write(procs.get(), pid.data(), pid.size()) >= 0;
+}
+
+// Where cgroup2 is mounted with nsdelegate, as systemd does, a process may be moved only between
+// cgroups that the cgroup namespace shows (cgroups(7)), else it is ENOENT; that of a container shows
+// none but its own.
+absl::Status MoveSelf(const std::string& cgroup) {
+  if (WritePid(OpenProcs(cgroup))) return absl::OkStatus();
+  const int error = errno;
+  if (error == ENOENT && WritePid(OpenProcsAsNode(cgroup))) return absl::OkStatus();
+  return absl::ErrnoToStatus(error,
+                             absl::StrCat("cannot move this process into the cgroup ", cgroup));
 }
 
 // rmdir fails for a cgroup that has processes, which is just what is wanted.

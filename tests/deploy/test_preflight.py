@@ -1,7 +1,9 @@
 """`heddlectl check --pre` on a real API server, and on this machine's kernel."""
 
 import json
+import os
 import pathlib
+import subprocess
 
 import pytest
 import yaml
@@ -151,3 +153,37 @@ def test_this_machine_can_do_what_an_agent_needs_and_nothing_of_the_trial_stays(
         assert [finding["verdict"] for finding in found[name]] == ["ok"], found[name]
     for place, pattern in (("/sys/fs/bpf", "heddle-trial*"), ("/sys/fs/cgroup", "**/heddle-trial*")):
         assert list(pathlib.Path(place).glob(pattern)) == []
+
+
+def cgroup2():
+    """(where it is mounted, with which options of its own)"""
+    point, options = next(line.split()[1:4:2] for line in pathlib.Path("/proc/mounts").read_text().splitlines()
+                          if line.split()[2] == "cgroup2")
+    return point, set(options.split(",")) - {"rw", "relatime", "nosuid", "nodev", "noexec"}
+
+
+def set_cgroup2_options(options, folder):
+    """They count for all of cgroup2, whichever mount was last: one that nobody sees, and that is gone again."""
+    chosen = f"-o {','.join(sorted(options))}" if options else ""
+    subprocess.run(["unshare", "--mount", "sh", "-c", f"mount -t cgroup2 {chosen} none {folder} && umount {folder}"],
+                   check=True)
+
+
+def test_a_process_moves_into_its_leaf_where_cgroups_are_delegated(cluster, build, tmp_path):
+    """nsdelegate means nothing to who is in the first cgroup namespace, as all other programs of this machine are."""
+    root, before = cgroup2()
+    own = pathlib.Path(root) / f"heddle-delegated-{os.getpid()}"
+    own.mkdir()
+    set_cgroup2_options(before | {"nsdelegate"}, tmp_path)
+    try:
+        assert "nsdelegate" in cgroup2()[1]
+        # The shell is process 1 of a node, in whose cgroup namespace it stays.
+        node = f"echo $$ >{own}/cgroup.procs; unshare --cgroup \"$0\" check --pre --no-cluster --output=json; exit"
+        said = subprocess.run(["unshare", "--pid", "--fork", "--mount-proc", "sh", "-c", node, build / "bin/heddlectl"],
+                              capture_output=True, text=True).stdout
+    finally:
+        set_cgroup2_options(before, tmp_path)
+        own.rmdir()
+    moved, = (one for one in json.loads(said)["findings"] if one["check"] == "cgroup-move")
+    assert moved["verdict"] == "ok", moved
+    assert cgroup2()[1] == before
