@@ -39,12 +39,35 @@ std::string ReadText(const fs::path& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-CgroupFacts ReadCgroups(const std::string& chosen) {
+// In front of the node's own paths.
+std::string HostRoot(const NodeCheckOptions& options) {
+  return options.host_root == "/" ? "" : options.host_root;
+}
+
+// Of a container's mounts those that are the node's; all of them where it has none of the node's.
+std::vector<Mount> MountsOfNode(std::vector<Mount> mounts, const std::string& host_root) {
+  std::vector<Mount> of_node = mounts;
+  std::erase_if(of_node, [&](const Mount& mount) {
+    return mount.type != "cgroup2" || !mount.point.starts_with(absl::StrCat(host_root, "/"));
+  });
+  if (of_node.empty()) return mounts;
+  std::erase_if(mounts, [](const Mount& mount) { return mount.type == "cgroup2"; });
+  mounts.insert(mounts.begin(), of_node.begin(), of_node.end());
+  return mounts;
+}
+
+std::string BpfFsOfNode(const NodeCheckOptions& options) {
+  std::string there = HostRoot(options) + options.bpf_fs;
+  std::error_code error;
+  return fs::is_directory(there, error) ? there : options.bpf_fs;
+}
+
+CgroupFacts ReadCgroups(const NodeCheckOptions& options) {
   // The inode of the first cgroup namespace is a constant of the kernel (PROC_CGROUP_INIT_INO).
   constexpr char kInitial[] = "cgroup:[4026531835]";
   std::error_code error;
-  return {.mounts = ParseMounts(ReadText("/proc/self/mountinfo")),
-          .chosen = chosen,
+  return {.mounts = MountsOfNode(ParseMounts(ReadText("/proc/self/mountinfo")), HostRoot(options)),
+          .chosen = options.cgroup.empty() ? "" : HostRoot(options) + options.cgroup,
           .initial_namespace = fs::read_symlink("/proc/self/ns/cgroup", error) == kInitial};
 }
 
@@ -151,12 +174,13 @@ const Trial kNetwork{
 }  // namespace
 
 std::vector<Finding> CheckNode(const NodeCheckOptions& options) {
-  const CgroupFacts cgroups = ReadCgroups(options.cgroup);
+  const CgroupFacts cgroups = ReadCgroups(options);
+  const std::string bpf_fs = BpfFsOfNode(options);
   const std::string root = CgroupRoot(cgroups);
   std::vector<Finding> findings = {JudgeCgroups(cgroups)};
-  findings.push_back(JudgeBpfFs(options.bpf_fs, IsBpfFs(options.bpf_fs)));
-  if (!root.empty() && IsBpfFs(options.bpf_fs))
-    findings.push_back(JudgeTrial(kPrograms, agent::TryBpfPrograms(root, options.bpf_fs)));
+  findings.push_back(JudgeBpfFs(options.bpf_fs, IsBpfFs(bpf_fs)));
+  if (!root.empty() && IsBpfFs(bpf_fs))
+    findings.push_back(JudgeTrial(kPrograms, agent::TryBpfPrograms(root, bpf_fs)));
   if (!root.empty()) findings.push_back(JudgeTrial(kLeaf, agent::TryLeafCgroup(root)));
   findings.push_back(JudgeTrial(kNetwork, agent::TryPodNetwork()));
   findings.push_back(JudgeIoUring(TryIoUring()));

@@ -13,7 +13,7 @@ struct NodeCheckOptions {
   std::string platform = "default";  // agent/node/cni_paths.h
   std::string cni_conf_dir;          // In place of the platform's.
   std::string cni_bin_dir;
-  std::string host_root = "/";  // Where the node's files are, for its CNI folders.
+  std::string host_root = "/";  // Where the node's files are: in front of all of these.
 };
 
 // Looks at this machine and tries on it what an agent will do; takes about a second. Needs root and
