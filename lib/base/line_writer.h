@@ -11,8 +11,8 @@
 namespace heddle {
 
 // Writes lines to a descriptor on a thread of its own, so that nobody waits for a terminal, a pipe or a disk. A line is
-// written at once when none was written a moment ago; those of a burst go together, with one system call and one wake-up
-// for all. Any thread may add lines; they stay in order. Destruction writes what is waiting first.
+// written at once when none was written a moment ago; those of a burst go together, with one system call and one
+// wake-up for all. Any thread may add lines; they stay in order. Destruction writes what is waiting first.
 class LineWriter {
  public:
   // Keeps at most `waiting_bytes_max` while the descriptor takes none; what comes then is dropped and counted. The

@@ -58,8 +58,8 @@ class BufferPool {
   static constexpr size_t kSmall = 4 * 1024;
   static constexpr size_t kRecord = 16 * 1024 + 512;  // One full TLS record with its header fits.
   static constexpr size_t kBulk = 64 * 1024;
-  // What a bulk flow reads at once (ReadSize) and, of TLS, the record that it began with. Twice as much costs more: what
-  // a relay copies from block to block then leaves the nearest caches.
+  // What a bulk flow reads at once (ReadSize) and, of TLS, the record that it began with. Twice as much costs more:
+  // what a relay copies from block to block then leaves the nearest caches.
   static constexpr size_t kBulkMax = 144 * 1024;
 
   // Never maps more than `limit_bytes`.

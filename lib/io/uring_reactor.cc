@@ -26,8 +26,8 @@ constexpr uint64_t kPollTag = 4;  // The operation's poll, which waits in its pl
 constexpr uint64_t kWakeData = 1;
 constexpr uint64_t kCancelData = 2;
 
-// Blocks with the kernel per size class: about a turn's worth of receives; more fall back to a plain recv. Of large ones
-// few: the kernel takes them in turn, and what lies in the nearest caches is the one that was freed last.
+// Blocks with the kernel per size class: about a turn's worth of receives; more fall back to a plain recv. Of large
+// ones few: the kernel takes them in turn, and what lies in the nearest caches is the one that was freed last.
 struct BufferClass {
   size_t block_size;
   uint32_t entries;

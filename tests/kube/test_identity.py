@@ -65,7 +65,8 @@ def expired(cluster, bearer):
     signed = header.encode() + b"." + unpadded(json.dumps(said).encode())
     data, signature = cluster.dir / "expired", cluster.dir / "expired.signature"
     data.write_bytes(signed)
-    cluster.control.run(["openssl", "dgst", "-sha256", "-sign", cluster.control_plane.account_key, "-out", signature, data])
+    cluster.control.run(["openssl", "dgst", "-sha256", "-sign", cluster.control_plane.account_key, "-out", signature,
+                         data])
     return (signed + b"." + unpadded(signature.read_bytes())).decode()
 
 
