@@ -74,6 +74,11 @@ ConnectionDump DumpOf(const ConnectionInfo& info) {
           .peer_identity = info.source_identity};
 }
 
+std::vector<tls::Group> TunnelGroups(KeyExchange exchange) {
+  if (exchange == KeyExchange::kX25519) return {tls::Group::kX25519};
+  return {tls::Group::kX25519MlKem768, tls::Group::kX25519};
+}
+
 }  // namespace
 
 // Members in the order of construction: each may use those above it.
@@ -265,7 +270,9 @@ App::Parts::Parts(Config config_in, UniqueFd signals_in, NodeSetup node_in,
           channel,
           [this] { return AuthorizationMetadata(config.controller, config.proxy.cluster_id); },
           config.controller.certificate_lifetime),
-      certificates({loop, random, ca, absl::StrCat(config.node.run_dir, "/certificates")}, {},
+      certificates({loop, random, ca, absl::StrCat(config.node.run_dir, "/certificates"),
+                    TunnelGroups(config.proxy.key_exchange)},
+                   {},
                    [this](std::shared_ptr<const Certificates> next) { Publish(std::move(next)); }),
       pages(MakeAdminSources()),
       admin(loop, [this](http::Http1Request request) { return pages.Admin(std::move(request)); }),

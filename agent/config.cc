@@ -21,6 +21,8 @@ const std::map<std::string, io::BackendChoice> kBackends = {
     {"auto", io::BackendChoice::kAuto},
     {"epoll", io::BackendChoice::kEpoll},
     {"io_uring", io::BackendChoice::kIoUring}};
+const std::map<std::string, KeyExchange> kKeyExchanges = {{"x25519", KeyExchange::kX25519},
+                                                          {"hybrid", KeyExchange::kHybrid}};
 const daemon::Program kProgram = {
     .name = "heddle-agent",
     .purpose =
@@ -130,6 +132,9 @@ void AddProxyOptions(CLI::App& app, ProxyConfig& proxy) {
          "--backend", proxy.backend,
          "Event loop of the workers: auto (io_uring where a trial succeeds), epoll, io_uring")
       ->transform(daemon::OneOf(kBackends));
+  app.add_option("--key-exchange", proxy.key_exchange,
+                 "Of tunnels: x25519, or hybrid (X25519MLKEM768, and X25519 with who does not know it)")
+      ->transform(daemon::OneOf(kKeyExchanges));
 }
 
 void AddAdminOptions(CLI::App& app, Listens& listens) {
@@ -189,6 +194,7 @@ std::string ConfigJson(const Config& config) {
   json["clusterId"] = config.proxy.cluster_id;
   json["workers"] = config.proxy.workers;
   json["backend"] = daemon::NameOf(kBackends, config.proxy.backend);
+  json["keyExchange"] = daemon::NameOf(kKeyExchanges, config.proxy.key_exchange);
   json["adminListen"] = config.admin.admin_listen.ToString();
   json["metricsListen"] = config.admin.metrics_listen.ToString();
   json["readyListen"] = config.admin.ready_listen.ToString();

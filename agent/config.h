@@ -42,11 +42,16 @@ struct ControllerConfig {
   absl::Duration certificate_lifetime = absl::Hours(24);
 };
 
+// How tunnels agree on keys. Hybrid: X25519 with ML-KEM-768, against who records today to decrypt
+// when there are quantum computers; with peers that do not know it X25519 alone.
+enum class KeyExchange : uint8_t { kX25519, kHybrid };
+
 struct ProxyConfig {
   std::string network;
   std::string cluster_id = "Kubernetes";
   size_t workers = 0;  // 0: one for each CPU.
   io::BackendChoice backend = io::BackendChoice::kAuto;
+  KeyExchange key_exchange = KeyExchange::kX25519;
 };
 
 struct AdminConfig {

@@ -38,7 +38,7 @@ TEST(AgentConfig, SaysWhatIsMissing) {
 
 TEST(AgentConfig, RefusesValuesThatMeanNothing) {
   for (auto arguments :
-       {With({"--backend", "kqueue"}), With({"--admin-listen", "localhost:1"}),
+       {With({"--backend", "kqueue"}), With({"--key-exchange", "rsa"}), With({"--admin-listen", "localhost:1"}),
         With({"--workers", "0"}), With({"--probe-mode", "maybe"}), With({"--no-such"})}) {
     const auto parsed = Parse(arguments);
     ASSERT_FALSE(parsed) << arguments.back();

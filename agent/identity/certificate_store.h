@@ -6,6 +6,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "agent/identity/certificate_signer.h"
 #include "agent/identity/issued_certificate.h"
@@ -41,6 +42,7 @@ class CertificateStore {
     // Keys and chains are kept in this directory (on tmpfs), so that a restarted agent need not wait for the
     // authority. Empty: nowhere.
     std::string directory;
+    std::vector<tls::Group> groups = {tls::Group::kX25519};  // Key exchange of tunnels, preferred first.
   };
   // Called with each new set; the proxy takes it from there.
   using Publish = absl::AnyInvocable<void(std::shared_ptr<const Certificates>)>;

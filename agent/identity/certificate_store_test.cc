@@ -155,10 +155,13 @@ TEST_F(CertificateStoreTest, RemembersCertificatesAcrossARestart) {
   Settle();
   signer_.refusal = "gone";
   std::shared_ptr<const Certificates> seen;
-  CertificateStore restarted({loop_, random_, signer_, directory_}, {},
+  const std::vector<tls::Group> groups = {tls::Group::kX25519MlKem768, tls::Group::kX25519};
+  CertificateStore restarted({loop_, random_, signer_, directory_, groups}, {},
                              [&](std::shared_ptr<const Certificates> c) { seen = std::move(c); });
   restarted.Want({Id("a")});
-  EXPECT_NE(seen->FindValid(Id("a"), clock_.Wall()), nullptr);
+  const auto* certificate = seen->FindValid(Id("a"), clock_.Wall());
+  ASSERT_NE(certificate, nullptr);
+  EXPECT_EQ(certificate->context->options().groups, groups);
   loop_.RunUntilDone(restarted.Stop());
 }
 

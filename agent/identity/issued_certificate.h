@@ -7,6 +7,7 @@
 
 #include "agent/seams/certificates.h"
 #include "lib/base/clock.h"
+#include "lib/tls/context.h"
 #include "lib/tls/private_key.h"
 #include "lib/tls/spiffe_id.h"
 
@@ -22,10 +23,11 @@ struct IssuedCertificate {
 };
 
 // Checks that the answer is usable for `identity` now (its first certificate names exactly this
-// identity, belongs to the key and is valid) and makes the TLS context that the proxy uses. Every
-// refusal says what is wrong with the answer.
+// identity, belongs to the key and is valid) and makes the TLS context that the proxy uses, which
+// exchanges keys by one of `groups`. Every refusal says what is wrong with the answer.
 absl::StatusOr<IdentityCertificate> MakeIdentityCertificate(const tls::SpiffeId& identity,
                                                             const IssuedCertificate& issued,
+                                                            const std::vector<tls::Group>& groups,
                                                             const Clock& clock);
 
 // When a certificate is to be replaced: at half its life.
