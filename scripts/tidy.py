@@ -33,7 +33,7 @@ BANS = (
 # (path prefix, what it may say although it is banned, why)
 WAIVED = (
     ("lib/metrics/registry.h", r"mutex", "metrics come and go on several threads; nothing that counts takes the lock"),
-    ("lib/base/line_writer.h", r"mutex|condition_variable", "logs come from every thread, and no loop waits for a disk"),
+    ("lib/base/line_writer.h", r"mutex|condition_variable", "logs come from all threads; no loop waits for a disk"),
     ("tests/", r"system|popen|sleep", "what drives a kernel from outside runs `ip` and polls"),
 )
 COMMENT_BANS = (
