@@ -23,6 +23,7 @@ CGROUP = "/heddle-cgroup"  # Of each node, at one path: several nodes share this
 CONFLIST = "/etc/cni/net.d/10-pods.conflist"
 SECONDS = 90
 PORT = 8080
+HBONE = 15008
 
 # A client and a server on a node each, and a pod outside the mesh.
 POD = """
@@ -159,7 +160,7 @@ def test_pods_reach_each_other_over_the_mesh_alone(cluster, tmp_path):
     server = address_of(cluster, "server")
     crossed = ports_between_nodes(cluster, tmp_path, lambda: answer.extend(whoami(cluster, server)))
     assert answer == [address_of(cluster, "client"), "server"]
-    assert crossed == {15008}
+    assert crossed == {HBONE}
     assert "spiffe://cluster.local/ns/shop/sa/default" in agent_says(cluster, "node1", "certificates")
 
 

@@ -1,8 +1,9 @@
 """`helm uninstall` of a mesh that carries traffic on two real nodes: it leaves in order, and can be installed again."""
 
 import test_mesh as mesh
+from kube import istio
 from kube.cluster.images import BUSYBOX
-from test_mesh import NAMESPACE, SECONDS, address_of, agent_says, rolled_out, whoami
+from test_mesh import NAMESPACE, SECONDS, address_of, agent_says, ports_between_nodes, rolled_out, whoami
 from topology import wait_until
 
 cluster = mesh.cluster  # The fixture: a mesh with a client, a server and a pod outside.
@@ -17,7 +18,7 @@ HAMMER = """
 failed=0; count=0
 while [ ! -e /tmp/stop ]; do
   count=$((count + 1))
-  printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 5 {server} 8080 >/dev/null || failed=$((failed + 1))
+  printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 5 {server} 8080 | grep -q ' 200 ' || failed=$((failed + 1))
   usleep 20000
 done
 echo count $count failed $failed
@@ -30,10 +31,31 @@ def purged(node, prefix):
                      f"--cni-stub={prefix}/libexec/heddle/heddle-cni-stub"], check=False)
 
 
+def refuses_plaintext(cluster):
+    """From the machine of the control plane, which is no node of the mesh."""
+    return cluster.control.run(["curl", "-sS", "-m", "3", f"http://{address_of(cluster, 'server')}:{mesh.PORT}/"],
+                               check=False).returncode != 0
+
+
+def talk(cluster):
+    assert whoami(cluster, address_of(cluster, "server")) == [address_of(cluster, "client"), "server"]
+
+
+def start(cluster, name, node):
+    cluster.kubectl("apply", "--filename=-", input=mesh.POD.format(
+        name=name, namespace="shop", node=node, image=BUSYBOX))
+    cluster.kubectl("wait", "--for=condition=Ready", f"pod/{name}", "--namespace=shop", f"--timeout={SECONDS}s",
+                    timeout=SECONDS + 9)
+
+
 def test_uninstall_under_traffic(cluster, prefix, tmp_path):
-    server = address_of(cluster, "server")
+    """STRICT, which without the mesh nobody could keep."""
+    istio.install(cluster, "PeerAuthentication")
+    cluster.kubectl("apply", "--filename=-", input=STRICT)
+    wait_until(lambda: refuses_plaintext(cluster), "plaintext is refused", 30, 0.5)
+    assert ports_between_nodes(cluster, tmp_path, lambda: talk(cluster)) <= {mesh.HBONE}
     hammer = cluster.control.spawn([cluster.programs["kubectl"], "exec", "client", "--namespace=shop", "--", "sh", "-c",
-                                    HAMMER.format(server=server)], "hammer")
+                                    HAMMER.format(server=address_of(cluster, "server"))], "hammer")
     try:
         cluster.helm("uninstall", "heddle", f"--namespace={NAMESPACE}", "--timeout=280s", timeout=600)
     finally:
@@ -42,23 +64,30 @@ def test_uninstall_under_traffic(cluster, prefix, tmp_path):
                       "the client ends", 30)
     count, failed = said[-1].split()[1::2]
     assert int(count) > 50 and int(failed) == 0, said
-    assert whoami(cluster, server) == [address_of(cluster, "client"), "server"]
+    assert ports_between_nodes(cluster, tmp_path, lambda: talk(cluster)) == {mesh.PORT}
+    assert not refuses_plaintext(cluster)
     assert cluster.find("configmap", "heddle-removal", NAMESPACE) is None
     for node in cluster.nodes:
         found = purged(node, prefix)
         assert found.returncode == 0, found.stdout + found.stderr
-    cluster.kubectl("apply", "--filename=-", input=mesh.POD.format(
-        name="late", namespace="shop", node="node1", image=BUSYBOX))
-    cluster.kubectl("wait", "--for=condition=Ready", "pod/late", "--namespace=shop", f"--timeout={SECONDS}s",
-                    timeout=SECONDS + 9)
-    cluster.kubectl("delete", "pod", "server", "--namespace=shop", f"--timeout={SECONDS}s", timeout=SECONDS + 9)
+    start(cluster, "late", "node1")
+    assert whoami(cluster, address_of(cluster, "server"), "late") == [address_of(cluster, "late"), "server"]
 
 
-def test_it_can_be_installed_again(cluster):
-    """What runs is captured in place."""
+def test_it_can_be_installed_again(cluster, tmp_path):
+    """What runs is captured in place, and the policy that was there all the while has effect again."""
     mesh.install(cluster)
     rolled_out(cluster, "deployment/heddle-controller")
     address = cluster.find("service", "heddle-controller", NAMESPACE)["spec"]["clusterIP"]
     mesh.install(cluster, f"agent.controllerAddress={address}:15012")
     rolled_out(cluster, "daemonset/heddle-agent")
-    wait_until(lambda: "shop/client" in agent_says(cluster, "node1", "pods"), "running pods are captured", 60, 0.5)
+    for node, name in (("node1", "client"), ("node1", "late"), ("node2", "server")):
+        wait_until(lambda: f"shop/{name}" in agent_says(cluster, node, "pods"), "running pods are captured", 60, 0.5)
+    wait_until(lambda: refuses_plaintext(cluster), "plaintext is refused", 30, 0.5)
+    start(cluster, "new", "node2")
+    assert "shop/new" in agent_says(cluster, "node2", "pods")
+    assert ports_between_nodes(cluster, tmp_path, lambda: talk(cluster)) <= {mesh.HBONE}
+    assert whoami(cluster, address_of(cluster, "new"), "late") == [address_of(cluster, "late"), "new"]
+    # By their DEL no address of a pod that is gone is left on the node.
+    for name in ("server", "new"):
+        cluster.kubectl("delete", "pod", name, "--namespace=shop", f"--timeout={SECONDS}s", timeout=SECONDS + 9)
