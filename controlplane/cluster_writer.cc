@@ -54,6 +54,7 @@ ClusterWriter::ClusterWriter(Parts parts)
                .instance = parts_.instance,
                .registry = parts_.registry}) {
   parts_.mesh.AwaitReports();
+  parts_.mesh.AwaitRemovalRecords();
   if (!parts_.startup_taint) return;
   startup_taint_.emplace(StartupTaint::Parts{.loop = parts_.loop,
                                              .client = parts_.cluster.client(),

@@ -71,6 +71,8 @@ class Mesh {
     reports_awaited_ = false;
     dirty_.Set();
   }
+  // A RemovalWriter writes down how far a removal is (RemovalProgress). Call before Run().
+  void AwaitRemovalRecords() { removal_.AwaitRecords(); }
   // After a change of reports().
   void ReportsChanged() {
     if (ready_.set() && reports_.generation() != translated_reports_) dirty_.Set();

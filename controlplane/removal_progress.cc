@@ -57,16 +57,19 @@ RemovalProgress::Step RemovalProgress::ParseStep(std::string_view text) {
 }
 
 void RemovalProgress::SetRequest(const api::Removal* request) {
+  // Another ConfigMap is another removal, also to who has not seen the first one go.
+  if (requested_ && request != nullptr && request->meta.uid != uid_) SetRequest(nullptr);
   recorded_.clear();
   if (request == nullptr) {
     if (!requested_) return;
     requested_ = false;
     confirmed_.clear();
     SetPhase(RemovalPhase::kNone);
-    published_ = RemovalPhase::kNone;
+    published_ = confirmed_phase_ = RemovalPhase::kNone;
     return;
   }
   requested_ = true;
+  uid_ = request->meta.uid;
   const absl::Duration drain = ParseDrain(request->data);
   if (std::exchange(drain_, drain) != drain) ++generation_;
   for (const auto& [key, value] : request->data) {
@@ -99,6 +102,8 @@ void RemovalProgress::InSync(const std::string& node) {
 
 void RemovalProgress::Reported(const std::string& node, NodeRemovalReport report) {
   report.note.resize(std::min(report.note.size(), kMaxNoteBytes));
+  // It goes to terminals.
+  std::ranges::replace_if(report.note, [](char c) { return c < ' ' || c > '~'; }, '?');
   reports_[node] = std::move(report);
   nodes_.insert(node);
 }
@@ -129,10 +134,11 @@ void RemovalProgress::SetPhase(RemovalPhase phase) {
 void RemovalProgress::Advance() {
   if (!requested_ || published_ != phase_) return;
   if (phase_ == RemovalPhase::kRelax && AllAtLeast(Step::kRelaxed)) {
-    SetPhase(RemovalPhase::kPlain);
+    confirmed_phase_ = RemovalPhase::kPlain;
   } else if (phase_ == RemovalPhase::kPlain && AllAtLeast(Step::kPlain)) {
-    SetPhase(RemovalPhase::kRelease);
+    confirmed_phase_ = RemovalPhase::kRelease;
   }
+  if (!records_awaited_) SetPhase(std::max(phase_, confirmed_phase_));
 }
 
 std::string RemovalProgress::EntryOf(const std::string& node) const {
@@ -153,7 +159,8 @@ std::string RemovalProgress::EntryOf(const std::string& node) const {
 std::map<std::string, std::string> RemovalProgress::Record() const {
   std::map<std::string, std::string> record;
   if (!requested_) return record;
-  record[std::string(kPhaseKey)] = done() ? kDone : kPhases[static_cast<size_t>(phase_)];
+  const RemovalPhase phase = std::max(phase_, confirmed_phase_);
+  record[std::string(kPhaseKey)] = done() ? kDone : kPhases[static_cast<size_t>(phase)];
   for (const std::string& node : nodes_)
     record[absl::StrCat(ToAbsl(kNodePrefix), node)] = EntryOf(node);
   return record;

@@ -30,6 +30,10 @@ struct NodeRemovalReport {
 // while that ConfigMap is there; when it goes, all is as before. Pure; one thread's.
 class RemovalProgress {
  public:
+  // Somebody writes Record() into the ConfigMap: a phase after the first one begins when it is seen
+  // there, so that no controller, and none after a restart, is behind what nodes were told. Without
+  // that (a directory, one controller) it begins when the one before is confirmed.
+  void AwaitRecords() { records_awaited_ = true; }
   // The ConfigMap as the source has it; null: the mesh stays.
   void SetRequest(const api::Removal* request);
   // Those that must confirm: where an agent runs, or something is captured.
@@ -47,7 +51,8 @@ class RemovalProgress {
   translate::RemovalPhase phase() const { return phase_; }
   // The phase is kRelease, and every node has let go.
   bool done() const;
-  // The agents are to let go.
+  // The agents are to let go. While this is false and requested() is true they are to stay as they
+  // are: one that has let go does not come back because a controller is behind.
   bool release() const {
     return phase_ == translate::RemovalPhase::kRelease &&
            published_ == translate::RemovalPhase::kRelease;
@@ -70,9 +75,13 @@ class RemovalProgress {
   std::string EntryOf(const std::string& node) const;
 
   bool requested_ = false;
+  bool records_awaited_ = false;
+  std::string uid_;  // Of the ConfigMap.
   absl::Duration drain_ = kDefaultRemovalDrain;
   translate::RemovalPhase phase_ = translate::RemovalPhase::kNone;
   translate::RemovalPhase published_ = translate::RemovalPhase::kNone;
+  // What every node has confirmed the phase before of: written down, and begun when it is.
+  translate::RemovalPhase confirmed_phase_ = translate::RemovalPhase::kNone;
   std::set<std::string> nodes_;
   std::map<std::string, Step> confirmed_;             // As seen here.
   std::map<std::string, NodeRemovalReport> reports_;  // Of agents that are connected here.

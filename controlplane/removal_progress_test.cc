@@ -13,6 +13,7 @@ using translate::RemovalPhase;
 
 const NodeRemovalReport kStays{};
 const NodeRemovalReport kGone{.gone = true, .note = ""};
+using Data = std::map<std::string, std::string>;
 
 class RemovalProgressTest : public testing::Test {
  protected:
@@ -129,6 +130,51 @@ TEST_F(RemovalProgressTest, CancelledEverythingStartsAnew) {
   EXPECT_EQ(progress_.phase(), RemovalPhase::kRelax);
 }
 
+TEST_F(RemovalProgressTest, APhaseBeginsOnceItIsWrittenDown) {
+  progress_.AwaitRecords();
+  Request();
+  EXPECT_EQ(progress_.phase(), RemovalPhase::kRelax);  // That it is asked for is written down.
+  for (const RemovalPhase next : {RemovalPhase::kPlain, RemovalPhase::kRelease}) {
+    Publish();
+    BothInSync();
+    EXPECT_LT(progress_.phase(), next);
+    const Data record = progress_.Record();
+    Publish();
+    BothInSync();
+    EXPECT_LT(progress_.phase(), next) << "the write is refused for as long as it likes";
+    EXPECT_FALSE(progress_.release());
+    Request(record);
+    EXPECT_EQ(progress_.phase(), next);
+  }
+  Publish();
+  EXPECT_TRUE(progress_.release());
+}
+
+TEST_F(RemovalProgressTest, AControllerThatStartsIsNotBehindWhatNodesWereTold) {
+  progress_.AwaitRecords();
+  Data written;
+  while (!progress_.release()) {
+    Request(written);
+    Publish();
+    BothInSync();
+    RemovalProgress next;
+    next.AwaitRecords();
+    const api::Removal request{.meta = {}, .data = written};
+    next.SetRequest(&request);
+    EXPECT_EQ(next.phase(), progress_.phase());
+    written = progress_.Record();
+  }
+}
+
+TEST_F(RemovalProgressTest, AnotherConfigMapOfThatNameIsAnotherRemoval) {
+  api::Removal request{.meta = {.uid = "1"}, .data = {{"phase", "release"}}};
+  progress_.SetRequest(&request);
+  EXPECT_EQ(progress_.phase(), RemovalPhase::kRelease);
+  request = {.meta = {.uid = "2"}, .data = {}};  // Nobody was there when the first one went.
+  progress_.SetRequest(&request);
+  EXPECT_EQ(progress_.phase(), RemovalPhase::kRelax);
+}
+
 TEST_F(RemovalProgressTest, TheDrainIsTheConfigMapsWithinBounds) {
   const struct {
     const char* text;
@@ -149,6 +195,13 @@ TEST_F(RemovalProgressTest, WhatAnAgentSaysIsCutShort) {
   Publish();
   progress_.Reported("a", {.gone = false, .note = std::string(10'000, 'x')});
   EXPECT_LT(Entry("a").size(), 300u);
+}
+
+TEST_F(RemovalProgressTest, WhatAnAgentSaysIsOnePrintableLine) {
+  Request({{"phase", "release"}});
+  Publish();
+  progress_.Reported("a", {.gone = false, .note = "\x1b[2J\n  node b: gone\xff"});
+  EXPECT_EQ(Entry("a"), "waiting: ?[2J?  node b: gone?");
 }
 
 }  // namespace

@@ -22,13 +22,21 @@ struct RemovalService::Session {
   bool ended = false;
 };
 
-node::v1::RemovalOrder RemovalService::Order() const {
+// "Be in the mesh" is for when nobody asks it to leave: between the two there is nothing to say, and an
+// agent that has let go would take it for "come back".
+std::optional<node::v1::RemovalOrder> RemovalService::Order() const {
   const RemovalProgress& removal = mesh_.removal();
+  if (removal.requested() && !removal.release()) return std::nullopt;
   node::v1::RemovalOrder order;
   order.set_leave(removal.release());
   if (order.leave())
     order.set_drain_seconds(static_cast<uint32_t>(absl::ToInt64Seconds(removal.drain())));
   return order;
+}
+
+bool RemovalService::IsNewest(const Session& session) const {
+  const auto found = newest_.find(session.node);
+  return found != newest_.end() && found->second == &session;
 }
 
 Task<absl::Status> RemovalService::Serve(grpc::ServerCall& call, const std::string& node) {
@@ -40,7 +48,7 @@ Task<absl::Status> RemovalService::Serve(grpc::ServerCall& call, const std::stri
   session.ended = true;
   session.work.changed.Set();
   co_await sender.Join();
-  if (newest_[node] == &session) {
+  if (IsNewest(session)) {
     newest_.erase(node);
     mesh_.NodeReported(node, nullptr);
   }
@@ -55,8 +63,7 @@ Task<absl::Status> RemovalService::Receive(Session& session) {
     if (!message->has_value()) co_return absl::OkStatus();
     CO_TRY_ASSIGN(const auto report, grpc::Parse<node::v1::RemovalReport>(**message));
     CO_TRY_STATUS(CheckClaimedNode(session.node, report.node()));
-    if (newest_[session.node] != &session)
-      co_return absl::AbortedError("the node has opened a newer stream");
+    if (!IsNewest(session)) co_return absl::AbortedError("the node has opened a newer stream");
     const NodeRemovalReport said{.gone = report.gone(), .note = report.note()};
     mesh_.NodeReported(session.node, &said);
   }
@@ -66,12 +73,13 @@ Task<void> RemovalService::Send(Session& session) {
   std::optional<std::string> told;
   while (!session.ended) {
     session.work.changed.Reset();
-    std::string order = Order().SerializeAsString();
-    if (told != order) {
-      const absl::Status sent = co_await session.call.Send(order);
+    const std::optional<node::v1::RemovalOrder> order = Order();
+    std::string bytes = order.has_value() ? order->SerializeAsString() : "";
+    if (order.has_value() && told != bytes) {
+      const absl::Status sent = co_await session.call.Send(bytes);
       // Receive() learns it as well, and says why.
       if (!sent.ok()) co_return;
-      told = std::move(order);
+      told = std::move(bytes);
     }
     if (session.ended || !co_await session.work.changed.Wait(session.call.stop())) co_return;
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 
 #include "controlplane/mesh.h"
@@ -23,9 +24,11 @@ class RemovalService {
 
  private:
   struct Session;
+  bool IsNewest(const Session& session) const;
   Task<absl::Status> Receive(Session& session);
   Task<void> Send(Session& session);
-  node::v1::RemovalOrder Order() const;
+  // Empty: it stays as it is.
+  std::optional<node::v1::RemovalOrder> Order() const;
 
   io::Loop& loop_;
   Mesh& mesh_;
