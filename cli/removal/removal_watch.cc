@@ -3,15 +3,26 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 
+#include <algorithm>
+
 namespace heddle::cli {
 namespace {
 
 constexpr char kPhase[] = "phase";
 constexpr std::string_view kNodePrefix = "node.";
+// Of what an agent says, on a terminal; the controller keeps less.
+constexpr size_t kMaxValueBytes = 512;
 
 std::string Value(const RemovalData& data, const std::string& key) {
   const auto found = data.find(key);
   return found == data.end() ? "" : found->second;
+}
+
+// What a ConfigMap says must neither move the cursor nor make lines of its own.
+std::string Printable(std::string_view text) {
+  std::string printable(text.substr(0, kMaxValueBytes));
+  std::ranges::replace_if(printable, [](char c) { return c < ' ' || c > '~'; }, '?');
+  return printable;
 }
 
 std::string Describe(const std::string& key, const std::string& value) {
@@ -22,7 +33,7 @@ std::string Describe(const std::string& key, const std::string& value) {
     if (value == "gone") return "gone: nothing is captured on any node";
   }
   if (key.starts_with(kNodePrefix))
-    return absl::StrCat("  node ", key.substr(kNodePrefix.size()), ": ", value);
+    return absl::StrCat("  node ", key.substr(kNodePrefix.size()), ": ", Printable(value));
   return "";
 }
 
@@ -48,10 +59,10 @@ std::string WhatIsMissing(const RemovalData& data) {
   std::vector<std::string> nodes;
   for (const auto& [key, value] : data) {
     if (key.starts_with(kNodePrefix) && value != "gone")
-      nodes.push_back(absl::StrCat(key.substr(kNodePrefix.size()), " (", value, ")"));
+      nodes.push_back(absl::StrCat(key.substr(kNodePrefix.size()), " (", Printable(value), ")"));
   }
-  if (nodes.empty()) return absl::StrCat("the phase is ", Value(data, kPhase));
-  return absl::StrCat("in the phase ", Value(data, kPhase),
+  if (nodes.empty()) return absl::StrCat("the phase is ", Printable(Value(data, kPhase)));
+  return absl::StrCat("in the phase ", Printable(Value(data, kPhase)),
                       " these nodes have not let go: ", absl::StrJoin(nodes, ", "));
 }
 

@@ -21,6 +21,16 @@ TEST(RemovalWatch, SaysWhatHasChangedOnce) {
   EXPECT_THAT(Progress({}, {{"drainSeconds", "60"}}), IsEmpty());
 }
 
+TEST(RemovalWatch, PrintsWhatNodesSayAsOneLineThatFits) {
+  const std::string note = "waiting: \x1b[2J\n  node b: gone" + std::string(10'000, 'x');
+  const std::string line = Progress({}, {{"node.a", note}}).at(0);
+  EXPECT_THAT(line, testing::StartsWith("  node a: waiting: ?[2J?  node b: gonex"));
+  EXPECT_LT(line.size(), 600u);
+  const std::string missing = WhatIsMissing({{"phase", "plain"}, {"node.a", note}});
+  EXPECT_THAT(missing, HasSubstr("a (waiting: ?[2J?  node b"));
+  EXPECT_LT(missing.size(), 700u);
+}
+
 TEST(RemovalWatch, NamesTheNodesThatAreWaitedForAndWhatTheySay) {
   EXPECT_EQ(WhatIsMissing({{"phase", "gone"}, {"node.a", "gone"}}), "");
   EXPECT_EQ(
