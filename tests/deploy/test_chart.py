@@ -260,6 +260,11 @@ def test_the_real_controller_starts_with_the_rights_of_its_account(cluster, buil
 
             wait_until(ready, "the controller is ready", 30)
             wait_until(lambda: cluster.find("configmap", "heddle-root", NAMESPACE), "agents are told the root", 30)
+            # No node has to confirm anything: each phase begins when the one before can be read in the ConfigMap.
+            cluster.kubectl("create", "configmap", "heddle-removal", f"--namespace={NAMESPACE}")
+            wait_until(lambda: cluster.find("configmap", "heddle-removal", NAMESPACE).get("data") == {"phase": "gone"},
+                       "the mesh is gone", 30)
+            cluster.kubectl("delete", "configmap", "heddle-removal", f"--namespace={NAMESPACE}")
         finally:
             running.kill()
         may = ("auth", "can-i", f"--as={ACCOUNT}", "--all-namespaces")
