@@ -149,6 +149,8 @@ absl::Status RestoreSysctls(const Sysctls& before) {
 }
 
 absl::Status AddApplicationDelivery() {
+  // containerd runs the plugin that does this beside our chain, not before it.
+  TRY_STATUS(netlink::BringUpLoopback());
   TRY_STATUS(netlink::AddMarkedLocalDelivery(kApplicationDelivery, AF_INET));
   return HasIpv6() ? netlink::AddMarkedLocalDelivery(kApplicationDelivery, AF_INET6)
                    : absl::OkStatus();

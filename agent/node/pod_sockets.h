@@ -41,7 +41,8 @@ using Sysctls = std::map<std::string, std::string>;
 absl::Status ApplyPodSysctls(Sysctls& before);
 absl::Status RestoreSysctls(const Sysctls& before);
 
-// Rule and route for kProxyMark in both families (IPv6 only where the netns has it).
+// Rule and route for kProxyMark in both families (IPv6 only where the netns has it), on the loopback
+// interface, which is up afterwards.
 absl::Status AddApplicationDelivery();
 absl::Status RemoveApplicationDelivery();
 

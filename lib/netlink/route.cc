@@ -103,6 +103,17 @@ absl::Status RemoveMarkedLocalDelivery(const MarkedLocalDelivery& delivery, int 
   return absl::OkStatus();
 }
 
+absl::Status BringUpLoopback() {
+  TRY_ASSIGN(auto socket, Socket::Open(NETLINK_ROUTE));
+  MessageBuffer buffer{};
+  nlmsghdr* message = StartMessage(buffer, RTM_NEWLINK, 0);
+  auto* header = static_cast<ifinfomsg*>(mnl_nlmsg_put_extra_header(message, sizeof(ifinfomsg)));
+  header->ifi_index = static_cast<int>(::if_nametoindex("lo"));
+  header->ifi_flags = IFF_UP;
+  header->ifi_change = IFF_UP;
+  return Annotate(socket->Request(message, Ignore), "set the loopback interface up");
+}
+
 absl::StatusOr<std::vector<io::IpAddress>> ListAddresses() {
   TRY_ASSIGN(auto socket, Socket::Open(NETLINK_ROUTE));
   MessageBuffer buffer{};

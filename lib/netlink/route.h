@@ -26,6 +26,10 @@ absl::Status AddMarkedLocalDelivery(const MarkedLocalDelivery& delivery, int fam
 // Removes them; what is not there is no error.
 absl::Status RemoveMarkedLocalDelivery(const MarkedLocalDelivery& delivery, int family);
 
+// Sets the loopback interface of the calling thread's netns up; nothing when it is. IPv6 routes on it
+// cannot be made before.
+absl::Status BringUpLoopback();
+
 // The unicast addresses of all interfaces of the calling thread's netns but loopback and link-local
 // ones.
 absl::StatusOr<std::vector<io::IpAddress>> ListAddresses();
