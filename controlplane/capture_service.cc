@@ -11,6 +11,7 @@
 #include "controlplane/authentication.h"
 #include "lib/base/log.h"
 #include "lib/base/status.h"
+#include "lib/base/strings.h"
 #include "lib/grpc/protobuf.h"
 
 namespace heddle::controlplane {
@@ -54,20 +55,13 @@ ReportedPod FromMessage(const node::v1::CapturedPod& message) {
   return pod;
 }
 
-// Of an agent's: printable, and no longer than people read.
-std::string Sentence(std::string_view text) {
-  std::string sentence(text.substr(0, kMaxProblemBytes));
-  std::ranges::replace_if(sentence, [](char c) { return c < ' ' || c > '~'; }, '?');
-  return sentence;
-}
-
 std::map<std::string, std::string> ProblemsIn(const node::v1::CaptureReport& report) {
   std::map<std::string, std::string> problems;
   for (const node::v1::CapturedPod& pod : report.pods()) {
-    if (!pod.problem().empty()) problems[pod.uid()] = Sentence(pod.problem());
+    if (!pod.problem().empty()) problems[pod.uid()] = Printable(pod.problem(), kMaxProblemBytes);
   }
   for (const node::v1::UncapturedPod& pod : report.uncaptured())
-    problems[pod.uid()] = Sentence(pod.problem());
+    problems[pod.uid()] = Printable(pod.problem(), kMaxProblemBytes);
   return problems;
 }
 

@@ -101,9 +101,7 @@ void RemovalProgress::InSync(const std::string& node) {
 }
 
 void RemovalProgress::Reported(const std::string& node, NodeRemovalReport report) {
-  report.note.resize(std::min(report.note.size(), kMaxNoteBytes));
-  // It goes to terminals.
-  std::ranges::replace_if(report.note, [](char c) { return c < ' ' || c > '~'; }, '?');
+  report.note = Printable(report.note, kMaxNoteBytes);  // It goes to terminals.
   reports_[node] = std::move(report);
   nodes_.insert(node);
 }

@@ -3,7 +3,7 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 
-#include <algorithm>
+#include "lib/base/strings.h"
 
 namespace heddle::cli {
 namespace {
@@ -18,12 +18,7 @@ std::string Value(const RemovalData& data, const std::string& key) {
   return found == data.end() ? "" : found->second;
 }
 
-// What a ConfigMap says must neither move the cursor nor make lines of its own.
-std::string Printable(std::string_view text) {
-  std::string printable(text.substr(0, kMaxValueBytes));
-  std::ranges::replace_if(printable, [](char c) { return c < ' ' || c > '~'; }, '?');
-  return printable;
-}
+std::string Quoted(std::string_view value) { return Printable(value, kMaxValueBytes); }
 
 std::string Describe(const std::string& key, const std::string& value) {
   if (key == kPhase) {
@@ -33,7 +28,7 @@ std::string Describe(const std::string& key, const std::string& value) {
     if (value == "gone") return "gone: nothing is captured on any node";
   }
   if (key.starts_with(kNodePrefix))
-    return absl::StrCat("  node ", key.substr(kNodePrefix.size()), ": ", Printable(value));
+    return absl::StrCat("  node ", key.substr(kNodePrefix.size()), ": ", Quoted(value));
   return "";
 }
 
@@ -59,10 +54,10 @@ std::string WhatIsMissing(const RemovalData& data) {
   std::vector<std::string> nodes;
   for (const auto& [key, value] : data) {
     if (key.starts_with(kNodePrefix) && value != "gone")
-      nodes.push_back(absl::StrCat(key.substr(kNodePrefix.size()), " (", Printable(value), ")"));
+      nodes.push_back(absl::StrCat(key.substr(kNodePrefix.size()), " (", Quoted(value), ")"));
   }
-  if (nodes.empty()) return absl::StrCat("the phase is ", Printable(Value(data, kPhase)));
-  return absl::StrCat("in the phase ", Printable(Value(data, kPhase)),
+  if (nodes.empty()) return absl::StrCat("the phase is ", Quoted(Value(data, kPhase)));
+  return absl::StrCat("in the phase ", Quoted(Value(data, kPhase)),
                       " these nodes have not let go: ", absl::StrJoin(nodes, ", "));
 }
 

@@ -21,11 +21,7 @@ Unexpected<Refusal> Refuse(Reason reason, std::string sentence) {
 }
 
 // What the server says is bytes; this goes into a log line and a gRPC message.
-std::string Printable(std::string text) {
-  if (text.size() > kMaxErrorBytes) text.resize(kMaxErrorBytes);
-  std::ranges::replace_if(text, [](char c) { return c < ' ' || c > '~'; }, '?');
-  return text;
-}
+std::string Quoted(std::string_view text) { return Printable(text, kMaxErrorBytes); }
 
 // Null when there is none.
 const Json* Member(const Json& json, const char* name) {
@@ -76,7 +72,7 @@ Admission<ReviewedToken> ReadTokenReview(std::string_view answer,
     return Refuse(Reason::kUnavailable, "the API server's answer about the token cannot be read");
   const Json* authenticated = Member(*status, "authenticated");
   if (authenticated == nullptr || *authenticated != Json(true)) {
-    const std::string why = Printable(Text(Member(*status, "error")));
+    const std::string why = Quoted(Text(Member(*status, "error")));
     return Refuse(Reason::kTokenInvalid,
                   absl::StrCat("the API server does not take this token", why.empty() ? "" : ": ",
                                why, "; has it expired, or was its pod or account deleted?"));
@@ -91,7 +87,7 @@ Admission<ReviewedToken> ReadTokenReview(std::string_view answer,
   ReviewedToken token{.account = AccountOf(Text(Member(user, "username")))};
   if (!accounts.contains(token.account)) {
     return Refuse(Reason::kServiceAccount,
-                  absl::StrCat("this token is of ", Printable(Text(Member(user, "username"))),
+                  absl::StrCat("this token is of ", Quoted(Text(Member(user, "username"))),
                                ", which is not one of --agent-service-accounts"));
   }
   token.pod = {token.account.name_space, Extra(user, "authentication.kubernetes.io/pod-name")};
@@ -116,7 +112,7 @@ Admission<Caller> CallerOf(const ReviewedToken& token, const api::ObjectStore& o
                                token.account.ToString(), ", whose token it shows"));
   }
   if (!token.node.empty() && token.node != caller.node) {
-    return Refuse(Reason::kNode, absl::StrCat("the token was made on node ", Printable(token.node),
+    return Refuse(Reason::kNode, absl::StrCat("the token was made on node ", Quoted(token.node),
                                               ", and its pod is on node ", caller.node));
   }
   return caller;
@@ -124,8 +120,8 @@ Admission<Caller> CallerOf(const ReviewedToken& token, const api::ObjectStore& o
 
 std::optional<Refusal> WhyGone(const Caller& caller, const api::ObjectStore& objects) {
   const auto gone = [&caller](const char* why) {
-    return Refusal{Reason::kPodGone, absl::StrCat("pod ", Printable(caller.pod.ToString()),
-                                                  " with uid ", Printable(caller.pod_uid), why)};
+    return Refusal{Reason::kPodGone, absl::StrCat("pod ", Quoted(caller.pod.ToString()),
+                                                  " with uid ", Quoted(caller.pod_uid), why)};
   };
   const api::Pod* pod = objects.Find<api::Pod>(caller.pod);
   if (pod == nullptr || pod->meta.uid != caller.pod_uid) return gone(" is not there any more");

@@ -1,8 +1,8 @@
 #include "lib/kube/object.h"
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "lib/base/strings.h"
 #include "lib/kube/json_cursor.h"
 
 namespace heddle::kube {
@@ -12,11 +12,7 @@ namespace {
 constexpr size_t kMaxStatusBytes = size_t{64} * 1024;
 
 // For log lines: what a server says is bytes.
-std::string Printable(std::string_view text) {
-  std::string printable(text.substr(0, kMaxMessageBytes));
-  std::ranges::replace_if(printable, [](char c) { return c < ' ' || c > '~'; }, '?');
-  return printable;
-}
+std::string Quoted(std::string_view text) { return Printable(text, kMaxMessageBytes); }
 
 struct Metadata {
   ObjectName name;
@@ -79,11 +75,11 @@ ApiStatus ReadApiStatus(int http_status, std::string_view body) {
   const auto text = [&json](const char* key) {
     const auto found = json.find(key);
     return found != json.end() && found->is_string()
-               ? Printable(found->get_ref<const std::string&>())
+               ? Quoted(found->get_ref<const std::string&>())
                : std::string();
   };
   if (!json.is_object() || text("kind") != "Status") {
-    status.message = Printable(body.substr(0, body.find('\n')));
+    status.message = Quoted(body.substr(0, body.find('\n')));
     return status;
   }
   status.reason = text("reason");
