@@ -3,10 +3,7 @@
 #include <absl/strings/str_cat.h>
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <net/if.h>
 #include <sched.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
@@ -24,6 +21,7 @@
 #include "agent/node/pod_lookup_link.h"
 #include "agent/node/pod_sockets.h"
 #include "lib/base/status.h"
+#include "lib/netlink/route.h"
 
 namespace heddle::agent {
 namespace {
@@ -72,13 +70,7 @@ absl::Status InChild(absl::Status (*work)(const std::string&, const std::string&
 absl::Status EnterNewNetns() {
   if (unshare(CLONE_NEWNET) != 0)
     return absl::ErrnoToStatus(errno, "cannot make a network namespace; are you root?");
-  const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  ifreq request{};
-  strcpy(request.ifr_name, "lo");
-  request.ifr_flags = IFF_UP;
-  if (!socket.valid() || ioctl(socket.get(), SIOCSIFFLAGS, &request) != 0)
-    return absl::ErrnoToStatus(errno, "cannot set loopback up in a network namespace of its own");
-  return absl::OkStatus();
+  return Annotate(netlink::BringUpLoopback(), "in a network namespace of its own");
 }
 
 absl::Status LoadAndAttach(const BpfLoaderOptions& options) {
