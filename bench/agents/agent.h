@@ -4,10 +4,12 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
+#include <string>
 
+#include "agent/config.h"
 #include "lib/base/stop.h"
 #include "lib/base/task.h"
+#include "lib/io/loop.h"
 
 namespace heddle::bench {
 
@@ -20,6 +22,16 @@ class AgentObserver {
   // The workload that is watched is effective for the agent as healthy, or not.
   virtual void Effective(size_t agent, bool healthy) = 0;
   virtual void Failed(size_t agent, const absl::Status& why) = 0;
+};
+
+// Of one agent.
+struct AgentParts {
+  io::Loop& loop;
+  size_t number;
+  std::string node;
+  agent::ControllerConfig controller;
+  std::string watched;  // A workload's uid.
+  AgentObserver& observer;
 };
 
 // One node's end of an xDS stream, on a connection of its own.

@@ -16,12 +16,11 @@ Fleet::Fleet(io::Loop& loop, FleetOptions options)
         .roots_file = options_.roots_file,
         .server_name = options_.server_name,
         .token_file = absl::StrCat(options_.token_dir, "/", node)};
+    AgentParts parts{loop_, number, node, controller, options_.watched, *this};
     if (number < options_.holding) {
-      agents_.push_back(std::make_unique<HoldingAgent>(
-          HoldingAgent::Parts{loop_, number, node, controller, options_.watched, *this}));
+      agents_.push_back(std::make_unique<HoldingAgent>(std::move(parts)));
     } else {
-      agents_.push_back(std::make_unique<TakingAgent>(
-          TakingAgent::Parts{loop_, number, node, controller, options_.watched, *this}));
+      agents_.push_back(std::make_unique<TakingAgent>(std::move(parts)));
     }
   }
 }

@@ -7,7 +7,7 @@ namespace heddle::bench {
 
 using agent::ResourceKind;
 
-HoldingAgent::HoldingAgent(Parts parts)
+HoldingAgent::HoldingAgent(AgentParts parts)
     : parts_(std::move(parts)),
       channel_(
           parts_.loop, agent::MakeControllerConnector(parts_.loop, parts_.controller, clock_),

@@ -1,13 +1,9 @@
 #pragma once
 
-#include <string>
-
-#include "agent/config.h"
 #include "agent/xds/xds_client.h"
 #include "bench/agents/agent.h"
 #include "lib/base/random.h"
 #include "lib/grpc/channel.h"
-#include "lib/io/loop.h"
 
 namespace heddle::bench {
 
@@ -15,21 +11,13 @@ namespace heddle::bench {
 // connections are decided by.
 class HoldingAgent final : public Agent {
  public:
-  struct Parts {
-    io::Loop& loop;
-    size_t number;
-    std::string node;
-    agent::ControllerConfig controller;
-    std::string watched;  // A workload's uid.
-    AgentObserver& observer;
-  };
-  explicit HoldingAgent(Parts parts);
+  explicit HoldingAgent(AgentParts parts);
   Task<void> Run(StopToken stop) override;
 
  private:
   void OnState(const agent::StateRef& state);
 
-  Parts parts_;
+  AgentParts parts_;
   SystemClock clock_;
   SystemRandom random_;
   grpc::Channel channel_;

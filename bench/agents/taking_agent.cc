@@ -18,7 +18,7 @@ constexpr char kMethod[] =
 
 }  // namespace
 
-TakingAgent::TakingAgent(Parts parts)
+TakingAgent::TakingAgent(AgentParts parts)
     : parts_(std::move(parts)),
       channel_(
           parts_.loop, agent::MakeControllerConnector(parts_.loop, parts_.controller, clock_),

@@ -1,13 +1,9 @@
 #pragma once
 
-#include <string>
-
-#include "agent/config.h"
 #include "bench/agents/agent.h"
 #include "bench/agents/response_scan.h"
 #include "lib/base/clock.h"
 #include "lib/grpc/channel.h"
-#include "lib/io/loop.h"
 
 namespace heddle::bench {
 
@@ -15,15 +11,7 @@ namespace heddle::bench {
 // effective when it has been received and decoded.
 class TakingAgent final : public Agent {
  public:
-  struct Parts {
-    io::Loop& loop;
-    size_t number;
-    std::string node;
-    agent::ControllerConfig controller;
-    std::string watched;  // A workload's uid.
-    AgentObserver& observer;
-  };
-  explicit TakingAgent(Parts parts);
+  explicit TakingAgent(AgentParts parts);
   Task<void> Run(StopToken stop) override;
 
  private:
@@ -31,7 +19,7 @@ class TakingAgent final : public Agent {
   Task<absl::Status> Subscribe(grpc::ClientCall& call);
   absl::Status Note(const ScannedResponse& response);
 
-  Parts parts_;
+  AgentParts parts_;
   SystemClock clock_;
   grpc::Channel channel_;
   size_t first_responses_ = 0;
