@@ -64,13 +64,11 @@ absl::Status CheckOwners(ClusterSession& session, const Objects& objects,
 // how its agents are repaired.
 absl::Status CheckNobodyLeaves(ClusterSession& session, const InstallOptions& options) {
   if (options.upgrade) return absl::OkStatus();
-  const Json request = {{"apiVersion", "v1"},
-                        {"kind", "ConfigMap"},
-                        {"metadata", {{"name", kRemovalName}, {"namespace", options.name_space}}}};
-  TRY_ASSIGN(const Json found, Existing(session, request));
-  if (found.is_null()) return absl::OkStatus();
+  const auto found = session.Get(RemovalPath(options.name_space));
+  if (absl::IsNotFound(found.status())) return absl::OkStatus();
+  TRY_STATUS(found.status());
   return absl::FailedPreconditionError(
-      absl::StrCat(Describe(request),
+      absl::StrCat("ConfigMap ", options.name_space, "/", kRemovalName,
                    " is left over from a removal, and the mesh would leave at once: if nothing "
                    "uninstalls Heddle any more, heddlectl uninstall --cancel --namespace=",
                    options.name_space, ", then install"));

@@ -194,6 +194,10 @@ absl::StatusOr<std::vector<Json>> MakeObjects(const Json& manifest, const Settin
   return objects;
 }
 
+std::string RemovalPath(const std::string& name_space) {
+  return absl::StrCat("/api/v1/namespaces/", name_space, "/configmaps/", kRemovalName);
+}
+
 bool IsKept(const Json& object) {
   return Text(object, {"metadata", "annotations", kKeepAnnotation}) == "keep";
 }

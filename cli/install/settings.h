@@ -39,5 +39,7 @@ bool IsKept(const nlohmann::json& object);
 // The ConfigMap that asks the mesh to leave (decision 014). While it is there agents let go, those of
 // a new install as well.
 inline constexpr char kRemovalName[] = "heddle-removal";
+// Where the API server has it.
+std::string RemovalPath(const std::string& name_space);
 
 }  // namespace heddle::cli

@@ -52,8 +52,7 @@ void Read(ClusterSession& session, ClusterFacts& facts, std::vector<Finding>& fi
 }
 
 Finding CheckRemoval(ClusterSession& session, ClusterFacts& facts, const std::string& name_space) {
-  auto found =
-      session.Get(absl::StrCat("/api/v1/namespaces/", name_space, "/configmaps/", kRemovalName));
+  auto found = session.Get(RemovalPath(name_space));
   if (!found.ok() && !absl::IsNotFound(found.status())) return NotRead(found.status());
   if (found.ok()) facts.removal = *std::move(found);
   return JudgeRemoval(facts, name_space);

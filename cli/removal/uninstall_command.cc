@@ -33,9 +33,6 @@ struct UninstallOptions {
 std::string Collection(const UninstallOptions& options) {
   return absl::StrCat("/api/v1/namespaces/", options.name_space, "/configmaps");
 }
-std::string Path(const UninstallOptions& options) {
-  return absl::StrCat(Collection(options), "/", kRemovalName);
-}
 
 RemovalData DataOf(const Json& object) {
   RemovalData data;
@@ -79,7 +76,7 @@ absl::Status WaitGone(ClusterSession& session, const UninstallOptions& options) 
   RemovalData seen;
   std::string missing;
   while (true) {
-    const auto object = session.Get(Path(options));
+    const auto object = session.Get(RemovalPath(options.name_space));
     if (absl::IsNotFound(object.status()))
       return absl::AbortedError("the removal was taken back: its ConfigMap is gone");
     if (absl::IsPermissionDenied(object.status())) return object.status();
@@ -122,7 +119,7 @@ absl::StatusOr<size_t> CountPods(ClusterSession& session, const UninstallOptions
 }
 
 absl::Status TakeBack(ClusterSession& session, const UninstallOptions& options) {
-  const auto deleted = session.Send({.method = "DELETE", .path = Path(options)});
+  const auto deleted = session.Send({.method = "DELETE", .path = RemovalPath(options.name_space)});
   if (absl::IsNotFound(deleted.status())) return absl::OkStatus();
   return deleted.status();
 }
@@ -151,7 +148,7 @@ absl::Status Finish(ClusterSession& session, const UninstallOptions& options) {
 absl::Status CheckBefore(ClusterSession& session, const UninstallOptions& options) {
   absl::Status installed = CheckInstalled(session, options.name_space);
   if (!absl::IsNotFound(installed)) return installed;
-  const auto asked = session.Get(Path(options));
+  const auto asked = session.Get(RemovalPath(options.name_space));
   return absl::IsNotFound(asked.status()) ? installed : asked.status();
 }
 
