@@ -4,7 +4,7 @@ import json
 import pathlib
 import sys
 
-from kube import istio
+from kube import istio, metrics
 from kube.cluster.node import CGROUP2
 from topology import wait_until
 
@@ -75,11 +75,8 @@ class Release:
 
     def metric(self, node, name, **labels):
         """Of the node's agent; the sum when there are several series; None without any."""
-        wanted = [f'{key}="{value}"' for key, value in labels.items()]
-        lines = node.run(["curl", "-sS", "-m", "5", "http://127.0.0.1:15020/metrics"]).stdout.splitlines()
-        found = [float(line.split()[-1]) for line in lines
-                 if line.split("{")[0].split(" ")[0] == name and all(label in line for label in wanted)]
-        return sum(found) if found else None
+        shown = node.run(["curl", "-sS", "-m", "5", "http://127.0.0.1:15020/metrics"]).stdout
+        return metrics.total(shown, name, **labels)
 
     def processes(self, node, program):
         """Pids of a program on a node, as the node sees them."""

@@ -8,6 +8,7 @@ import pytest
 from acceptance.namespace import HTTPD, Namespace, is_ready, pod, pod_spec
 from acceptance.traffic import Connection, Requests
 from acceptance.witness import opened_outside
+from kube import metrics
 from topology.waiting import Timeout, wait_until
 
 CONFLIST = "/etc/cni/net.d/10-pods.conflist"
@@ -144,8 +145,7 @@ def expired(cluster, controller):
     """How often a controller was told that its place in the history is gone (410), and listed anew."""
     text = cluster.kubectl("get", "--raw", f"/api/v1/namespaces/heddle-system/pods/{controller['metadata']['name']}"
                                            ":15014/proxy/metrics")
-    return sum(float(line.split()[-1]) for line in text.splitlines()
-               if line.startswith("heddle_controller_kube_expired_total"))
+    return metrics.total(text, "heddle_controller_kube_expired_total")
 
 
 def test_the_history_is_compacted_away_while_the_controllers_stand_still(cluster, release, shop, traffic):

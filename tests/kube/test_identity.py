@@ -8,6 +8,7 @@ import time
 
 import pytest
 import yaml
+from kube import metrics
 from kube.cluster import Cluster
 from kube.test_source import Controller, apply, definition
 from topology import wait_until
@@ -125,8 +126,7 @@ class Caller:
                     if text.startswith(line))
 
     def metric(self, name):
-        return sum(float(line.split()[-1]) for line in self.controller.get("/metrics").splitlines()
-                   if line.split("{")[0].split(" ")[0] == name)
+        return metrics.total(self.controller.get("/metrics"), name)
 
     def phase(self):
         return re.search(r"^heddle_controller_root_rotation_phase (\d)", self.controller.get("/metrics"),
