@@ -7,8 +7,8 @@
 #include <fstream>
 #include <sstream>
 
-#include "lib/base/file.h"
 #include "lib/base/backoff.h"
+#include "lib/base/file.h"
 #include "lib/base/log.h"
 #include "lib/base/status.h"
 #include "lib/base/strings.h"

@@ -8,9 +8,9 @@
 #include <string_view>
 #include <vector>
 
+#include "lib/base/backoff.h"
 #include "lib/base/clock.h"
 #include "lib/base/random.h"
-#include "lib/base/backoff.h"
 #include "lib/kube/object.h"
 
 namespace heddle::kube {
