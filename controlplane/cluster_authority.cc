@@ -56,6 +56,10 @@ class ClusterAuthority::Follower final : public kube::ObjectSink {
     return absl::UnavailableError(
         absl::StrCat(what, " has not been read yet", trouble.empty() ? "" : ": ", trouble));
   }
+  // False while the first answer is awaited: nothing has failed.
+  bool answered() const {
+    return reflector_.state().synced() || !reflector_.state().trouble().empty();
+  }
   // Null when there is none.
   const std::string* text() const { return text_.has_value() ? &*text_ : nullptr; }
   // When the API server said last that this is what there is.
@@ -97,6 +101,10 @@ Task<void> ClusterAuthority::Run(StopToken stop) {
   scope.Spawn(roots_->Run(scope.stop()));
   while (!stop.requested()) {
     changed_.Reset();
+    if (!secret_->answered() || !roots_->answered()) {
+      (void)co_await changed_.Wait(stop);
+      continue;
+    }
     const absl::Status done = co_await Reconcile(stop);
     Note(done);
     if (!done.ok() && !absl::IsUnavailable(done)) {

@@ -71,7 +71,7 @@ class ClusterAuthority {
   std::optional<ca::RotationPhase> phase_;
   MonotonicTime apply_again_;
   Backoff backoff_;
-  std::string trouble_;
+  std::string trouble_ = "the Secret heddle-ca has not been read yet";
   metrics::Counter failures_;
   metrics::Gauge phase_now_;
   metrics::Gauge expires_;

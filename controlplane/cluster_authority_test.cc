@@ -97,6 +97,9 @@ TEST(ClusterAuthority, ControllersThatStartAtOnceHaveOneRoot) {
     EXPECT_EQ(world.members[0]->authority.root(), world.members[1]->authority.root());
     EXPECT_EQ(world.Secret().at("type"), "heddle.io/ca");
     EXPECT_THAT(world.members[0]->roots.trouble(), testing::IsEmpty());
+    EXPECT_THAT(world.members[0]->registry.Expose(),
+                HasSubstr("heddle_controller_root_failures_total 0\n"))
+        << "to await the first answer is no failure";
     const size_t writes = world.Writes();
     (void)co_await world.loop.Sleep(absl::Hours(24), {});
     EXPECT_EQ(world.Writes(), writes) << "nothing is written without need";

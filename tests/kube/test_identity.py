@@ -313,6 +313,7 @@ def test_a_controller_that_may_not_read_the_secret_is_not_ready_and_says_why(clu
     path.write_text(yaml.safe_dump(config))
     made = Controller(cluster, "reader", 20020, "--source", "kubernetes", "--kubeconfig", path)
     made.process.wait_ready(lambda: "root.trouble" in made.process.output(), "it is said", SECONDS)
-    ready = made.get("/healthz/ready")
-    assert "the Secret heddle-ca has not been read yet" in ready and "403 Forbidden" in ready
+    said = made.process.output()
+    assert "the Secret heddle-ca has not been read yet: " in said and "403 Forbidden" in said
+    wait_until(lambda: "403 Forbidden" in made.get("/healthz/ready"), "it is why it is not ready", SECONDS)
     assert made.process.stop() == 0
