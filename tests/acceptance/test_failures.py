@@ -166,8 +166,8 @@ def test_the_history_is_compacted_away_while_the_controllers_stand_still(cluster
         node.run(["kill", "-CONT", pid])
     client, server = shop.pods("every")[0]["metadata"]["name"], traffic.server["status"]["podIP"]
     wait_until(lambda: shop.ask(client, server) is None, "the policy has effect", 60)
-    for each in release.pods("heddle-controller"):
-        assert expired(cluster, each) > before[each["metadata"]["name"]]
+    wait_until(lambda: all(expired(cluster, each) > before[each["metadata"]["name"]]
+                           for each in release.pods("heddle-controller")), "each was told that it is too late", 60)
     shop.delete("authorizationpolicy", "no-every")
     wait_until(lambda: shop.ask(client, server) is not None, "and no more", 60)
     traffic.assert_unharmed()

@@ -25,8 +25,8 @@ def test_a_pod_that_was_faster_is_captured_within_ten_seconds_and_counted(cluste
         late.apply(pod("faster", pod_spec([HTTPD], node=node.name)))
         late.ready("faster")
     wait_until(lambda: "late/faster" in release.captured(node), "it is captured", 10, 0.2)
-    assert release.metric(node, CAPTURED_RUNNING) == 1
-    assert release.metric(node, "heddle_capture_gaps") == 0
+    wait_until(lambda: release.metric(node, CAPTURED_RUNNING) == 1, "it is counted", 10)
+    wait_until(lambda: release.metric(node, "heddle_capture_gaps") == 0, "it is no gap any more", 10)
     assert "heddle-cni" in node.run(["cat", CONFLIST]).stdout
     assert late.restarts() == {"faster": 0}
 

@@ -76,4 +76,4 @@ def test_the_next_leader_goes_on(cluster, controllers):
     becomes(cluster, "n2", "True")
     wait_until(lambda: taints(cluster, "n2") == [OTHER["key"]], "the taint is gone", 60)
     left = next(one for one in controllers if one is not leader)
-    assert left.metric("heddle_controller_startup_taints_removed_total") == 1
+    wait_until(lambda: left.metric("heddle_controller_startup_taints_removed_total") == 1, "it is counted", 10)
