@@ -19,7 +19,7 @@ def build():
 
 @pytest.fixture(scope="session")
 def cluster(build, tmp_path_factory):
-    with Cluster(nodes=2, images=write_archives(build, tmp_path_factory.mktemp("images"))) as made:
+    with Cluster(nodes=2, images=write_archives(build, tmp_path_factory.mktemp("images")), dns=True) as made:
         yield made
 
 

@@ -36,9 +36,6 @@ class Release:
         self.cluster.kubectl("create", "namespace", "istio-system")
         self.upgrade()
         self.rolled_out("deployment/heddle-controller")
-        # There is no DNS server in this cluster.
-        address = self.cluster.find("service", "heddle-controller", NAMESPACE)["spec"]["clusterIP"]
-        self.upgrade(f"agent.controllerAddress={address}:15012")
         self.rolled_out("daemonset/heddle-agent")
 
     def upgrade(self, *values):

@@ -21,7 +21,7 @@ DOWN_SECONDS = 60
 
 def keep(nodes, state, images=(), prepare=lambda cluster: None):
     """Holds the cluster for as long as this process lives; the state file says how to reach it."""
-    with Cluster(nodes=nodes, images=images) as cluster:
+    with Cluster(nodes=nodes, images=images, dns=True) as cluster:
         prepare(cluster)
         unfinished = state.with_suffix(".new")
         unfinished.write_text(json.dumps({
@@ -46,7 +46,8 @@ def up(nodes, state, module="kube"):
     state.parent.mkdir(parents=True, exist_ok=True)
     log = state.with_suffix(".log")
     started = time.monotonic()
-    build.build("kubernetes")  # Here, so that its progress shows.
+    for name in ("kubernetes", "coredns"):
+        build.build(name)  # Here, so that its progress shows.
     with open(log, "wb") as output:
         keeper = subprocess.Popen([sys.executable, "-m", module, f"--state={state}", "keep", f"--nodes={nodes}"],
                                   stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Builds the programs of the test cluster from Go modules, once. Usage: tests/kube/build.py [kubernetes] [helm]
+"""Builds the programs of the test cluster from Go modules, once: tests/kube/build.py [kubernetes] [helm] [coredns]
 
 kubernetes: one binary with kube-apiserver, kube-controller-manager, kube-scheduler, kubelet, kube-proxy and kubectl,
             and a symbolic link for each of them. helm: a module of its own, because it wants newer versions of the
             libraries that both use, and Kubernetes is to be built from those that its release was built from.
+            coredns: the same, with the plugins that the test cluster uses.
 
 They stand in $HEDDLE_KUBE_CACHE (~/.cache/heddle/kube), in a folder named after what they were made of: the module's
 files and Go's version. A second run finds them there and does nothing. The folder of another version stays.
@@ -25,8 +26,9 @@ MODULES = pathlib.Path(__file__).resolve().with_name("binaries")
 PROGRAMS = {
     "kubernetes": ("kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubectl", "kubelet"),
     "helm": (),
+    "coredns": (),
 }
-PACKAGES = {"kubernetes": ".", "helm": "helm.sh/helm/v3/cmd/helm"}
+PACKAGES = {"kubernetes": ".", "helm": "helm.sh/helm/v3/cmd/helm", "coredns": "."}
 PROGRESS_SECONDS = 20.0
 GO_FOLDERS = ("/usr/local/go/bin",)  # Beside those of PATH.
 
@@ -87,6 +89,8 @@ def environment():
 
 def linker_flags(name, go_mod):
     """What makes the programs say which release they are: servers, the user agents of clients, and helm."""
+    if name == "coredns":
+        return "-s -w"  # Its version is in its source.
     module = {"kubernetes": r"k8s\.io/kubernetes", "helm": r"helm\.sh/helm/v3"}[name]
     version = re.search(rf"\b{module} (v\S+)", go_mod)[1]
     minor = re.search(r"\bk8s\.io/(?:kubernetes v1|client-go v0)\.(\d+)\.", go_mod)[1]
@@ -164,7 +168,8 @@ def build(name):
     with only_builder(name):
         if folder.is_dir():
             return folder
-        say(f"building {name} into {folder}, once: about 8 minutes for kubernetes and 2 for helm on two idle cores")
+        say(f"building {name} into {folder}, once: on two idle cores about 8 minutes for kubernetes, "
+            "2 for helm and 1 for coredns")
         with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=cache_folder()) as unfinished:
             parts = pathlib.Path(unfinished) / "programs"
             parts.mkdir()

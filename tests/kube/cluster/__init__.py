@@ -11,7 +11,8 @@ block ends, also on failure and on Ctrl-C:
         cluster.nodes[1].power_off()
         cluster.nodes[1].power_on()
 
-With nodes=0 there are etcd and the API server alone, on loopback of their namespace: what tests of a controller want.
+With dns=True names resolve inside pods. With nodes=0 there are etcd and the API server alone, on loopback of their
+namespace: what tests of a controller want.
 """
 
 from .instance import Cluster

@@ -7,7 +7,7 @@ from topology.cgroup import CgroupForest
 from topology.ground import Ground
 from topology.waiting import wait_until
 
-from . import images
+from . import dns, images
 from .control_plane import START_SECONDS, ControlPlane
 from .node import Node
 from .pki import Pki
@@ -15,11 +15,13 @@ from .programs import Programs
 
 
 class Cluster(Ground):
-    """`images` are archives that every node knows from its first boot; those of images.py come by themselves."""
+    """`images` are archives that every node knows from its first boot; those of images.py come by themselves. With
+    `dns` names resolve inside pods."""
 
-    def __init__(self, nodes=2, images=()):
+    def __init__(self, nodes=2, images=(), dns=False):
         super().__init__()
         self._node_count = nodes
+        self._has_dns = dns
         self.images = list(images)
         self.programs = Programs()
         self.nodes = []
@@ -44,6 +46,8 @@ class Cluster(Ground):
 
     def _build_nodes(self):
         self.control_plane.start_controllers()
+        if self._has_dns:
+            dns.start(self, min(self._node_count, dns.REPLICAS_MAX))
         self.images.insert(0, images.write_busybox(self.dir / "busybox.tar", self.programs["busybox"]))
         self.nodes = [Node(self, index) for index in range(1, self._node_count + 1)]
         for node in self.nodes:
@@ -53,6 +57,8 @@ class Cluster(Ground):
         for node in self.nodes:
             self.wait_ready(node)
         wait_until(lambda: self.find("serviceaccount", "default"), "pods have an account to run as", START_SECONDS, 0.2)
+        if self._has_dns:
+            dns.wait_ready(self)
 
     def kubectl(self, *arguments, input=None, timeout=60, check=True):
         """Runs the real kubectl as the cluster's administrator; returns what it printed."""

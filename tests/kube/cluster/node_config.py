@@ -10,6 +10,7 @@ from .images import PAUSE
 PODS = "10.244.0.0/16"
 CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
 CLUSTER_DNS = "10.96.0.10"
+CLUSTER_DOMAIN = "cluster.local"
 
 
 def conflist(subnet):
@@ -59,7 +60,7 @@ def kubelet(client_ca, cgroup_root, resolv_conf):
         "authorization": {"mode": "Webhook"},
         "cgroupDriver": "cgroupfs", "cgroupRoot": cgroup_root, "failCgroupV1": False, "failSwapOn": False,
         "containerRuntimeEndpoint": f"unix://{CONTAINERD_SOCKET}",
-        "clusterDomain": "cluster.local", "clusterDNS": [CLUSTER_DNS], "resolvConf": str(resolv_conf),
+        "clusterDomain": CLUSTER_DOMAIN, "clusterDNS": [CLUSTER_DNS], "resolvConf": str(resolv_conf),
         "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%", "nodefs.inodesFree": "1%",
                          "imagefs.available": "1%", "imagefs.inodesFree": "1%"},
         "imageGCHighThresholdPercent": 100, "imageGCLowThresholdPercent": 99,

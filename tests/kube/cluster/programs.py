@@ -36,3 +36,6 @@ class Programs:
 
     def helm(self):
         return build.build("helm") / "helm"
+
+    def coredns(self):
+        return build.build("coredns") / "coredns"
