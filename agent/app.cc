@@ -206,7 +206,8 @@ std::unique_ptr<CniInstaller> MakeCniInstaller(io::Loop& loop, io::Loop& disk,
       .paths = node.cni,
       .plugin = OwnCniProgram(kCniPluginName),
       .stub = OwnCniProgram(kCniStubName),
-      .entry = {.run_dir = node.run_dir, .exempt_namespaces = node.exempt_namespaces}};
+      .entry = {.run_dir = node.run_dir, .exempt_namespaces = node.exempt_namespaces},
+      .left_mark = absl::StrCat(node.state_dir, "/left-the-chain")};
   return std::make_unique<CniInstaller>(loop, disk, std::move(options), registry);
 }
 

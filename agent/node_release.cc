@@ -32,8 +32,9 @@ Task<void> NodeRelease::Run(StopToken stop) {
 }
 
 Task<void> NodeRelease::Step() {
-  if (!order_.leave) co_return ComeBack();
-  if (!leaving_) LOG_WARN("node.leaving", KV("drain", absl::FormatDuration(order_.drain)));
+  if (!order_.has_value()) co_return;
+  if (!order_->leave) co_return ComeBack();
+  if (!leaving_) LOG_WARN("node.leaving", KV("drain", absl::FormatDuration(order_->drain)));
   leaving_ = true;
   const absl::Status left = co_await Leave();
   gone_ = left.ok();
@@ -51,12 +52,12 @@ Task<absl::Status> NodeRelease::Leave() {
   if (parts_.installer != nullptr) {
     CO_TRY_STATUS(Annotate(co_await parts_.installer->LeaveChain(), "the CNI chain"));
   }
-  parts_.pods.LeaveAll({.announce = kLastHbone, .drain_max = order_.drain});
+  parts_.pods.LeaveAll({.announce = kLastHbone, .drain_max = order_->drain});
   if (const size_t pods = parts_.pods.Remaining(); pods > 0) {
     parts_.look();
     co_return absl::UnavailableError(absl::StrCat(pods, pods == 1 ? " pod leaves" : " pods leave",
                                                   ", connections may go on for ",
-                                                  absl::FormatDuration(order_.drain)));
+                                                  absl::FormatDuration(order_->drain)));
   }
   if (parts_.installer != nullptr) {
     CO_TRY_STATUS(Annotate(co_await parts_.installer->PlaceStub(), "the CNI plugin's stub"));
@@ -68,6 +69,8 @@ Task<absl::Status> NodeRelease::Leave() {
 
 void NodeRelease::ComeBack() {
   parts_.report({});
+  // An agent before this one may have left.
+  if (!leaving_ && parts_.installer != nullptr) parts_.installer->Return();
   if (!leaving_ || starts_over_) return;
   LOG_WARN("node.stays", KV("why", "the controller takes the removal back"));
   if (kernel_released_) {

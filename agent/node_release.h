@@ -2,6 +2,7 @@
 
 #include <absl/functional/any_invocable.h>
 
+#include <optional>
 #include <string>
 
 #include "agent/node/bpf_loader.h"
@@ -54,7 +55,7 @@ class NodeRelease {
 
   Parts parts_;
   Event ordered_;
-  RemovalOrder order_;
+  std::optional<RemovalOrder> order_;  // None has come: what a process before this one did stays.
   std::string told_;  // In the log.
   bool leaving_ = false;
   bool kernel_released_ = false;

@@ -3,8 +3,11 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 #include <poll.h>
+#include <unistd.h>
 
+#include "lib/base/file.h"
 #include "lib/base/log.h"
+#include "lib/base/status.h"
 #include "lib/io/loop_pool.h"
 #include "lib/io/socket.h"
 
@@ -22,8 +25,13 @@ constexpr char kHint[] =
     "another program takes it out again and again; if it is a CNI plugin's agent, tell it to leave "
     "the configuration to others (Cilium: cni.exclusive=false)";
 
-Task<void> RemoveEntries(const std::string& directory, absl::Status& status) {
-  status = RemoveCniEntries(directory);
+bool IsThere(const std::string& path) { return !path.empty() && ::access(path.c_str(), F_OK) == 0; }
+
+// The mark first: whoever starts from now on stays out.
+Task<void> Leave(const CniInstaller::Options& options, absl::Status& status) {
+  if (!options.left_mark.empty() && !IsThere(options.left_mark))
+    status = ReplaceFile(options.left_mark, "", Durability::kPowerLoss);
+  if (status.ok()) status = RemoveCniEntries(options.paths.conf_dir);
   co_return;
 }
 
@@ -43,6 +51,7 @@ CniInstaller::CniInstaller(io::Loop& loop, io::Loop& disk, Options options,
       options_(std::move(options)),
       binary_(options_.plugin, options_.paths.bin_dir),
       stub_(options_.stub, options_.paths.bin_dir),
+      left_(IsThere(options_.left_mark)),
       watch_({options_.paths.conf_dir, options_.paths.bin_dir}),
       installed_gauge_(registry, {"heddle_cni_installed",
                                   "Whether the CNI plugin and its entry in the runtime's "
@@ -71,6 +80,7 @@ void CniInstaller::LookAtBinary(CniMode mode, Outcome& outcome) {
 }
 
 Task<void> CniInstaller::Look(CniMode mode, Outcome& outcome) {
+  if (!options_.left_mark.empty()) ::unlink(options_.left_mark.c_str());
   LookAtBinary(mode, outcome);
   const CniMode conf_mode = outcome.binary_pending.empty() ? mode : CniMode::kLook;
   outcome.conf = InstallCniEntry(options_.paths.conf_dir, options_.entry, conf_mode);
@@ -132,10 +142,8 @@ Task<absl::Status> CniInstaller::LeaveChain() {
   pending_ = "Heddle leaves this node";
   installed_gauge_.Set(0);
   absl::Status status;
-  absl::AnyInvocable<Task<void>()> remove = [&] {
-    return RemoveEntries(options_.paths.conf_dir, status);
-  };
-  co_await io::RunOn(loop_, disk_, std::move(remove));
+  absl::AnyInvocable<Task<void>()> leave = [&] { return Leave(options_, status); };
+  co_await io::RunOn(loop_, disk_, std::move(leave));
   co_return status;
 }
 

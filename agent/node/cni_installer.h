@@ -27,6 +27,9 @@ class CniInstaller {
     std::string plugin;  // The program to copy.
     std::string stub;    // What stays in its place when Heddle leaves the node.
     CniEntry entry;
+    // The file that says that Heddle has left the chain: an agent that is started anew stays out of it,
+    // until it hears otherwise. Empty: nothing is remembered.
+    std::string left_mark;
   };
   CniInstaller(io::Loop& loop, io::Loop& disk, Options options, metrics::Registry& registry);
 
@@ -39,6 +42,8 @@ class CniInstaller {
   // Once nothing is captured: the stub in the program's place, for the same DELs.
   Task<absl::Status> PlaceStub();
   void Return() { left_ = false; }
+  // By this process, or one before it.
+  bool left() const { return left_; }
 
   // Program and entry are in place, as of the last look.
   bool installed() const { return pending_.empty(); }
@@ -66,7 +71,7 @@ class CniInstaller {
   const Options options_;
   CniBinary binary_;
   CniBinary stub_;
-  bool left_ = false;
+  bool left_;
   CniWatch watch_;
   CniRepairPace pace_;
   std::string pending_ = "not looked yet";

@@ -24,7 +24,8 @@ constexpr absl::Duration kSoon = absl::Seconds(8);
 // The installer on directories of its own, with the kernel's inotify.
 class Node {
  public:
-  explicit Node(io::Loop& loop) : loop_(loop) {
+  explicit Node(io::Loop& loop, std::string left_mark = {})
+      : left_mark_(std::move(left_mark)), loop_(loop) {
     from_.Write("heddle-cni", "program");
     scope_.Spawn(installer_.Run(scope_.stop()));
   }
@@ -40,6 +41,7 @@ class Node {
   bool HasEntry() const { return conf_.Read("10-a.conflist").contains(kCniPluginName); }
   bool Says(std::string_view line) const { return registry_.Expose().contains(line); }
 
+  const std::string left_mark_;
   const TemporaryDirectory from_, conf_, bin_;
   io::Loop& loop_;
   metrics::Registry registry_;
@@ -49,7 +51,8 @@ class Node {
                           disk_.loop(0),
                           {.paths = {.conf_dir = conf_.path(), .bin_dir = bin_.path()},
                            .plugin = from_ / "heddle-cni",
-                           .entry = {.run_dir = "/run/heddle", .exempt_namespaces = {}}},
+                           .entry = {.run_dir = "/run/heddle", .exempt_namespaces = {}},
+                           .left_mark = left_mark_},
                           registry_};
   Scope scope_{loop_};
 };
@@ -110,6 +113,30 @@ CO_TEST(CniInstaller, NamesNoProgramThatIsNotThere) {
       co_await node.Reached([&] { return node.installer_.pending().contains("heddle-cni"); }));
   EXPECT_FALSE(node.HasEntry());
   co_await node.End();
+}
+
+CO_TEST(CniInstaller, OnceItHasLeftItStaysOutAlsoWhenItStartsAnewUntilItReturns) {
+  const TemporaryDirectory state;
+  Node first(loop, state / "left");
+  first.conf_.Write("10-a.conflist", kList);
+  EXPECT_TRUE(co_await first.Reached([&] { return first.HasEntry(); }));
+  EXPECT_TRUE((co_await first.installer_.LeaveChain()).ok());
+  EXPECT_FALSE(first.HasEntry());
+  co_await first.End();
+
+  Node second(loop, state / "left");
+  second.conf_.Write("10-a.conflist", kList);
+  EXPECT_TRUE(second.installer_.left());
+  second.bin_.Write("heddle-cni", "stub");
+  EXPECT_TRUE(
+      co_await second.Reached([&] { return second.installer_.pending().contains("leaves"); }));
+  EXPECT_FALSE(second.HasEntry());
+  EXPECT_EQ(second.bin_.Read("heddle-cni"), "stub");
+  second.installer_.Return();
+  second.conf_.Write("20-other", "wakes it");
+  EXPECT_TRUE(co_await second.Reached([&] { return second.HasEntry(); }));
+  EXPECT_FALSE(fs::exists(state / "left"));
+  co_await second.End();
 }
 
 CO_TEST(CniInstaller, FindsADirectoryThatComesAgain) {

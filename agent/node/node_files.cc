@@ -13,7 +13,7 @@ namespace fs = std::filesystem;
 // Each with the ".new" beside it that a replacement may leave.
 constexpr const char* kInRunDir[] = {"cni.sock",     "admin.sock", "handover.sock", "enroll.json",
                                      "cni-answered", "pods",       "certificates"};
-constexpr const char* kInStateDir[] = {"state", "mixed-namespaces.json"};
+constexpr const char* kInStateDir[] = {"state", "mixed-namespaces.json", "left-the-chain"};
 
 template <typename Names>
 void FindIn(const std::string& directory, const Names& names, std::vector<std::string>& found) {
