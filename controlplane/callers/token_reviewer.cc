@@ -37,6 +37,7 @@ TokenReviewer::TokenReviewer(Parts parts)
     : parts_(std::move(parts)),
       cache_(ReviewCacheLimits{}),
       turn_(parts_.loop),
+      turn_of_known_(parts_.loop),
       asked_(parts_.registry, {.name = "heddle_controller_token_reviews",
                                .help = "Questions to the API server about tokens."}),
       unanswered_(parts_.registry, {.name = "heddle_controller_token_reviews_unanswered",
@@ -64,7 +65,11 @@ Task<TokenReviewer::Verdict> TokenReviewer::Review(std::string token, absl::Time
   std::shared_ptr<Flight> flight;
   if (const auto under_way = flights_.find(digest); under_way != flights_.end()) {
     flight = under_way->second;
-  } else if (flights_.size() == kMaxReviews + kMaxWaitingReviews) {
+  } else if (flights_.size() >= kMaxReviews + kMaxWaitingReviews) {
+    if (std::optional<Verdict> before = cache_.Stale(digest, parts_.loop.Now())) {
+      stale_.Add();
+      co_return *std::move(before);
+    }
     co_return Refuse(Reason::kUnavailable, "too many tokens wait to be checked");
   } else {
     flight = std::make_shared<Flight>(parts_.loop);
@@ -78,7 +83,8 @@ Task<TokenReviewer::Verdict> TokenReviewer::Review(std::string token, absl::Time
 }
 
 Task<void> TokenReviewer::Fly(std::string digest, std::string token, absl::Time expires) {
-  Verdict verdict = co_await AskInTurn(std::move(token));
+  const bool known = cache_.Stale(digest, parts_.loop.Now()).has_value();
+  Verdict verdict = co_await AskInTurn(std::move(token), known);
   const MonotonicTime now = parts_.loop.Now();
   if (verdict.has_value() || verdict.error().reason != Reason::kUnavailable) {
     cache_.Put(digest, verdict, now, expires - parts_.loop.clock().Wall());
@@ -91,16 +97,17 @@ Task<void> TokenReviewer::Fly(std::string digest, std::string token, absl::Time 
   flight.mapped()->landed.Set();
 }
 
-Task<TokenReviewer::Verdict> TokenReviewer::AskInTurn(std::string token) {
+Task<TokenReviewer::Verdict> TokenReviewer::AskInTurn(std::string token, bool known) {
   const StopToken stop = scope_.stop();
+  WaitQueue& turn = known ? turn_of_known_ : turn_;
   while (asking_ == kMaxReviews) {
-    if (!co_await turn_.Wait(stop)) break;
+    if (!co_await turn.Wait(stop)) break;
   }
   if (stop.requested()) co_return Refuse(Reason::kUnavailable, "the controller stops");
   ++asking_;
   Verdict verdict = co_await Ask(std::move(token));
   --asking_;
-  turn_.NotifyOne();
+  (turn_of_known_.has_waiters() ? turn_of_known_ : turn_).NotifyOne();
   co_return verdict;
 }
 

@@ -28,7 +28,8 @@ inline constexpr absl::Duration kReviewTimeout = absl::Seconds(5);
 //   token --> claims --> cache --> one question per token at a time --> cache --> its pod, now
 //
 // Fails closed: without an answer only tokens that the API server took lately are taken
-// (ReviewCacheLimits). One loop's; Shutdown() before the client's.
+// (ReviewCacheLimits). Those are asked about first, and taken when too many wait: anybody can send
+// tokens, and must not keep known agents out. One loop's; Shutdown() before the client's.
 class TokenReviewer final : public Verifier {
  public:
   struct Parts {
@@ -61,13 +62,14 @@ class TokenReviewer final : public Verifier {
   Task<Verdict> Review(std::string token, absl::Time expires, StopToken stop);
   Task<void> Fly(std::string digest, std::string token, absl::Time expires);
   Task<Verdict> Ask(std::string token);
-  Task<Verdict> AskInTurn(std::string token);
+  Task<Verdict> AskInTurn(std::string token, bool known);
 
   Parts parts_;
   ReviewCache cache_;
   absl::flat_hash_map<std::string, std::shared_ptr<Flight>> flights_;
   size_t asking_ = 0;
   WaitQueue turn_;
+  WaitQueue turn_of_known_;  // Of tokens that were taken lately: they go first.
   metrics::Counter asked_;
   metrics::Counter unanswered_;
   metrics::Counter stale_;

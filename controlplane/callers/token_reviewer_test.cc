@@ -179,6 +179,38 @@ TEST(TokenReviewer, TakesKnownTokensOnlyWhileTheServerIsAway) {
   });
 }
 
+TEST(TokenReviewer, AFloodOfTokensKeepsNoKnownAgentOut) {
+  World world;
+  world.Run([](World& world) -> Task<void> {
+    const std::string known = world.Token();
+    EXPECT_EQ(co_await world.Outcome(known), "n1");
+    (void)co_await world.loop.Sleep(absl::Minutes(2), {});
+    std::vector<std::string> flood;
+    Scope calls(world.loop);
+    for (size_t i = 0; i < kMaxReviews + kMaxWaitingReviews; ++i)
+      calls.Spawn(Ask(world, world.Token(1000 + static_cast<int>(i)), flood));
+    EXPECT_EQ(co_await world.Outcome(world.Token(2)), "unavailable");
+    EXPECT_EQ(co_await world.Outcome(known), "n1");
+    EXPECT_TRUE(flood.empty()) << "it has waited for none of them";
+    co_await calls.Join();
+  });
+}
+
+TEST(TokenReviewer, AsksAboutKnownTokensFirst) {
+  World world;
+  world.Run([](World& world) -> Task<void> {
+    const std::string known = world.Token();
+    EXPECT_EQ(co_await world.Outcome(known), "n1");
+    (void)co_await world.loop.Sleep(absl::Minutes(2), {});
+    std::vector<std::string> flood;
+    Scope calls(world.loop);
+    for (int i = 0; i < 4000; ++i) calls.Spawn(Ask(world, world.Token(1000 + i), flood));
+    EXPECT_EQ(co_await world.Outcome(known), "n1");
+    EXPECT_LE(flood.size(), 4 * kMaxReviews);
+    co_await calls.Join();
+  });
+}
+
 TEST(TokenReviewer, SaysWhenItMayNotAsk) {
   World world;
   world.server.forbidden = {kTokenReviews};
