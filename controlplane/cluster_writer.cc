@@ -58,17 +58,22 @@ ClusterWriter::ClusterWriter(Parts parts)
   if (!parts_.startup_taint) return;
   startup_taint_.emplace(StartupTaint::Parts{.loop = parts_.loop,
                                              .client = parts_.cluster.client(),
-                                             .mesh = parts_.mesh,
+                                             .random = parts_.cluster.random(),
+                                             .objects = parts_.mesh.objects(),
                                              .name_space = parts_.cluster.name_space(),
                                              .leads = [this] { return election_.leads(); },
                                              .registry = parts_.registry});
+}
+
+Task<void> ClusterWriter::RemoveStartupTaints(StopToken stop) {
+  if (co_await parts_.mesh.Ready(stop)) co_await startup_taint_->Run(stop);
 }
 
 Task<void> ClusterWriter::Run(StopToken stop) {
   Scope scope(parts_.loop, stop);
   scope.Spawn(shared_.Run(scope.stop()));
   scope.Spawn(RemoveGoneReports(scope.stop()));
-  if (startup_taint_) scope.Spawn(startup_taint_->Run(scope.stop()));
+  if (startup_taint_) scope.Spawn(RemoveStartupTaints(scope.stop()));
   scope.Spawn(status_.Run(scope.stop()));
   co_await election_.Run(scope.stop());
   co_await scope.Drain();

@@ -47,6 +47,7 @@ class ClusterWriter {
 
  private:
   Task<void> RemoveGoneReports(StopToken stop);
+  Task<void> RemoveStartupTaints(StopToken stop);
 
   Parts parts_;
   SharedReports shared_;

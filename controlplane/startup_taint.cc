@@ -17,6 +17,8 @@ using Json = nlohmann::json;
 
 // Pods wait for it to be scheduled.
 constexpr absl::Duration kLookInterval = absl::Seconds(1);
+constexpr absl::Duration kBackoffMin = absl::Seconds(2);
+constexpr absl::Duration kBackoffMax = absl::Seconds(30);
 
 kube::ApiRequest PatchOf(const std::string& path, std::string patch) {
   return {.method = "PATCH",
@@ -59,40 +61,47 @@ std::optional<std::string> PatchWithoutTaint(std::string_view node_json) {
 
 StartupTaint::StartupTaint(Parts parts)
     : parts_(std::move(parts)),
+      backoff_(kBackoffMin, kBackoffMax),
       removed_(parts_.registry, {"heddle_controller_startup_taints_removed",
                                  "Nodes whose start-up taint was taken away"}),
       failures_(parts_.registry, {"heddle_controller_startup_taint_failures",
                                   "Nodes that could not be asked or written about"}) {}
 
 Task<void> StartupTaint::Run(StopToken stop) {
-  if (!co_await parts_.mesh.Ready(stop)) co_return;
   while (co_await parts_.loop.Sleep(kLookInterval, stop)) {
     // Who leads next looks at all of them anew.
     if (!parts_.leads()) {
       visited_.clear();
       continue;
     }
-    std::vector<ReadyAgent> agents = ReadyAgents(parts_.mesh.objects(), parts_.name_space);
+    std::vector<ReadyAgent> agents = ReadyAgents(parts_.objects, parts_.name_space);
     decltype(visited_) alive;
     for (const ReadyAgent& agent : agents) alive.emplace(agent.uid, agent.node_uid);
     std::erase_if(visited_, [&alive](const auto& visited) { return !alive.contains(visited); });
-    co_await VisitAll(std::move(agents), stop);
+    if ((co_await VisitAll(std::move(agents), stop)).ok()) {
+      backoff_.Reset();
+    } else {
+      (void)co_await parts_.loop.Sleep(backoff_.Next(parts_.random), stop);
+    }
   }
 }
 
-Task<void> StartupTaint::VisitAll(std::vector<ReadyAgent> agents, StopToken stop) {
+Task<absl::Status> StartupTaint::VisitAll(std::vector<ReadyAgent> agents, StopToken stop) {
   for (const ReadyAgent& agent : agents) {
     if (visited_.contains({agent.uid, agent.node_uid})) continue;
-    if (stop.requested() || !parts_.leads()) co_return;
+    if (stop.requested() || !parts_.leads()) break;
     const absl::Status done = co_await Visit(agent.node, stop);
     if (done.ok()) {
       visited_.emplace(agent.uid, agent.node_uid);
       continue;
     }
-    if (stop.requested()) co_return;
+    if (stop.requested()) break;
     failures_.Add(1);
     LOG_WARN("startup_taint.failed", KV("node", agent.node), KV("error", done));
+    // The node has changed meanwhile: another look, in a second.
+    if (!absl::IsAborted(done) && !absl::IsInvalidArgument(done)) co_return done;
   }
+  co_return absl::OkStatus();
 }
 
 Task<absl::Status> StartupTaint::Visit(std::string node, StopToken stop) {

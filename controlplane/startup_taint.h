@@ -9,7 +9,9 @@
 #include <string_view>
 #include <vector>
 
-#include "controlplane/mesh.h"
+#include "controlplane/api/object_store.h"
+#include "lib/base/backoff.h"
+#include "lib/base/random.h"
 #include "lib/io/loop.h"
 #include "lib/kube/api_client.h"
 #include "lib/metrics/registry.h"
@@ -38,29 +40,33 @@ std::vector<ReadyAgent> ReadyAgents(const api::ObjectStore& objects, const std::
 std::optional<std::string> PatchWithoutTaint(std::string_view node_json);
 
 // Takes the taint off each node once its agent is ready. Only nodes whose agent became ready are
-// asked about, each agent's once. One loop's.
+// asked about, each agent's once; while the API server refuses or is away, ever more seldom. One
+// loop's.
 class StartupTaint {
  public:
   struct Parts {
     io::Loop& loop;
     kube::ApiClient& client;
-    Mesh& mesh;
+    Random& random;
+    const api::ObjectStore& objects;  // As they are now.
     std::string name_space;
     absl::AnyInvocable<bool()> leads;
     metrics::Registry& registry;
   };
   explicit StartupTaint(Parts parts);
 
-  // Until stopped.
+  // Until stopped. Begin when the objects have been read.
   Task<void> Run(StopToken stop);
 
  private:
-  Task<void> VisitAll(std::vector<ReadyAgent> agents, StopToken stop);
+  // An error when others would not fare better: the rest waits.
+  Task<absl::Status> VisitAll(std::vector<ReadyAgent> agents, StopToken stop);
   Task<absl::Status> Visit(std::string node, StopToken stop);
 
   Parts parts_;
   std::set<std::pair<std::string, std::string>>
       visited_;  // Uids of agents' pods and of their nodes.
+  Backoff backoff_;
   metrics::Counter removed_;
   metrics::Counter failures_;
 };
