@@ -53,9 +53,11 @@ metrics::Description Described(const char* result) {
 }  // namespace
 
 std::string EventName(const Occurrence& occurrence) {
+  // What an agent says of a pod may be another sentence each time; its condition has the newest.
+  const bool pod = occurrence.object.kind == api::Kind::kPod;
   const std::string hash = absl::StrFormat(
-      ".%016x",
-      HashOf(absl::StrCat(occurrence.uid, "\n", occurrence.reason, "\n", occurrence.note)));
+      ".%016x", HashOf(absl::StrCat(occurrence.uid, "\n", occurrence.reason, "\n",
+                                    pod ? std::string() : occurrence.note)));
   std::string name = occurrence.object.name.name.substr(0, kMaxNameBytes - hash.size());
   while (!name.empty() && !absl::ascii_isalnum(static_cast<unsigned char>(name.back())))
     name.pop_back();

@@ -4,9 +4,9 @@
 
 #include <utility>
 
+#include "lib/base/backoff.h"
 #include "lib/base/log.h"
 #include "lib/base/status.h"
-#include "lib/base/backoff.h"
 #include "lib/kube/write_request.h"
 
 namespace heddle::controlplane::status {

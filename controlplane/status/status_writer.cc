@@ -183,9 +183,9 @@ Task<void> StatusWriter::Run(StopToken stop) {
       continue;
     }
     api::ObjectKey key;
-    // Who does not lead forgets: when it begins to lead, Recheck() finds what differs then.
+    // Looked at again each second: who leads for a moment not, and then again, hears of no beginning.
     if (!parts_.may_write()) {
-      while (Next(key)) continue;
+      while (Next(key)) held_.insert(key);
       continue;
     }
     const absl::Duration wait = limit_.Take(parts_.loop.Now());

@@ -205,6 +205,23 @@ TEST(StatusWriter, WhoDoesNotLeadWritesNothingAndCatchesUpWhenItDoes) {
   });
 }
 
+// A renewal of the Lease that comes late, and then does: nobody says that it leads again.
+TEST(StatusWriter, WhatCouldNotBeWrittenForAMomentIsWrittenAfterIt) {
+  World world;
+  world.Run([](World& world) -> Task<void> {
+    world.Put("p");
+    world.Start();
+    co_await world.Pass(absl::Seconds(1));
+    world.leads = false;
+    world.writer.SetWanted(Key("p"), Says(false, "bad port"));
+    co_await world.Pass(absl::Seconds(3));
+    EXPECT_EQ(world.Count("PATCH"), 0U);
+    world.leads = true;
+    co_await world.Pass(absl::Seconds(3));
+    EXPECT_EQ(world.Conditions("p")[0]["message"], "bad port");
+  });
+}
+
 TEST(StatusWriter, TriesAgainWithPausesWhenTheServerIsAway) {
   World world;
   world.Run([](World& world) -> Task<void> {
@@ -267,6 +284,14 @@ TEST(EventName, IsTheSameForTheSameAndLegal) {
   EXPECT_EQ(EventName(one).size(), 253U);
   other.note = "m";
   EXPECT_NE(EventName(one), EventName(other));
+}
+
+TEST(EventName, OfAPodIsTheSameWhateverItsAgentSays) {
+  const Occurrence one{
+      .object = {api::Kind::kPod, {"shop", "p"}}, .uid = "u", .reason = "NotCaptured", .note = "n"};
+  Occurrence other = one;
+  other.note = "m";
+  EXPECT_EQ(EventName(one), EventName(other));
 }
 
 }  // namespace
