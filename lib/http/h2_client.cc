@@ -61,15 +61,15 @@ Task<void> H2Client::Connect() {
   auto connection =
       std::make_unique<H2ClientConnection>(loop_, *std::move(transport), options_.connection);
   current_ = connection.get();
-  running_.insert(current_);
+  running_.emplace(connects_total_, current_);
   connection_made_.NotifyAll();
-  scope_.Spawn(Run(std::move(connection)));
+  scope_.Spawn(Run(std::move(connection), connects_total_));
 }
 
-Task<void> H2Client::Run(std::unique_ptr<H2ClientConnection> connection) {
+Task<void> H2Client::Run(std::unique_ptr<H2ClientConnection> connection, uint64_t number) {
   co_await connection->Run(scope_.stop());
   if (current_ == connection.get()) current_ = nullptr;
-  running_.erase(connection.get());
+  running_.erase(number);
 }
 
 Task<bool> H2Client::AwaitConnection(absl::Duration patience, StopToken stop) {
@@ -81,20 +81,24 @@ Task<bool> H2Client::AwaitConnection(absl::Duration patience, StopToken stop) {
 void H2Client::Retire(H2ClientConnection* connection) {
   if (current_ != connection || connection == nullptr) return;
   current_ = nullptr;
-  scope_.Spawn(EndWhenIdle(connection));
+  // The newest is the one that requests went to.
+  scope_.Spawn(EndWhenIdle(connects_total_));
 }
 
-Task<void> H2Client::EndWhenIdle(H2ClientConnection* connection) {
-  while (co_await loop_.Sleep(kRetireInterval, scope_.stop()) && running_.contains(connection)) {
-    if (connection->active_streams() > 0) continue;
-    connection->Close(ErrorCode::kNoError, "retired");
+Task<void> H2Client::EndWhenIdle(uint64_t number) {
+  while (co_await loop_.Sleep(kRetireInterval, scope_.stop())) {
+    const auto found = running_.find(number);
+    if (found == running_.end()) co_return;
+    if (found->second->active_streams() > 0) continue;
+    found->second->Close(ErrorCode::kNoError, "retired");
     co_return;
   }
 }
 
 Task<void> H2Client::Shutdown() {
   shut_down_ = true;
-  for (H2ClientConnection* connection : running_) connection->Close(ErrorCode::kNoError, "shut down");
+  for (const auto& [number, connection] : running_)
+    connection->Close(ErrorCode::kNoError, "shut down");
   co_await scope_.Drain(options_.connection.close_timeout);
 }
 

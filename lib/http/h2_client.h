@@ -5,8 +5,8 @@
 #include <absl/time/time.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
-#include <set>
 #include <string>
 
 #include "lib/base/scope.h"
@@ -16,8 +16,7 @@
 namespace heddle::http {
 
 // Makes a connected stream (TCP, or TLS with ALPN h2) to the server; its error is a sentence.
-using Dial =
-    absl::AnyInvocable<Task<absl::StatusOr<std::unique_ptr<io::Stream>>>(StopToken stop)>;
+using Dial = absl::AnyInvocable<Task<absl::StatusOr<std::unique_ptr<io::Stream>>>(StopToken stop)>;
 
 struct H2ClientOptions {
   std::string server;  // For sentences: "the API server 10.96.0.1:443".
@@ -53,14 +52,15 @@ class H2Client {
 
  private:
   Task<void> Connect();
-  Task<void> Run(std::unique_ptr<H2ClientConnection> connection);
-  Task<void> EndWhenIdle(H2ClientConnection* connection);
+  Task<void> Run(std::unique_ptr<H2ClientConnection> connection, uint64_t number);
+  Task<void> EndWhenIdle(uint64_t number);
 
   io::Loop& loop_;
   Dial dial_;
   const H2ClientOptions options_;
-  H2ClientConnection* current_ = nullptr;   // Where new requests go.
-  std::set<H2ClientConnection*> running_;   // Owned by their Run().
+  H2ClientConnection* current_ = nullptr;  // Where new requests go.
+  // Owned by their Run(); numbered from one, because an address may come again.
+  std::map<uint64_t, H2ClientConnection*> running_;
   bool connecting_ = false;
   bool shut_down_ = false;
   absl::Status failure_;  // Of the last attempt.
