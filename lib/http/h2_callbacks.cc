@@ -29,6 +29,8 @@ struct H2Callbacks {
                             void* user_data);
   static ssize_t ReadData(nghttp2_session* session, int32_t id, uint8_t*, size_t length,
                           uint32_t* flags, nghttp2_data_source*, void* user_data);
+  static ssize_t FrameLength(nghttp2_session*, uint8_t type, int32_t id, int32_t connection_window,
+                             int32_t stream_window, uint32_t peer_frame_bytes_max, void*);
   static int SendData(nghttp2_session*, nghttp2_frame* frame, const uint8_t* header, size_t length,
                       nghttp2_data_source*, void* user_data);
 
@@ -213,11 +215,20 @@ ssize_t H2Callbacks::ReadData(nghttp2_session* session, int32_t id, uint8_t*, si
   const size_t size = std::min(length, stream->pending.size());
   if (size == stream->pending.size() || size >= kFrameEarnsMin) state.guard.OnDataSent();
   // Fill the rest of the output with a shorter frame, unless that would be a silly one: then it
-  // waits for the next output.
+  // waits for the next output, of which nothing is known but that a frame of kFrameBytes fits.
   const size_t room = state.space.size() < FrameScanner::kHeaderBytes
                           ? 0
                           : state.space.size() - FrameScanner::kHeaderBytes;
-  return static_cast<ssize_t>(room < size && room >= kFrameCutMin ? room : size);
+  if (room >= kFrameCutMin) return static_cast<ssize_t>(std::min(room, size));
+  return static_cast<ssize_t>(std::min(size, kFrameBytes));
+}
+
+// How long a frame the peer takes, within the windows: what streams of one connection take turns in.
+ssize_t H2Callbacks::FrameLength(nghttp2_session*, uint8_t, int32_t, int32_t connection_window,
+                                 int32_t stream_window, uint32_t peer_frame_bytes_max, void*) {
+  const auto window = static_cast<size_t>(std::max(0, std::min(connection_window, stream_window)));
+  return static_cast<ssize_t>(
+      std::min({window, static_cast<size_t>(peer_frame_bytes_max), kBulkFrameBytes}));
 }
 
 int H2Callbacks::SendData(nghttp2_session*, nghttp2_frame* frame, const uint8_t* header,
@@ -253,6 +264,8 @@ nghttp2_session* MakeNghttp2Session(Role role, const H2Options& options, void* s
   nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, &H2Callbacks::OnFrameSent);
   nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, &H2Callbacks::OnFrameNotSent);
   nghttp2_session_callbacks_set_send_data_callback(callbacks, &H2Callbacks::SendData);
+  nghttp2_session_callbacks_set_data_source_read_length_callback(callbacks,
+                                                                 &H2Callbacks::FrameLength);
 
   nghttp2_option_set_no_auto_window_update(option, 1);
   nghttp2_option_set_no_closed_streams(option, 1);

@@ -129,6 +129,11 @@ inline constexpr uint32_t kPeerMaxStreamsAssumed = 100;
 inline constexpr size_t kFrameEarnsMin = 1024;
 // Shortest frame that is cut to fill the output to its end.
 inline constexpr size_t kFrameCutMin = 4096;
+// Every output has room for a frame of this size (RFC 9113 section 4.2: every peer takes it) ...
+inline constexpr size_t kFrameBytes = 16 * 1024;
+// ... and streams with more to send use longer ones where the peer takes them: what comes in one
+// frame leaves it in one write. Not more: the others of the connection wait for it.
+inline constexpr size_t kBulkFrameBytes = 64 * 1024;
 
 // PING payloads, to tell the answers apart.
 inline constexpr uint8_t kKeepAlivePing[8] = {'h', 'd', '-', 'a', 'l', 'i', 'v', 'e'};
