@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Runs the tests that CTest lists under one label and counts their cases; scripts/test.sh is its caller.
 
-Usage: run_phase.py BUILD_DIR LABEL OUT_DIR [--match REGEX] [--jobs N] [--build]
+Usage: run_phase.py BUILD_DIR LABEL OUT_DIR [--match REGEX] [--jobs N] [--build | --build-only]
 Test programs write JUnit-like XML (GoogleTest and pytest both can), so cases are counted, not programs; a program
 without such a report counts as one case. Appends "LABEL passed failed skipped" to OUT_DIR/counts.
+As in CTest, a test with a higher COST starts earlier, and one that is RUN_SERIAL has the machine for itself.
 """
 
 import argparse
@@ -32,16 +33,24 @@ class Counts:
         return Counts(self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped)
 
 
+@dataclasses.dataclass
+class Test:
+    name: str
+    labels: list
+    cost: float = 0
+    alone: bool = False
+
+
 def list_tests(build):
-    """[(name, labels)] of all tests; one that belongs to no phase, or to two, is an error and not a silence."""
+    """All tests; one that belongs to no phase, or to two, is an error and not a silence."""
     listing = subprocess.run(["ctest", "--test-dir", build, "--show-only=json-v1"], check=True, capture_output=True)
     tests = []
     for test in json.loads(listing.stdout)["tests"]:
-        labels = [p["value"] for p in test.get("properties", []) if p["name"] == "LABELS"]
-        labels = labels[0] if labels else []
+        properties = {each["name"]: each["value"] for each in test.get("properties", [])}
+        labels = properties.get("LABELS", [])
         if len(set(labels) & set(PHASE_LABELS)) != 1 or set(labels) - set(PHASE_LABELS) - set(EXTRA_LABELS):
             sys.exit(f"test {test['name']} has labels {labels}; it needs one of {PHASE_LABELS}, or no phase runs it")
-        tests.append((test["name"], labels))
+        tests.append(Test(test["name"], labels, properties.get("COST", 0), properties.get("RUN_SERIAL", False)))
     return tests
 
 
@@ -85,9 +94,9 @@ def build_targets(build, names):
     return not wanted or subprocess.run(["ninja", "-C", build, *wanted]).returncode == 0
 
 
-def run_all(args, names):
+def run_side_by_side(args, names, jobs):
     total = Counts()
-    with concurrent.futures.ThreadPoolExecutor(max_workers=args.jobs) as pool:
+    with concurrent.futures.ThreadPoolExecutor(max_workers=jobs) as pool:
         runs = {name: pool.submit(run_test, args.build_dir, name, args.out_dir) for name in names}
         for name, run in runs.items():
             done, counts = run.result()
@@ -99,6 +108,12 @@ def run_all(args, names):
     return total
 
 
+def run_all(args, tests):
+    ordered = sorted(tests, key=lambda test: -test.cost)  # Stable: as they are listed where costs are the same.
+    return (run_side_by_side(args, [test.name for test in ordered if not test.alone], args.jobs) +
+            run_side_by_side(args, [test.name for test in ordered if test.alone], 1))
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("build_dir")
@@ -107,17 +122,18 @@ def main():
     parser.add_argument("--match", default="", help="only tests whose name this regular expression finds")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--build", action="store_true", help="build the tests' programs first")
+    parser.add_argument("--build-only", action="store_true", help="build them, run and count nothing")
     args = parser.parse_args()
     args.out_dir.mkdir(parents=True, exist_ok=True)
-    names = [name for name, labels in list_tests(args.build_dir)
-             if args.label in labels and re.search(args.match, name)]
-    if args.build and not build_targets(args.build_dir, names):
-        total = Counts(failed=1)
-    else:
-        total = run_all(args, names)
+    tests = [test for test in list_tests(args.build_dir)
+             if args.label in test.labels and re.search(args.match, test.name)]
+    built = not (args.build or args.build_only) or build_targets(args.build_dir, [test.name for test in tests])
+    if args.build_only:
+        return 0 if built else 1
+    total = run_all(args, tests) if built else Counts(failed=1)
     with open(args.out_dir / "counts", "a") as counts:
         counts.write(f"{args.label} {total.passed} {total.failed} {total.skipped}\n")
-    print(f"{args.label}: {len(names)} programs, {total.passed} passed, {total.failed} failed, {total.skipped} skipped")
+    print(f"{args.label}: {len(tests)} programs, {total.passed} passed, {total.failed} failed, {total.skipped} skipped")
     return 1 if total.failed else 0
 
 

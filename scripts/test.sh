@@ -3,6 +3,7 @@
 # Prints the time of each phase and ends in one line "N passed, N failed, N skipped"; exit code 1 on a failure.
 # The phase kube, not among the default ones but part of `all`, needs `scripts/deps.sh --kube` and builds Kubernetes
 # once (tests/kube).
+# While phases that mostly wait run (netns, e2e, kube), what the sanitizers need is built with the time that is left over.
 # What runs is what CTest lists: a test that is not listed under a known label is an error, not a silence.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -10,9 +11,11 @@ cd "$(dirname "$0")/.."
 jobs=$(nproc)
 out=$PWD/build/test-results
 python=/usr/bin/python3
-all_phases=(build layers tidy tools unit sim bpf fuzz netns e2e asan tsan)
-if [ "$*" = all ]; then phases=("${all_phases[@]}" kube)
-elif [ $# -gt 0 ]; then phases=("$@"); else phases=("${all_phases[@]}"); fi
+checks=(build layers tidy tools unit sim bpf fuzz netns e2e)
+sanitizers=(asan tsan)
+if [ "$*" = all ]; then phases=("${checks[@]}" kube "${sanitizers[@]}")
+elif [ $# -gt 0 ]; then phases=("$@")
+else phases=("${checks[@]}" "${sanitizers[@]}"); fi
 
 rm -rf "$out"
 mkdir -p "$out"
@@ -52,9 +55,10 @@ phase_netns() { counted build/release netns; }
 phase_e2e() { counted build/release e2e; }
 phase_kube() {
   single configure-release configure release && single kube-binaries "$python" tests/kube/build.py || return 1
-  counted build/release kube
+  counted build/release kube --jobs "$jobs"
 }
 phase_asan() {
+  await_ahead
   single configure-asan configure asan || return 1
   local status=0
   counted build/asan unit --build --jobs "$jobs" || status=1
@@ -64,14 +68,33 @@ phase_asan() {
 }
 # Loops and what crosses them: the tests with the label tsan. Uninstrumented libraries would raise false alarms.
 phase_tsan() {
+  await_ahead
   single configure-tsan configure tsan || return 1
   counted build/tsan tsan --build --jobs "$jobs"
 }
+
+# The sanitizers' phases build what they run, and report what does not build; this leaves them little to do.
+ahead=
+build_ahead() {
+  configure asan && for label in unit sim fuzz; do run_label build/asan "$label" --build-only; done
+  configure tsan && run_label build/tsan tsan --build-only
+}
+start_ahead() {
+  case " ${phases[*]} " in *" asan "* | *" tsan "*) ;; *) return ;; esac
+  [ -z "$ahead" ] || return
+  set -m  # A process group of its own, which can be ended.
+  (chrt --idle --pid 0 "$BASHPID" && build_ahead) >"$out/build-ahead.log" 2>&1 &
+  ahead=$!
+  set +m
+  trap 'kill -- -"$ahead" 2>/dev/null' EXIT
+}
+await_ahead() { [ -z "$ahead" ] || wait "$ahead"; }
 
 summary=()
 for phase in "${phases[@]}"; do
   printf '\n==== %s\n' "$phase"
   started=$(date +%s.%N)
+  case $phase in netns | e2e | kube) start_ahead ;; esac
   if "phase_$phase"; then verdict=ok; else verdict=FAILED; fi
   seconds=$(echo "$(date +%s.%N) $started" | awk '{printf "%.1f", $1 - $2}')
   summary+=("$(printf '%-8s %7s s  %s' "$phase" "$seconds" "$verdict")")
