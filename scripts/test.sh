@@ -3,7 +3,7 @@
 # Prints the time of each phase and ends in one line "N passed, N failed, N skipped"; exit code 1 on a failure.
 # The phase kube, not among the default ones but part of `all`, needs `scripts/deps.sh --kube` and builds Kubernetes
 # once (tests/kube).
-# While phases that mostly wait run (netns, e2e, kube), what the sanitizers need is built with the time that is left over.
+# While phases that mostly wait run (netns, e2e, kube), what the sanitizers need is built with what is left of the CPUs.
 # What runs is what CTest lists: a test that is not listed under a known label is an error, not a silence.
 set -uo pipefail
 cd "$(dirname "$0")/.."
