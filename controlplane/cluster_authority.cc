@@ -19,6 +19,9 @@ constexpr absl::Duration kPhaseInterval = absl::Minutes(1);
 // Two controllers whose clocks differ see a phase come at different times. They, or anybody else who
 // writes the ConfigMap, are not fought any faster.
 constexpr absl::Duration kApplyInterval = absl::Seconds(10);
+// The Secret and the ConfigMap are watched apart: of what another controller has just made, one may be
+// heard of before the other.
+constexpr absl::Duration kLostAfter = absl::Seconds(5);
 constexpr absl::Duration kBackoffMin = absl::Milliseconds(500);
 constexpr absl::Duration kBackoffMax = absl::Seconds(30);
 
@@ -107,7 +110,8 @@ Task<void> ClusterAuthority::Run(StopToken stop) {
     }
     const absl::Status done = co_await Reconcile(stop);
     Note(done);
-    if (!done.ok() && !absl::IsUnavailable(done)) {
+    // What waits for somebody goes on as soon as they have acted.
+    if (!done.ok() && !absl::IsUnavailable(done) && !absl::IsFailedPrecondition(done)) {
       (void)co_await parts_.loop.Sleep(backoff_.Next(parts_.random), stop);
     }
     Deadline patience(parts_.loop, stop, done.ok() ? kPhaseInterval : kBackoffMax);
@@ -133,6 +137,7 @@ void ClusterAuthority::Note(const absl::Status& status) {
 Task<absl::Status> ClusterAuthority::Reconcile(StopToken stop) {
   CO_TRY_STATUS(secret_->Known("the Secret heddle-ca"));
   if (secret_->text() == nullptr) co_return co_await CreateSecret(stop);
+  lost_since_.reset();
   CO_TRY_STATUS(Adopt());
   CO_TRY_STATUS(co_await AdvanceRotation(stop));
   CO_TRY_STATUS(roots_->Known("the ConfigMap heddle-root"));
@@ -143,6 +148,12 @@ Task<absl::Status> ClusterAuthority::Reconcile(StopToken stop) {
 Task<absl::Status> ClusterAuthority::CreateSecret(StopToken stop) {
   ca::StoredRoots roots = stored_;
   if (roots.certificate_pem.empty()) {
+    CO_TRY_STATUS(roots_->Known("the ConfigMap heddle-root"));
+    CO_TRY_STATUS(co_await CheckNoOtherRootIsTrusted(stop));
+    if (secret_->text() != nullptr) {
+      changed_.Set();
+      co_return absl::OkStatus();
+    }
     CO_TRY_ASSIGN(roots, ca::MakeRoots(parts_.loop.clock().Wall()));
   }
   kube::ApiRequest request{
@@ -156,6 +167,26 @@ Task<absl::Status> ClusterAuthority::CreateSecret(StopToken stop) {
   CO_TRY_STATUS(made);
   LOG_INFO("root.secret.made", KV("namespace", parts_.name_space),
            KV("again", !stored_.certificate_pem.empty()));
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> ClusterAuthority::CheckNoOtherRootIsTrusted(StopToken stop) {
+  while (roots_->text() != nullptr && secret_->text() == nullptr &&
+         ca::IsTrusted(ca::RootsInConfigMap(*roots_->text()), parts_.loop.clock().Wall())) {
+    if (!lost_since_.has_value()) lost_since_ = parts_.loop.Now();
+    const absl::Duration wait = *lost_since_ + kLostAfter - parts_.loop.Now();
+    if (wait <= absl::ZeroDuration()) {
+      co_return absl::FailedPreconditionError(
+          "the Secret heddle-ca is gone, and agents trust another root than a new one would be "
+          "(the ConfigMap heddle-root): bring the Secret back from a backup; without one, delete "
+          "the ConfigMap heddle-root, too, and the mesh begins anew (docs/operations.md)");
+    }
+    Deadline patience(parts_.loop, stop, wait);
+    (void)co_await changed_.Wait(patience.token());
+    if (stop.requested()) co_return absl::CancelledError("stopped");
+    changed_.Reset();
+  }
+  lost_since_.reset();
   co_return absl::OkStatus();
 }
 

@@ -9,11 +9,11 @@
 
 #include "controlplane/ca/certificate_authority.h"
 #include "controlplane/ca/root_rotation.h"
+#include "lib/base/backoff.h"
 #include "lib/base/random.h"
 #include "lib/base/wait_queue.h"
 #include "lib/io/loop.h"
 #include "lib/kube/api_client.h"
-#include "lib/base/backoff.h"
 #include "lib/metrics/registry.h"
 
 namespace heddle::controlplane {
@@ -22,12 +22,15 @@ namespace heddle::controlplane {
 // agents by a ConfigMap what to trust.
 //
 //   Secret heddle-ca -- watched --> authority (keys of this time, see root_rotation.h)
-//       ^  made when there is none; a rotation's steps, only over the version that was read
+//       ^  made when there is none, and no heddle-root either; a rotation's steps, only over the
+//       |  version that was read
 //   ConfigMap heddle-root <-- applied whenever it says something else
 //
 // Controllers need not agree on who writes: each computes the same from the Secret and its clock,
 // and of two writes over one version the API server takes one. A Secret that is of no use leaves the
-// last good one in force, as does one that is deleted: it is made again. One loop's.
+// last good one in force, as does one that is deleted: it is made again. Where no controller has it
+// any more while heddle-root still says what agents trust, nothing is made: a new root would cut the
+// mesh in two. Somebody brings the Secret back, or deletes the ConfigMap, too. One loop's.
 class ClusterAuthority {
  public:
   // All outlive this.
@@ -54,6 +57,7 @@ class ClusterAuthority {
 
   Task<absl::Status> Reconcile(StopToken stop);
   Task<absl::Status> CreateSecret(StopToken stop);
+  Task<absl::Status> CheckNoOtherRootIsTrusted(StopToken stop);
   Task<absl::Status> AdvanceRotation(StopToken stop);
   Task<absl::Status> ApplyRoots(StopToken stop);
   Task<absl::Status> Write(kube::ApiRequest request, StopToken stop);
@@ -70,6 +74,8 @@ class ClusterAuthority {
   ca::StoredRoots stored_;  // The last good ones.
   std::optional<ca::RotationPhase> phase_;
   MonotonicTime apply_again_;
+  // Since when there is what agents trust, and no Secret.
+  std::optional<MonotonicTime> lost_since_;
   Backoff backoff_;
   std::string trouble_ = "the Secret heddle-ca has not been read yet";
   metrics::Counter failures_;

@@ -2,6 +2,7 @@
 
 #include "controlplane/cluster_authority.h"
 
+#include <absl/algorithm/container.h>
 #include <absl/functional/function_ref.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -162,6 +163,92 @@ TEST(ClusterAuthority, WithoutTheApiServerNothingIsSignedThatCouldOutliveARotati
     world.server.down = false;
     EXPECT_TRUE(co_await world.Until([&] { return authority.IssueServer({"a"}).ok(); }));
   });
+}
+
+// A root of which nobody has the key any more.
+std::string LostRoot(const World& world) {
+  return ca::MakeRoots(world.loop.clock().Wall()).value().certificate_pem;
+}
+
+void PutBundle(World& world, const std::string& pem) {
+  world.server.Put(
+      kConfigMaps,
+      {{"metadata", {{"name", ca::kRootConfigMapName}, {"namespace", "heddle-system"}}},
+       {"data", {{ca::kRootKey, pem}}}});
+}
+
+void PutSecret(World& world, const ca::StoredRoots& roots) {
+  Json secret = Json::parse(ca::NewRootSecret(roots));
+  secret["metadata"]["namespace"] = "heddle-system";
+  world.server.Put(kSecrets, secret);
+}
+
+TEST(ClusterAuthority, WhereTheSecretAloneIsGoneNoNewRootIsForcedOnThoseWhoTrustTheOldOne) {
+  World world;
+  world.Run([](World& world) -> Task<void> {
+    const std::string lost = LostRoot(world);
+    PutBundle(world, lost);
+    for (const auto& member : world.members)
+      world.scope.Spawn(member->roots.Run(world.scope.stop()));
+    EXPECT_TRUE(co_await world.Until([&world] {
+      return absl::c_all_of(world.members,
+                            [](const auto& member) { return !member->roots.trouble().empty(); });
+    }));
+    (void)co_await world.loop.Sleep(absl::Hours(1), {});
+    for (const auto& member : world.members) {
+      EXPECT_THAT(member->roots.trouble(), HasSubstr("the Secret heddle-ca is gone"));
+      EXPECT_THAT(member->roots.trouble(), HasSubstr("delete the ConfigMap heddle-root"));
+      EXPECT_FALSE(member->authority.has_keys());
+    }
+    EXPECT_TRUE(world.Secret().is_null());
+    EXPECT_EQ(world.Bundle(), lost);
+    EXPECT_EQ(world.Writes(), 0U);
+    // Who says that the old one is to be forgotten gets a new one.
+    world.server.Delete(kConfigMaps, "heddle-system", ca::kRootConfigMapName);
+    EXPECT_TRUE(co_await world.Until([&world] {
+      return world.members[0]->authority.has_keys() && world.members[1]->authority.has_keys() &&
+             world.Bundle() == world.members[0]->authority.roots_pem();
+    }));
+    EXPECT_THAT(world.members[0]->roots.trouble(), testing::IsEmpty());
+    EXPECT_EQ(world.members[0]->authority.root(), world.members[1]->authority.root());
+  });
+}
+
+TEST(ClusterAuthority, ASecretThatIsBroughtBackIsUsedAtOnce) {
+  World world;
+  world.Run([](World& world) -> Task<void> {
+    const ca::StoredRoots kept = ca::MakeRoots(world.loop.clock().Wall()).value();
+    PutBundle(world, kept.certificate_pem);
+    world.scope.Spawn(world.members[0]->roots.Run(world.scope.stop()));
+    EXPECT_TRUE(
+        co_await world.Until([&world] { return !world.members[0]->roots.trouble().empty(); }));
+    PutSecret(world, kept);
+    EXPECT_TRUE(co_await world.Until([&world] { return world.members[0]->authority.has_keys(); }));
+    EXPECT_EQ(world.members[0]->authority.roots_pem(), kept.certificate_pem);
+    EXPECT_THAT(world.members[0]->roots.trouble(), testing::IsEmpty());
+  });
+}
+
+TEST(ClusterAuthority, ABundleThatIsHeardOfBeforeItsSecretIsNoTrouble) {
+  World world;
+  world.Run([](World& world) -> Task<void> {
+    const ca::StoredRoots others = ca::MakeRoots(world.loop.clock().Wall()).value();
+    PutBundle(world, others.certificate_pem);
+    world.scope.Spawn(world.members[0]->roots.Run(world.scope.stop()));
+    (void)co_await world.loop.Sleep(absl::Seconds(4), {});
+    EXPECT_THAT(world.members[0]->roots.trouble(), testing::Not(HasSubstr("gone")));
+    PutSecret(world, others);
+    EXPECT_TRUE(co_await world.Until([&world] { return world.members[0]->authority.has_keys(); }));
+    EXPECT_EQ(world.members[0]->authority.roots_pem(), others.certificate_pem);
+  });
+}
+
+TEST(ClusterAuthority, ABundleThatNobodyCanTrustIsInNobodysWay) {
+  for (const char* nothing : {"", "oops"}) {
+    World world;
+    PutBundle(world, nothing);
+    world.Run([](World& world) -> Task<void> { EXPECT_TRUE(co_await world.Ready()); });
+  }
 }
 
 TEST(ClusterAuthority, ARotationThatIsAskedForHappens) {

@@ -4,10 +4,12 @@
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "lib/base/status.h"
 #include "lib/base/strings.h"
+#include "lib/tls/certificate.h"
 
 namespace heddle::controlplane::ca {
 namespace {
@@ -127,6 +129,13 @@ std::string RootConfigMap(const std::string& roots_pem) {
 std::string RootsInConfigMap(std::string_view text) {
   const auto json = Parse(text);
   return json.ok() ? Text(*json, "data", kRootKey) : "";
+}
+
+bool IsTrusted(const std::string& roots_pem, absl::Time now) {
+  const auto roots = tls::ParseCertificatesPem(roots_pem);
+  return roots.ok() && std::ranges::any_of(*roots, [now](const tls::Certificate& root) {
+           return now < root.not_after();
+         });
 }
 
 }  // namespace heddle::controlplane::ca

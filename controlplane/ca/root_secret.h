@@ -33,5 +33,7 @@ absl::StatusOr<std::string> WithRoots(std::string_view json, const StoredRoots& 
 // The ConfigMap to be applied, and what one has under kRootKey; empty when it has nothing there.
 std::string RootConfigMap(const std::string& roots_pem);
 std::string RootsInConfigMap(std::string_view json);
+// Whether there is a certificate in it that holds still: then there are agents that trust it.
+bool IsTrusted(const std::string& roots_pem, absl::Time now);
 
 }  // namespace heddle::controlplane::ca

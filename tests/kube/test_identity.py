@@ -317,3 +317,19 @@ def test_a_controller_that_may_not_read_the_secret_is_not_ready_and_says_why(clu
     assert "the Secret heddle-ca has not been read yet: " in said and "403 Forbidden" in said
     wait_until(lambda: "403 Forbidden" in made.get("/healthz/ready"), "it is why it is not ready", SECONDS)
     assert made.process.stop() == 0
+
+
+def test_no_new_root_is_forced_on_agents_when_the_secret_is_lost(cluster, callers):
+    """Last: the controllers before it end. A backup is used at once."""
+    for caller in callers:
+        assert caller.controller.process.stop() == 0
+    backup, trusted = secret_of(cluster), bundle(cluster)
+    cluster.kubectl("delete", "secret", "heddle-ca", f"--namespace={NAMESPACE}")
+    third = Controller(cluster, "third", 20020, "--source", "kubernetes", "--instance", "third", "--kubeconfig",
+                       cluster.control_plane.kubeconfig("admin"))
+    third.wait_for(lambda: "the Secret heddle-ca is gone" in third.process.output(), "it is said")
+    assert not third.is_ready() and secret_of(cluster) is None and bundle(cluster) == trusted
+    kept = {"metadata": {"name": "heddle-ca", "namespace": NAMESPACE}}
+    apply(cluster, [{**backup, **kept}])
+    third.wait_ready()
+    assert Caller(cluster, third, 20020).sign(token(cluster, "agent-1"))[0] == OK and bundle(cluster) == trusted
