@@ -11,8 +11,8 @@
 namespace heddle::controlplane {
 namespace {
 
-// Nobody waits for it.
-constexpr absl::Duration kRemoveInterval = absl::Minutes(1);
+// Nobody waits for it, but people who look wonder.
+constexpr absl::Duration kRemoveInterval = absl::Seconds(15);
 
 std::string HostName() {
   char name[256] = {};

@@ -3,17 +3,15 @@
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <utility>
 
+#include "controlplane/api/node_taint.h"
 #include "controlplane/status/leader_election.h"
 #include "lib/base/log.h"
 #include "lib/base/status.h"
 
 namespace heddle::controlplane {
 namespace {
-
-using Json = nlohmann::json;
 
 // Pods wait for it to be scheduled.
 constexpr absl::Duration kLookInterval = absl::Seconds(1);
@@ -39,24 +37,6 @@ std::vector<ReadyAgent> ReadyAgents(const api::ObjectStore& objects,
     agents.push_back({pod->meta.uid, pod->node_name, node == nullptr ? "" : node->meta.uid});
   }
   return agents;
-}
-
-std::optional<std::string> PatchWithoutTaint(std::string_view node_json) {
-  const Json node = Json::parse(node_json, nullptr, false);
-  const Json::json_pointer version("/metadata/resourceVersion");
-  const Json::json_pointer taints("/spec/taints");
-  if (!node.is_object() || !node.contains(version) || !node.contains(taints)) return std::nullopt;
-  if (!node[taints].is_array()) return std::nullopt;
-  Json left = Json::array();
-  for (const Json& taint : node[taints]) {
-    const auto key = taint.is_object() ? taint.find("key") : taint.end();
-    if (!taint.is_object() || key == taint.end() || *key != kStartupTaint) left.push_back(taint);
-  }
-  if (left.size() == node[taints].size()) return std::nullopt;
-  const Json patch = {
-      {{"op", "test"}, {"path", "/metadata/resourceVersion"}, {"value", node[version]}},
-      {{"op", "replace"}, {"path", "/spec/taints"}, {"value", std::move(left)}}};
-  return patch.dump();
 }
 
 StartupTaint::StartupTaint(Parts parts)
@@ -113,7 +93,7 @@ Task<absl::Status> StartupTaint::Visit(std::string node, StopToken stop) {
   constexpr int kOk = 200;
   if (found.status == kNotFound) co_return absl::OkStatus();
   if (found.status != kOk) co_return kube::StatusOf(read, found);
-  std::optional<std::string> patch = PatchWithoutTaint(found.body);
+  std::optional<std::string> patch = api::PatchWithoutTaint(found.body);
   if (!patch) co_return absl::OkStatus();
   const kube::ApiRequest write = PatchOf(path, *std::move(patch));
   CO_TRY_ASSIGN(const kube::ApiAnswer answer, co_await parts_.client.Call(write, soon.token()));

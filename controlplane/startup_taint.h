@@ -3,10 +3,8 @@
 #include <absl/functional/any_invocable.h>
 #include <absl/status/status.h>
 
-#include <optional>
 #include <set>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "controlplane/api/object_store.h"
@@ -18,10 +16,6 @@
 
 namespace heddle::controlplane {
 
-// Nodes register with this taint (effect NoSchedule), by their platform's settings, so that no pod
-// is faster than the CNI chain entry. An agent's token may do nothing at the API server, so the
-// controller that leads takes it away.
-inline constexpr char kStartupTaint[] = "heddle.io/not-ready";
 // The service account by which the agents' pods are known, in the controller's own namespace.
 inline constexpr char kAgentAccount[] = "heddle-agent";
 
@@ -35,13 +29,10 @@ struct ReadyAgent {
 };
 std::vector<ReadyAgent> ReadyAgents(const api::ObjectStore& objects, const std::string& name_space);
 
-// The JSON patch that takes the taint off a node as the API server has it, and only if the node has
-// not changed meanwhile. Nothing when there is no such taint, or the text is no node.
-std::optional<std::string> PatchWithoutTaint(std::string_view node_json);
-
-// Takes the taint off each node once its agent is ready. Only nodes whose agent became ready are
-// asked about, each agent's once; while the API server refuses or is away, ever more seldom. One
-// loop's.
+// Takes the start-up taint (api/node_taint.h) off each node once its agent is ready: an agent's token
+// may do nothing at the API server, so the controller that leads does it. Only nodes whose agent
+// became ready are asked about, each agent's once; while the API server refuses or is away, ever more
+// seldom. One loop's.
 class StartupTaint {
  public:
   struct Parts {

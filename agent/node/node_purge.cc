@@ -170,7 +170,34 @@ void Detach(const NodePlaces& places, Purged& purged) {
   if (any) purged.done.push_back(absl::StrCat("programs detached, pins removed: ", places.pin_dir));
 }
 
+// Its folder too, if it is nobody else's.
+void RemoveSeccompProfile(const NodePlaces& places, Purged& purged) {
+  if (places.seccomp_profile.empty() || !IsThere(places.seccomp_profile)) return;
+  std::error_code error;
+  if (!fs::remove(places.seccomp_profile, error)) {
+    return purged.failed.push_back(absl::StrCat(places.seccomp_profile, ": ", error.message()));
+  }
+  purged.done.push_back(absl::StrCat("removed ", places.seccomp_profile));
+  ::rmdir(fs::path(places.seccomp_profile).parent_path().c_str());
+}
+
 }  // namespace
+
+std::vector<std::string> FindKept(const NodePlaces& places) {
+  std::vector<std::string> kept;
+  if (IsThere(PluginPath(places))) {
+    const absl::StatusOr<bool> differs = CniBinary(places.stub, places.cni.bin_dir).Differs();
+    if (differs.ok() && !*differs)
+      kept.push_back(
+          absl::StrCat(PluginPath(places), ": the stub, which the DEL of older sandboxes names"));
+  }
+  if (!places.seccomp_profile.empty() && IsThere(places.seccomp_profile)) {
+    kept.push_back(absl::StrCat(places.seccomp_profile,
+                                ": the agents' seccomp profile, in the kubelet's folder; "
+                                "`heddlectl purge` removes it"));
+  }
+  return kept;
+}
 
 std::vector<std::string> FindTraces(const NodePlaces& places) {
   std::vector<std::string> traces;
@@ -199,6 +226,7 @@ Purged PurgeNode(const NodePlaces& places) {
     for (const std::string& path : RemoveNodeFiles(places.directories))
       purged.done.push_back(absl::StrCat("removed ", path));
   }
+  RemoveSeccompProfile(places, purged);
   for (const std::string& leaf : LeafCgroups(places.cgroup)) {
     if (::rmdir(leaf.c_str()) == 0) purged.done.push_back(absl::StrCat("removed ", leaf));
   }

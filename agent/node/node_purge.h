@@ -15,6 +15,8 @@ struct NodePlaces {
   NodeDirectories directories;
   CniPaths cni;
   std::string stub;  // The program that stays in the plugin's place.
+  // Of the agents' container; nobody's when empty.
+  std::string seccomp_profile = "/var/lib/kubelet/seccomp/heddle/agent.json";
   std::string
       host_root;  // Before the paths in records, when the node's files are elsewhere: "/host".
 };
@@ -25,15 +27,20 @@ struct NodePlaces {
 // this one. Blocking; needs root.
 std::vector<std::string> FindTraces(const NodePlaces& places);
 
+// What an uninstall leaves on purpose, a sentence each that says why: the stub, and the seccomp
+// profile, which an init container has put into the kubelet's folder and no container may take out of
+// it again. Neither does anything.
+std::vector<std::string> FindKept(const NodePlaces& places);
+
 struct Purged {
   std::vector<std::string> done;    // A line for each thing that was done.
   std::vector<std::string> failed;  // A sentence for each that could not be.
 };
 // Takes Heddle off a node whose agent is gone and will not come back: leaves the CNI chain, detaches
 // and unpins, gives captured pods their settings back, puts the stub in the plugin's place, removes
-// files. Each step is done whatever became of the others, and doing it again does no harm. Connections
-// that the agent carried ended with it; from the second step on, new ones go past Heddle. Blocking;
-// needs root, and no agent that is alive.
+// files, the seccomp profile too. Each step is done whatever became of the others, and doing it again
+// does no harm. Connections that the agent carried ended with it; from the second step on, new ones go
+// past Heddle. Blocking; needs root, and no agent that is alive.
 Purged PurgeNode(const NodePlaces& places);
 
 }  // namespace heddle::agent

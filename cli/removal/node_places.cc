@@ -26,6 +26,10 @@ std::string OwnStub() {
 void AddNodePlaceOptions(CLI::App& command, NodePlaceOptions& options) {
   command.add_option("--pin-dir", options.pin_dir, "The agent's")->capture_default_str();
   command.add_option("--state-dir", options.state_dir, "The agent's")->capture_default_str();
+  command
+      .add_option("--seccomp-dir", options.seccomp_dir,
+                  "The kubelet's folder of profiles, as agent.host.seccomp")
+      ->capture_default_str();
   command.add_option("--cni-stub", options.stub,
                      "The program that stays in the plugin's place (default: the one that was "
                      "installed with this one)");
@@ -46,6 +50,7 @@ absl::StatusOr<agent::NodePlaces> PlacesOf(const NodePlaceOptions& options,
       .cni = {.conf_dir = there(chosen(options.cni_conf_dir, platform.conf_dir)),
               .bin_dir = there(chosen(options.cni_bin_dir, platform.bin_dir))},
       .stub = options.stub.empty() ? OwnStub() : options.stub,
+      .seccomp_profile = there(absl::StrCat(options.seccomp_dir, "/heddle/agent.json")),
       .host_root = root};
 }
 

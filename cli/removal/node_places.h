@@ -18,6 +18,7 @@ struct NodePlaceOptions {
   std::string cni_platform = "default";
   std::string cni_conf_dir;  // In place of the platform's.
   std::string cni_bin_dir;
+  std::string seccomp_dir = "/var/lib/kubelet/seccomp";
   std::string stub;  // Empty: what was installed with this program.
 };
 

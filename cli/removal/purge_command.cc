@@ -53,16 +53,19 @@ absl::StatusOr<Outcome> CheckPurged(const NodePlaceOptions& options, const std::
   TRY_STATUS(NeedRoot("check --purged"));
   TRY_ASSIGN(const agent::NodePlaces places, PlacesOf(options, run_dir));
   const std::vector<std::string> traces = agent::FindTraces(places);
+  const std::vector<std::string> kept = agent::FindKept(places);
   Outcome outcome{.text = "", .exit_code = traces.empty() ? 0 : 1};
   if (output == Output::kJson) {
-    outcome.text = nlohmann::json({{"left", traces}})
+    outcome.text = nlohmann::json({{"left", traces}, {"kept", kept}})
                        .dump(2, ' ', false, nlohmann::json::error_handler_t::replace) +
                    "\n";
     return outcome;
   }
   for (const std::string& trace : traces) absl::StrAppend(&outcome.text, "LEFT: ", trace, "\n");
+  for (const std::string& each : kept) absl::StrAppend(&outcome.text, "kept: ", each, "\n");
   if (traces.empty())
-    outcome.text = "nothing of Heddle is left on this node but the CNI plugin's stub\n";
+    absl::StrAppend(&outcome.text, "nothing of Heddle is left on this node",
+                    kept.empty() ? "" : " but that", "\n");
   return outcome;
 }
 

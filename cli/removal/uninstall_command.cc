@@ -9,6 +9,7 @@
 #include "cli/cluster/session.h"
 #include "cli/install/installer.h"
 #include "cli/install/settings.h"
+#include "cli/removal/cluster_leftovers.h"
 #include "cli/removal/removal_watch.h"
 #include "lib/base/status.h"
 
@@ -24,6 +25,7 @@ struct UninstallOptions {
   bool finish = false;
   bool cancel = false;
   bool force = false;
+  bool startup_taint = false;
   std::string name_space = "heddle-system";
   int drain_seconds = 60;
   int timeout_seconds = 240;  // Below what helm waits for a hook.
@@ -139,6 +141,8 @@ absl::Status Finish(ClusterSession& session, const UninstallOptions& options) {
     }
     session.Sleep(kPollInterval);
   }
+  if (options.startup_taint) TRY_STATUS(ClearStartupTaints(session, Say));
+  TRY_STATUS(DeleteControllersObjects(session, options.name_space));
   TRY_STATUS(TakeBack(session, options));
   Say("nothing of Heddle runs any more; a new install starts anew");
   return absl::OkStatus();
@@ -152,20 +156,12 @@ absl::Status CheckBefore(ClusterSession& session, const UninstallOptions& option
   return absl::IsNotFound(asked.status()) ? installed : asked.status();
 }
 
-// By which controllers told each other what nodes had reported.
-absl::Status DeleteReports(ClusterSession& session, const UninstallOptions& options) {
-  const std::string path =
-      absl::StrCat(Collection(options), "?labelSelector=heddle.io%2Fcapture-report%3Dtrue");
-  return session.Send({.method = "DELETE", .path = path}).status();
-}
-
 // What helm does between its hooks is done here.
 absl::Status PrepareDeleteAndFinish(ClusterSession& session, const UninstallOptions& options) {
   TRY_STATUS(CheckBefore(session, options));
   TRY_STATUS(Prepare(session, options));
   TRY_STATUS(DeleteInventory(session, options.name_space, Say));
   TRY_STATUS(Finish(session, options));
-  TRY_STATUS(DeleteReports(session, options));
   Say(absl::StrCat("what stays: Heddle's kinds with their policies, and the namespace ",
                    options.name_space,
                    " with the root of the certificates; kubectl delete namespace ",
@@ -201,6 +197,8 @@ void AddUninstallCommand(CLI::App& app, Action& chosen) {
   uninstall->add_flag("--finish", options->finish,
                       "Only the last step: waits for Heddle's pods to go, and forgets the removal");
   uninstall->add_flag("--cancel", options->cancel, "Takes it back: everything comes back");
+  uninstall->add_flag("--startup-taint", options->startup_taint,
+                      "Takes the start-up taint off all nodes, too, in the last step");
   uninstall->add_flag("--force", options->force,
                       "Goes on after --timeout although nodes have not let go");
   uninstall->add_option("--namespace", options->name_space, "Heddle's namespace")

@@ -7,7 +7,7 @@ import pathlib
 import pytest
 from acceptance import grpc_health
 from acceptance.shop import open_shop
-from acceptance.release import ROOT, Release, write_archives
+from acceptance.release import NAMESPACE, ROOT, Release, write_archives
 from acceptance.witness import Watch
 from kube.cluster import Cluster
 
@@ -19,7 +19,8 @@ def build():
 
 @pytest.fixture(scope="session")
 def cluster(build, tmp_path_factory):
-    with Cluster(nodes=2, images=write_archives(build, tmp_path_factory.mktemp("images")), dns=True) as made:
+    with Cluster(nodes=2, images=write_archives(build, tmp_path_factory.mktemp("images")), dns=True,
+                 audit=NAMESPACE) as made:
         yield made
 
 

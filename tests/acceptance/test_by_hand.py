@@ -8,6 +8,7 @@ from kube.cluster.node import CGROUP2
 from topology.waiting import wait_until
 
 IMAGE = f"localhost/heddle-agent:{image_script.version()}"
+PROFILE = "/var/lib/kubelet/seccomp/heddle/agent.json"
 # Of this cluster's nodes, which share a machine; elsewhere it is found by itself.
 CGROUP = f"--cgroup={CGROUP2}"
 
@@ -46,10 +47,11 @@ def test_what_a_removal_without_its_order_left_is_purged(cluster, release, shop)
     assert shop.ask(client["metadata"]["name"], server["status"]["podIP"]) is None  # Closed, as it should be.
     for node in cluster.nodes:
         code, said = on_node(cluster, node, "check", "--purged")
-        assert code == 1 and "LEFT:" in said, said
+        assert code == 1 and "LEFT:" in said and f"kept: /host{PROFILE}" in said, said
         code, said = on_node(cluster, node, "purge")
-        assert code == 0, said
+        assert code == 0 and f"removed /host{PROFILE}" in said, said
         code, said = on_node(cluster, node, "check", "--purged")
-        assert code == 0, said
+        assert code == 0 and PROFILE not in said, said
+        assert node.run(["ls", "/var/lib/kubelet/seccomp"], check=False).stdout == ""
     assert shop.ask(client["metadata"]["name"], server["status"]["podIP"]) == (
         client["status"]["podIP"], server["metadata"]["name"])

@@ -121,3 +121,8 @@ def test_no_write_of_a_controller_was_refused(cluster, release):
     counts = [failures(each["status"]["podIP"]) for each in release.pods("heddle-controller")]
     assert len(counts) == 2 and sum(sum(one.values()) for one in counts) > 0
     assert [name for one in counts for name, count in one.items() if count and 'result="failed"' in name] == []
+
+
+def test_in_all_that_this_run_did_nobody_needed_a_right_that_the_chart_does_not_give(cluster, release):
+    assert cluster.audit.refused() == []
+    assert cluster.audit.accounts() == {"heddle-controller"}  # An agent asks the API server nothing.

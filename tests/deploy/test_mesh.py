@@ -6,6 +6,7 @@ import base64
 import json
 import sys
 
+import documented_metrics
 import pytest
 import yaml
 from conftest import ROOT
@@ -43,7 +44,7 @@ PODS = (("client", "shop", "node1"), ("server", "shop", "node2"), ("outside", "p
 
 
 def install(cluster, *values):
-    every = (f"agent.host.cgroup={CGROUP}", *values)
+    every = (f"agent.host.cgroup={CGROUP}", "agent.startupTaint.enabled=true", *values)
     cluster.helm("upgrade", "--install", "heddle", CHART, f"--namespace={NAMESPACE}", "--create-namespace",
                  *(f"--set={value}" for value in every))
 
@@ -70,7 +71,7 @@ def cluster(prefix, tmp_path_factory):
     out = tmp_path_factory.mktemp("images")
     archives = [image_script.write(prefix, image, out, f"localhost/heddle-{image}:{image_script.version()}")
                 for image in ("agent", "controller")]
-    with Cluster(nodes=2, images=archives) as made:
+    with Cluster(nodes=2, images=archives, audit=NAMESPACE) as made:
         prepare_nodes(made)
         install(made)
         rolled_out(made, "deployment/heddle-controller")
@@ -169,6 +170,24 @@ def test_a_pod_outside_is_reached_in_clear_and_reaches_the_mesh_in_clear(cluster
     assert whoami(cluster, address_of(cluster, "client"), "outside", "plain")[1] == "client"
 
 
+def test_what_the_document_says_of_metrics_is_what_the_programs_show(cluster):
+    """Names, labels and, of labels whose values it names, each value; and what its rules for Prometheus ask for."""
+    agent = "".join(node.run(["curl", "-fsS", "-m", "5", "http://127.0.0.1:15020/metrics"]).stdout
+                    for node in cluster.nodes)
+    controller = "".join(cluster.control.run(["curl", "-fsS", "-m", "5", f"http://{ip}:15014/metrics"]).stdout
+                         for ip in (pod["status"]["podIP"] for pod in pods(cluster, NAMESPACE, "heddle-controller")))
+    page = documented_metrics.shown(agent + controller)
+    assert documented_metrics.missing(documented_metrics.named(), page) == []
+    rules = documented_metrics.rules()
+    assert len(rules) >= 3 and all(rule["annotations"]["summary"] and rule["labels"]["severity"] for rule in rules)
+    for rule in rules:
+        asked = documented_metrics.selectors(rule["expr"])
+        assert asked and documented_metrics.missing(asked, documented_metrics.shown(agent)) == [], rule["alert"]
+    # It can fail.
+    wrong = documented_metrics.selectors('heddle_capture_gaps{why="x"} heddle_never heddle_loop_turns_total{loop="no"}')
+    assert len(documented_metrics.missing(wrong, page)) == 4
+
+
 def test_an_interception_policy_of_the_cluster_takes_effect_and_goes(cluster, tmp_path):
     policy = {"apiVersion": "heddle.io/v1alpha1", "kind": "InterceptionPolicy",
               "metadata": {"name": "in-clear", "namespace": "shop"}, "spec": {"excludedOutboundPorts": [PORT]}}
@@ -194,3 +213,8 @@ def test_agents_are_replaced_under_pods_that_stay_captured(cluster):
 def test_a_pod_that_goes_is_let_go(cluster):
     cluster.kubectl("delete", "pod", "server", "--namespace=shop")
     wait_until(lambda: "shop/server" not in agent_says(cluster, "node2", "pods"), "it is released", 30, 0.2)
+
+
+def test_the_api_server_has_refused_nothing_and_agents_have_asked_it_nothing(cluster):
+    assert cluster.audit.refused() == []
+    assert cluster.audit.accounts() == {"heddle-controller"}

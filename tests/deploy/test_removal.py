@@ -37,6 +37,24 @@ def refuses_plaintext(cluster):
                                check=False).returncode != 0
 
 
+def assert_nothing_is_left(cluster):
+    """But the roots, Heddle's kinds, and what Kubernetes makes in every namespace."""
+    def names(*options):
+        kinds = cluster.kubectl("api-resources", "--verbs=list", "--output=name", options[0]).split()
+        kinds = ",".join(name for name in kinds if "events" not in name)
+        return set(cluster.kubectl("get", kinds, "--output=name", *options[1:]).split())
+
+    def left():
+        return names("--namespaced=true", f"--namespace={NAMESPACE}") - {
+            "configmap/kube-root-ca.crt", "serviceaccount/default", "configmap/heddle-root", "secret/heddle-ca"}
+
+    # What belonged to a Service or a Deployment follows it.
+    wait_until(lambda: not left(), f"nothing is left: {left()}", 60, 0.5)
+    assert {name for name in names("--namespaced=false") if "heddle" in name} == {
+        f"namespace/{NAMESPACE}", "customresourcedefinition.apiextensions.k8s.io/interceptionpolicies.heddle.io",
+        "apiservice.apiregistration.k8s.io/v1alpha1.heddle.io"}
+
+
 def talk(cluster):
     assert whoami(cluster, address_of(cluster, "server")) == [address_of(cluster, "client"), "server"]
 
@@ -54,6 +72,9 @@ def test_uninstall_under_traffic(cluster, prefix, tmp_path):
     cluster.kubectl("apply", "--filename=-", input=STRICT)
     wait_until(lambda: refuses_plaintext(cluster), "plaintext is refused", 30, 0.5)
     assert ports_between_nodes(cluster, tmp_path, lambda: talk(cluster)) <= {mesh.HBONE}
+    assert cluster.audit.refused() == []
+    # As of a node that its platform registered anew, and whose agent was never ready.
+    cluster.kubectl("taint", "node", "node2", "heddle.io/not-ready=:NoSchedule")
     hammer = cluster.control.spawn([cluster.programs["kubectl"], "exec", "client", "--namespace=shop", "--", "sh", "-c",
                                     HAMMER.format(server=address_of(cluster, "server"))], "hammer")
     try:
@@ -66,10 +87,16 @@ def test_uninstall_under_traffic(cluster, prefix, tmp_path):
     assert int(count) > 50 and int(failed) == 0, said
     assert ports_between_nodes(cluster, tmp_path, lambda: talk(cluster)) == {mesh.PORT}
     assert not refuses_plaintext(cluster)
-    assert cluster.find("configmap", "heddle-removal", NAMESPACE) is None
+    assert_nothing_is_left(cluster)
+    assert "heddle.io/not-ready" not in str(cluster.find("node", "node2")["spec"].get("taints"))
+    # Controllers end a moment after their roles, so of theirs only what was before is asked.
+    assert cluster.audit.refused("heddle-removal") == []
+    assert cluster.audit.accounts() == {"heddle-controller", "heddle-removal"}
     for node in cluster.nodes:
         found = purged(node, prefix)
         assert found.returncode == 0, found.stdout + found.stderr
+        # What no container may take out of the kubelet's folder is said.
+        assert "kept: /var/lib/kubelet/seccomp/heddle/agent.json" in found.stdout, found.stdout
     start(cluster, "late", "node1")
     assert whoami(cluster, address_of(cluster, "server"), "late") == [address_of(cluster, "late"), "server"]
 

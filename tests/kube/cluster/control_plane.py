@@ -9,14 +9,15 @@ START_SECONDS = 120  # It takes 3 s on an idle machine.
 
 class ControlPlane:
     """Runs in a Place. `folders` are one for files and one on tmpfs; `address` is what nodes reach it by, None for
-    loopback alone."""
+    loopback alone; `options` are more of the API server's."""
 
-    def __init__(self, place, programs, pki, folders, address=None):
+    def __init__(self, place, programs, pki, folders, address=None, options=()):
         self._place = place
         self._programs = programs
         self._pki = pki
         self.dir, self._volatile_dir = folders
         self._address = address
+        self._options = options
         self._tokens = {name: pki.add_token(*user) for name, user in {
             "admin": ("admin", "system:masters"),
             "controller-manager": ("system:kube-controller-manager",),
@@ -75,7 +76,7 @@ class ControlPlane:
             f"--kubelet-client-certificate={self._to_kubelets[0]}", f"--kubelet-client-key={self._to_kubelets[1]}",
             "--kubelet-preferred-address-types=InternalIP", f"--service-account-issuer={ISSUER}",
             f"--service-account-key-file={self._account_keys[0]}",
-            f"--service-account-signing-key-file={self._account_keys[1]}"], "kube-apiserver")
+            f"--service-account-signing-key-file={self._account_keys[1]}", *self._options], "kube-apiserver")
         self.api_server.wait_ready(self.is_ready, "the API server is ready", START_SECONDS)
 
     def kill(self):

@@ -7,6 +7,7 @@ from topology.cgroup import CgroupForest
 from topology.ground import Ground
 from topology.waiting import wait_until
 
+from ..audit import AuditLog
 from . import dns, images
 from .control_plane import START_SECONDS, ControlPlane
 from .node import Node
@@ -16,10 +17,11 @@ from .programs import Programs
 
 class Cluster(Ground):
     """`images` are archives that every node knows from its first boot; those of images.py come by themselves. With
-    `dns` names resolve inside pods."""
+    `dns` names resolve inside pods. With `audit`, a namespace, `audit` is the AuditLog of its service accounts."""
 
-    def __init__(self, nodes=2, images=(), dns=False):
+    def __init__(self, nodes=2, images=(), dns=False, audit=None):
         super().__init__()
+        self._audited = audit
         self._node_count = nodes
         self._has_dns = dns
         self.images = list(images)
@@ -31,8 +33,10 @@ class Cluster(Ground):
 
     def _build(self):
         self.pki = Pki(self.dir / "pki")
+        self.audit = AuditLog(self.dir, self._audited) if self._audited else None
         self.control_plane = ControlPlane(self.control, self.programs, self.pki, (self.dir, self.volatile_dir),
-                                          self.control_address(4) if self._node_count else None)
+                                          self.control_address(4) if self._node_count else None,
+                                          self.audit.options() if self.audit else ())
         for index in range(1, self._node_count + 1):
             self.control_plane.add_node(f"node{index}")
         # For kubectl and helm, which otherwise leave caches in the home directory.
