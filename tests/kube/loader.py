@@ -1,5 +1,8 @@
 """Fills an API server with many objects, quickly: `loader.py fill KUBECONFIG PODS` on the machine that
 reaches it. `loader.py follow KUBECONFIG PORT CHANGES` makes changes and waits until a controller has published each.
+`loader.py agents KUBECONFIG COUNT FOLDER` makes the pods of agents, and a file with the token of each in the folder;
+`loader.py converge KUBECONFIG POD CHANGES COMMAND...` makes changes of one pod and waits until each is effective in the
+simulated agents that the command runs (bench/agents/announcement.h).
 
 Raw requests over a few connections that stay open: kubectl needs a hundred times as long. Pods, ten of them behind
 each service with its slice; the status of a pod is a request of its own, as it is a kubelet's. Prints what it took.
@@ -9,7 +12,9 @@ import base64
 import concurrent.futures
 import http.client
 import json
+import pathlib
 import ssl
+import subprocess
 import sys
 import threading
 import time
@@ -21,6 +26,7 @@ CONNECTIONS = 24
 PODS_PER_SERVICE = 10
 PODS_PER_NODE = 100
 NAMESPACES = 20
+AGENTS = "heddle-system"
 
 
 class Server:
@@ -49,6 +55,7 @@ class Server:
         text = answer.read()
         if answer.status not in (200, 201):
             raise RuntimeError(f"{method} {path}: {answer.status} {text[:300]!r}")
+        return json.loads(text)
 
 
 def address(number):
@@ -149,14 +156,56 @@ def follow(server, debug_port, changes):
     return took
 
 
+def agents(server, count, folder):
+    """Each on a node of its own, the first ones of fill()."""
+    pods, accounts = (f"/api/v1/namespaces/{AGENTS}/{kind}" for kind in ("pods", "serviceaccounts"))
+    server.send("POST", accounts, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "heddle-agent"}})
+    for number in range(count):
+        server.send("POST", pods, {
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"agent-{number}", "namespace": AGENTS},
+            "spec": {"nodeName": f"node-{number}", "serviceAccountName": "heddle-agent",
+                     "automountServiceAccountToken": False, "containers": [{"name": "c", "image": "none:1"}]}})
+        bound = {"kind": "Pod", "apiVersion": "v1", "name": f"agent-{number}"}
+        made = server.send("POST", f"{accounts}/heddle-agent/token", {
+            "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
+            "spec": {"audiences": ["heddle-controller"], "boundObjectRef": bound}})
+        file = pathlib.Path(folder, f"node-{number}")
+        file.touch(mode=0o600)
+        file.write_text(made["status"]["token"], encoding="utf-8")
+
+
+def converge(server, number, changes, command):
+    """From a change's request to the API server until the first and until the last agent acts by it, in seconds."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        def says():
+            line = json.loads(process.stdout.readline() or '{"error": "the agents have ended"}')
+            if "error" in line:
+                raise RuntimeError(line["error"])
+            return line
+
+        made = {"connected": says()["connected"], "first": [], "last": []}
+        for change in range(changes):
+            began = time.monotonic_ns()
+            set_ready(server, number, change % 2 == 1)
+            at = says()["at"]
+            made["first"].append((min(at) - began) / 1e9)
+            made["last"].append((max(at) - began) / 1e9)
+    return made
+
+
 def main():
-    server = Server(sys.argv[2])
+    command, server, arguments = sys.argv[1], Server(sys.argv[2]), sys.argv[3:]
     began = time.monotonic()
-    if sys.argv[1] == "fill":
-        fill(server, int(sys.argv[3]))
+    if command == "fill":
+        fill(server, int(arguments[0]))
         print(json.dumps({"seconds": time.monotonic() - began}))
+    elif command == "agents":
+        agents(server, int(arguments[0]), arguments[1])
+        print("{}")
+    elif command == "converge":
+        print(json.dumps(converge(server, int(arguments[0]), int(arguments[1]), arguments[2:])))
     else:
-        print(json.dumps(follow(server, int(sys.argv[3]), int(sys.argv[4]))))
+        print(json.dumps(follow(server, int(arguments[0]), int(arguments[1]))))
 
 
 if __name__ == "__main__":

@@ -7,12 +7,16 @@ import statistics
 import sys
 
 import pytest
+from acceptance.results import record
 from kube.cluster import Cluster
-from kube.test_source import Controller
+from kube.loader import pod
+from kube.test_source import BINARIES, Controller
 
 PODS = int(os.environ.get("HEDDLE_SIZE_PODS", "10000"))
 SERVICES = PODS // 10
 CHANGES = 100
+AGENTS = 10
+HOLDING = 5  # So many of the simulated agents hold and apply all of it, as real ones do; the others take it only.
 LOADER = pathlib.Path(__file__).with_name("loader.py")
 
 # Far above what is measured, for slow machines: what grows with the square of something does not stay below.
@@ -20,6 +24,7 @@ READY_SECONDS = 60
 RSS_MAX_MB = 120
 COLD_CPU_SECONDS_MAX = 15
 CHANGE_MEDIAN_SECONDS_MAX = 0.5
+CONNECTED_SECONDS_MAX = 60
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -41,12 +46,10 @@ def resident_mb(pid):
 
 @pytest.fixture(scope="module")
 def figures():
-    """What is measured, printed at the end (and written, with HEDDLE_SIZE_RESULTS=FILE)."""
+    """What is measured, printed and kept at the end (acceptance/results.py)."""
     made = {"pods": PODS, "services": SERVICES}
     yield made
-    print("\n" + json.dumps(made, indent=2))
-    if "HEDDLE_SIZE_RESULTS" in os.environ:
-        pathlib.Path(os.environ["HEDDLE_SIZE_RESULTS"]).write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")
+    record("controller_size", **made)
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +91,25 @@ def test_publishes_a_change_at_once(cluster, controller, figures):
     # With what it costs to be asked for its metrics in a tight loop.
     figures["cpu_ms_per_change"] = (cpu_seconds(controller.process.pid) - cpu) / CHANGES * 1000
     assert statistics.median(took) < CHANGE_MEDIAN_SECONDS_MAX
+
+
+def test_a_change_at_the_api_server_is_effective_in_every_agent_at_once(cluster, controller, figures):
+    """Simulated agents with tokens of their own and the agent's own client, on the controller's real port."""
+    tokens, roots = cluster.dir / "tokens", cluster.dir / "roots.pem"
+    tokens.mkdir(mode=0o700)
+    roots.write_text(cluster.find("configmap", "heddle-root", "heddle-system")["data"]["root-cert.pem"])
+    config, number = cluster.control_plane.kubeconfig("admin"), PODS - 1
+    load(cluster, "agents", config, AGENTS, tokens)
+    changing = pod(number)["metadata"]
+    took = load(cluster, "converge", config, number, CHANGES, (BINARIES / "heddle-bench-agents").resolve(),
+                "--controller=127.0.0.1:20000", f"--roots={roots}", f"--tokens={tokens}", "--node-prefix=node-",
+                f"--agents={AGENTS}", f"--holding={HOLDING}", f"--changes={CHANGES}", "--announce",
+                f"--watched=Kubernetes//Pod/{changing['namespace']}/{changing['name']}")
+    figures["agents"] = AGENTS
+    figures["agents_connected_seconds"] = took["connected"]
+    figures["change_to_agents_ms"] = {
+        f"{which}_agent": {"median": statistics.median(took[which]) * 1000, "max": max(took[which]) * 1000}
+        for which in ("first", "last")}
+    assert len(took["last"]) == CHANGES and min(took["first"]) > 0
+    assert statistics.median(took["last"]) < CHANGE_MEDIAN_SECONDS_MAX
+    assert took["connected"] < CONNECTED_SECONDS_MAX
