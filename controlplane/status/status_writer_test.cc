@@ -7,6 +7,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "lib/io/testing/co_test.h"
 #include "lib/io/testing/simulation.h"
 #include "lib/kube/reflector.h"
@@ -184,6 +186,30 @@ TEST(StatusWriter, WritesTheNewestAndNotEachNumber) {
     world.writer.SetWanted(Key("p"), Says(false, "bad port", "bound to 1"));
     co_await world.Pass(absl::Seconds(1));
     EXPECT_EQ(world.Conditions("p")[0]["message"], "bad port") << "that does not wait";
+  });
+}
+
+// Of many objects that all differ at once, as after an upgrade: a burst, and then so many a second.
+TEST(StatusWriter, WritesAndEventsAreBoundedASecond) {
+  World world;
+  world.Run([](World& world) -> Task<void> {
+    constexpr int kObjects = 400;
+    for (int i = 0; i < kObjects; ++i) world.Put(absl::StrCat("p", i));
+    world.Start();
+    co_await world.Pass(absl::Seconds(5));
+    for (int i = 0; i < kObjects; ++i)
+      world.writer.SetWanted(Key(absl::StrCat("p", i)), Says(false, "bad port"));
+    int passed = 0;
+    for (const int seconds : {1, 10, 20, 30}) {
+      co_await world.Pass(absl::Seconds(seconds - std::exchange(passed, seconds)));
+      EXPECT_LE(world.Count("PATCH " + kInShop), 50U + 10 * seconds + 1) << seconds;
+      EXPECT_GE(world.Count("PATCH " + kInShop), 50U + 10 * seconds - 5) << seconds;
+      EXPECT_LE(world.Count("POST " + kEvents), 25U + 5 * seconds + 1) << seconds;
+      EXPECT_GE(world.Count("POST " + kEvents), 25U + 5 * seconds - 10) << seconds;
+    }
+    co_await world.Pass(absl::Minutes(2));
+    EXPECT_EQ(world.Count("PATCH " + kInShop), kObjects);
+    EXPECT_EQ(world.Count("POST " + kEvents), kObjects);
   });
 }
 

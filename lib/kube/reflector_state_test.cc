@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "lib/kube/json_cursor.h"
 
 namespace heddle::kube {
@@ -138,6 +140,22 @@ TEST_F(ReflectorStateTest, RelistsThatFollowEachOtherWait) {
   }
   EXPECT_GE(last, absl::Seconds(15));
   EXPECT_LE(last, absl::Seconds(30));
+}
+
+TEST_F(ReflectorStateTest, ThoseWhoFailTogetherDoNotComeBackTogether) {
+  std::set<absl::Duration> waits;
+  for (uint64_t seed = 1; seed <= 50; ++seed) {
+    SeededRandom own(seed);
+    ReflectorState state({.paths = {"/api/v1/pods"}}, *this, own);
+    (void)state.Next();
+    state.OnFailure("the API server was restarted");
+    const absl::Duration wait = state.Next().wait;
+    EXPECT_GE(wait, absl::Milliseconds(100));
+    EXPECT_LE(wait, absl::Milliseconds(200));
+    waits.insert(wait);
+  }
+  EXPECT_GT(waits.size(), 40U);
+  EXPECT_GT(*waits.rbegin() - *waits.begin(), absl::Milliseconds(80));
 }
 
 TEST_F(ReflectorStateTest, AFailedConnectionGoesOnWhereItWas) {

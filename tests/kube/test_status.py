@@ -147,6 +147,40 @@ def test_another_managers_conditions_are_left_alone(cluster, controller):
     assert conditions(cluster, "authorizationpolicy", "shared") == {"Reconciled": theirs[0]}
 
 
+def managers(cluster, kind, name, namespace):
+    """{(manager, operation, subresource)} of an object."""
+    found = json.loads(cluster.kubectl("get", kind, name, f"--namespace={namespace}", "--show-managed-fields",
+                                       "--output=json"))
+    return {(one["manager"], one["operation"], one.get("subresource", "")) for one in found["metadata"]["managedFields"]}
+
+
+def test_what_it_writes_is_under_its_own_name(cluster, controller):
+    ours = "heddle-controller"
+    for kind, name in (("authorizationpolicy", "good"), ("interceptionpolicy", "mysql")):
+        assert (ours, "Apply", "status") in managers(cluster, kind, name, "shop")
+        assert {one for one in managers(cluster, kind, name, "shop") if one[0] == ours} == {(ours, "Apply", "status")}
+    assert (ours, "Apply", "") in managers(cluster, "configmap", "heddle-root", NAMESPACE)
+    assert (ours, "Update", "") in managers(cluster, "secret", "heddle-ca", NAMESPACE)
+
+
+def test_another_manager_that_writes_all_the_time_is_not_fought(cluster, controller):
+    def tries():
+        return sum(controller.metric(SERIES.format(result)) or 0 for result in ("written", "conflict", "failed"))
+
+    apply(cluster, [policy("fought", GOOD)])
+    controller.wait_for(lambda: says(cluster, "authorizationpolicy", "fought", "Accepted"), "ours is there")
+    controller.wait_for(lambda: controller.get("/debug/leader")["statusWaiting"] == 0, "nothing waits")
+    before = tries()
+    for number in range(40):
+        theirs = [{"type": "Reconciled", "status": "True", "message": f"for the {number}th time"}]
+        cluster.kubectl("patch", "authorizationpolicy", "fought", "--namespace=shop", "--subresource=status",
+                        "--type=merge", "--field-manager=istiod",
+                        f"--patch={json.dumps({'status': {'conditions': theirs}})}")
+    # Once it asks whether the field is its own, and then no more than after ever longer times.
+    assert tries() - before <= 6
+    assert set(conditions(cluster, "authorizationpolicy", "fought")) == {"Reconciled"}
+
+
 def test_pods_say_whether_they_are_captured(cluster, controller):
     uid = start_pod(cluster, "web-3", "10.9.0.3")
     apply(cluster, [report([uid], {})])
@@ -171,9 +205,12 @@ def test_pods_say_whether_they_are_captured(cluster, controller):
 
 def test_a_thousand_policies_are_written_once_and_by_nobody_again(cluster, controller):
     written = controller.metric(SERIES.format("written"))
+    began = time.monotonic()
     apply(cluster, [policy(f"many-{i}", GOOD) for i in range(MANY)])
     controller.wait_for(lambda: controller.metric(SERIES.format("written")) >= written + MANY and
                         controller.get("/debug/leader")["statusWaiting"] == 0, "all are written", 240)
+    # Ten a second after fifty, and not what a machine could do.
+    assert time.monotonic() - began >= (MANY - 50) / 10
     assert controller.metric(SERIES.format("written")) <= written + MANY + 20
     # The next leader finds what is there.
     other = Controller(cluster, "heddle-controller-b", 20010).wait_ready()
