@@ -1,5 +1,6 @@
 """Figures that a run measured: printed, and kept in build/test-results/figures.json or where HEDDLE_FIGURES says."""
 
+import fcntl
 import json
 import os
 import pathlib
@@ -14,9 +15,13 @@ def path():
 def record(name, **figures):
     file = path()
     file.parent.mkdir(parents=True, exist_ok=True)
-    known = json.loads(file.read_text()) if file.exists() else {}
-    known[name] = figures
-    file.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
+    with open(file, "a+", encoding="utf-8") as kept:
+        fcntl.flock(kept, fcntl.LOCK_EX)  # Several suites may run at a time.
+        kept.seek(0)
+        known = json.loads(kept.read() or "{}")
+        known[name] = figures
+        kept.truncate(0)
+        kept.write(json.dumps(known, indent=1, sort_keys=True) + "\n")
     print(f"figures: {name}: {json.dumps(figures)}", flush=True)
 
 

@@ -12,7 +12,7 @@ import yaml
 from conftest import ROOT
 from kube.cluster import Cluster
 from kube.cluster.images import BUSYBOX
-from topology import wait_until
+from topology import CommandFailed, wait_until
 from topology.capture import Capture
 
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -200,6 +200,33 @@ def test_an_interception_policy_of_the_cluster_takes_effect_and_goes(cluster, tm
     wait_until(lambda: crosses() == {PORT}, "the excluded port leaves in clear", 30, 0.2)
     cluster.kubectl("delete", "interceptionpolicy/in-clear", "--namespace=shop")
     wait_until(lambda: PORT not in crosses(), "it is the mesh's again", 30, 0.2)
+
+
+def evict(cluster, pod):
+    """As `kubectl drain` does."""
+    body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": NAMESPACE}}
+    cluster.kubectl("create", "--raw", f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}/eviction", "--filename=-",
+                    input=json.dumps(body))
+
+
+def test_the_last_controller_is_not_drained(cluster):
+    def allowed():
+        return cluster.find("poddisruptionbudget", "heddle-controller", NAMESPACE)["status"]["disruptionsAllowed"]
+
+    one, other = (pod["metadata"]["name"] for pod in pods(cluster, NAMESPACE, "heddle-controller"))
+    wait_until(lambda: allowed() == 1, "both count", 60, 0.5)
+    for node in cluster.nodes:
+        cluster.kubectl("cordon", node.name)  # The next one has nowhere to start.
+    try:
+        evict(cluster, one)
+        with pytest.raises(CommandFailed, match="disruption budget"):
+            evict(cluster, other)
+    finally:
+        for node in cluster.nodes:
+            cluster.kubectl("uncordon", node.name)
+    rolled_out(cluster, "deployment/heddle-controller")
+    wait_until(lambda: allowed() == 1, "both count again", 60, 0.5)
+    assert other in {pod["metadata"]["name"] for pod in pods(cluster, NAMESPACE, "heddle-controller")}
 
 
 def test_agents_are_replaced_under_pods_that_stay_captured(cluster):

@@ -49,7 +49,7 @@ def assert_nothing_is_left(cluster):
             "configmap/kube-root-ca.crt", "serviceaccount/default", "configmap/heddle-root", "secret/heddle-ca"}
 
     # What belonged to a Service or a Deployment follows it.
-    wait_until(lambda: not left(), f"nothing is left: {left()}", 60, 0.5)
+    wait_until(lambda: not left(), "nothing is left", 120, 0.5)
     assert {name for name in names("--namespaced=false") if "heddle" in name} == {
         f"namespace/{NAMESPACE}", "customresourcedefinition.apiextensions.k8s.io/interceptionpolicies.heddle.io",
         "apiservice.apiregistration.k8s.io/v1alpha1.heddle.io"}

@@ -123,7 +123,7 @@ def test_it_uninstalls_under_traffic(cluster, prefix):
              "daemonset,pdb,validatingadmissionpolicy,validatingadmissionpolicybinding")
     assert set(cluster.kubectl("get", kinds, "--all-namespaces", "--output=name",
                                "--selector=app.kubernetes.io/part-of=heddle").split()) == KEPT
-    left = cluster.kubectl("get", "configmap,secret", f"--namespace={NAMESPACE}", "--output=name").split()
+    left = cluster.kubectl("get", "configmap,secret,lease", f"--namespace={NAMESPACE}", "--output=name").split()
     assert set(left) == {"configmap/heddle-root", "configmap/kube-root-ca.crt", "secret/heddle-ca"}
     cluster.kubectl("apply", "--filename=-", input=mesh.POD.format(
         name="late", namespace="shop", node="node1", image=BUSYBOX))

@@ -21,7 +21,7 @@ REPORT = "heddle.node.v1.CaptureReports/Report"
 # Policies that are refused have to get as far as the controller.
 VALUES = ("--set=agent.startupTaint.enabled=true", "--set=removal.drainSeconds=1", "--set=validation.enabled=false")
 TAINT = {"key": "heddle.io/not-ready", "effect": "NoSchedule"}
-SECONDS = 40
+SECONDS = 120
 GOOD = {"selector": {"matchLabels": {"app": "web"}}, "rules": [{"from": [{"source": {"namespaces": ["shop"]}}]}]}
 REFUSED = {"action": "DENY", "rules": [{"to": [{"operation": {"ports": ["no port"]}}]}]}
 
@@ -68,7 +68,7 @@ def cluster():
         istio.install(made)
         apply(made, *map(gateway_kind, ("Gateway", "HTTPRoute", "GRPCRoute")))
         made.helm("install", "heddle", CHART, f"--namespace={NAMESPACE}", "--create-namespace", *VALUES)
-        made.kubectl("wait", "--for=condition=Established", "crd", "--all")
+        made.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=50s")
         apply(made, {"apiVersion": "v1", "kind": "Namespace",
                      "metadata": {"name": "shop", "labels": {"istio.io/dataplane-mode": "ambient"}}},
               {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "web", "namespace": "shop"}},
@@ -179,14 +179,14 @@ def test_it_replaces_its_root(cluster, controller):
     wait(controller, lambda: cluster.find("configmap", "heddle-root", NAMESPACE)["data"]["root-cert.pem"].count(
         "BEGIN") == 2, "both roots are trusted")
     wait(controller, lambda: cluster.find("configmap", "heddle-captured-n9", NAMESPACE) is None,
-         "what was told of a node that is gone is deleted", 90)
+         "what was told of a node that is gone is deleted")
 
 
 def uninstall(cluster, objects, step):
     """The Job of the hook, with its account."""
     command = template_of(objects, "Job", f"heddle-removal-{step}")["command"]
     done = cluster.control.run([BINARIES / "heddlectl", *command[1:],
-                                f"--kubeconfig={kubeconfig(cluster, 'heddle-removal')}"], check=False, timeout=90)
+                                f"--kubeconfig={kubeconfig(cluster, 'heddle-removal')}"], check=False, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
