@@ -368,6 +368,8 @@ absl::Status PodCapture::CheckKernel(const LivePod& pod) const {
       kernel->refuse_plaintext != pod.kernel.refuse_plaintext) {
     return absl::NotFoundError("the pod's record in hd_pods has other settings");
   }
+  if (!maps_.HasAddresses(pod.kernel))
+    return absl::NotFoundError("an address of the pod is not in hd_pod_ip");
   if (!pod.inbound_waits && !lookups_.IsAttached(cookie, pod.record.netns.inode))
     return absl::NotFoundError("hd_sk_lookup is not attached to the pod's netns");
   return absl::OkStatus();

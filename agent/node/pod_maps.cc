@@ -100,6 +100,7 @@ absl::Status PodMaps::Put(const PodRecord& pod) {
     return put;
   }
   for (const io::IpAddress& address : pod.addresses) {
+    if (before && FindOwner(address).value_or(pod.netns_cookie) != pod.netns_cookie) continue;
     if (absl::Status put = maps_.Put(MapId::kPodIp, ToKey(address), hd_pod_ref{pod.netns_cookie});
         !put.ok()) {
       if (!before) Erase(pod.netns_cookie);
@@ -111,6 +112,17 @@ absl::Status PodMaps::Put(const PodRecord& pod) {
       maps_.Erase(MapId::kPodIp, ToKey(address));
   }
   return absl::OkStatus();
+}
+
+bool PodMaps::HasAddresses(const PodRecord& pod) const {
+  return std::ranges::all_of(
+      pod.addresses, [&](const io::IpAddress& address) { return FindOwner(address).has_value(); });
+}
+
+std::optional<uint64_t> PodMaps::FindOwner(const io::IpAddress& address) const {
+  const std::optional<hd_pod_ref> ref = maps_.Find<hd_pod_ref>(MapId::kPodIp, ToKey(address));
+  if (!ref || !maps_.Find<hd_pod>(MapId::kPods, ref->netns_cookie)) return std::nullopt;
+  return ref->netns_cookie;
 }
 
 std::optional<PodRecord> PodMaps::Find(uint64_t netns_cookie) const {

@@ -44,7 +44,11 @@ class PodMaps {
 
   // Writes or replaces the record and its addresses; connections meet the old record or the new
   // one, never a mix. A full map or a pod without any address is refused, and what was there stays.
+  // A pod that is new here takes its addresses from whoever has them; one that is not leaves those
+  // to a pod that came later: nobody may have heard of its own end.
   absl::Status Put(const PodRecord& pod);
+  // Each address leads to this pod, or to one that came later.
+  bool HasAddresses(const PodRecord& pod) const;
   std::optional<PodRecord> Find(uint64_t netns_cookie) const;
   std::vector<PodRecord> List() const;
   // The record, its addresses, its counters, and tuples that nobody takes any more. From here on
@@ -64,6 +68,8 @@ class PodMaps {
 
  private:
   std::vector<io::IpAddress> AddressesOf(uint64_t netns_cookie) const;
+  // The captured pod to which the address leads.
+  std::optional<uint64_t> FindOwner(const io::IpAddress& address) const;
   void EraseUnusedExclusions();
   uint32_t NextExclusionSet();
 

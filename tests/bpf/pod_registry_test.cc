@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "tests/bpf/pod_registry_fixture.h"
 
 namespace heddle::agent {
@@ -7,6 +9,12 @@ namespace fs = std::filesystem;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+
+hd_ip KeyOf(const io::IpAddress& address) {
+  hd_ip key{};
+  std::ranges::copy(address.bytes(), key.addr);
+  return key;
+}
 
 TEST_F(PodRegistryTest, AddCapturesAndDelLeavesNothing) {
   ASSERT_EQ(Wait(Add("uid-a", *a_)).code, 0);
@@ -91,6 +99,7 @@ TEST_F(PodRegistryTest, RepairsWhatTheKernelLost) {
   const hd_pod good = *InKernel(*a_);
   const std::map<std::string, std::function<void()>> damages = {
       {"record", [&] { pods_->Erase(a_->netns.cookie()); }},
+      {"address", [&] { ASSERT_TRUE(loader_->maps().Erase(MapId::kPodIp, KeyOf(a_->v4))); }},
       {"link", [&] { ASSERT_TRUE(links_->Detach(a_->netns.cookie()).ok()); }},
       {"state",
        [&] {
@@ -413,6 +422,40 @@ TEST_F(PodRegistryTest, APodWhoseNetnsIsGoneIsLetGo) {
   Reconcile();
   EXPECT_FALSE(proxy_->Serves("uid-a"));
   ExpectNothingLeft(*a_);
+}
+
+// Its DEL was lost, and another pod has its address when it is let go: that one keeps it.
+TEST_F(PodRegistryTest, AnAddressThatIsInUseAgainStaysTheHeirs) {
+  const std::string path = absl::StrCat(Records(), "/netns");
+  fs::create_symlink(a_->netns.path(), path);
+  cni::Request request = Request(cni::Command::kAdd, "uid-a", *a_);
+  request.netns = path;
+  ASSERT_EQ(Wait(Send(request, a_.get())).code, 0);
+
+  auto heir = MakePod("heir", 2);
+  heir->v4 = a_->v4;
+  heir->netns.Shell(absl::StrCat("ip addr add ", heir->v4.ToString(), "/32 dev eth0"));
+  Bind("uid-b", "b");
+  ASSERT_EQ(Wait(Add("uid-b", *heir)).code, 0);
+  const auto leads_to = [&] {
+    return loader_->maps().Find<hd_pod_ref>(MapId::kPodIp, KeyOf(heir->v4)).value_or(hd_pod_ref{});
+  };
+  EXPECT_EQ(leads_to().netns_cookie, heir->netns.cookie());
+
+  node::v1::Interception settings;
+  settings.set_fail_mode(node::v1::OPEN);
+  Bind("uid-a", "a", settings);
+  registry_->StateChanged();
+  EXPECT_EQ(InKernel(*a_)->fail_mode, HD_FAIL_OPEN);
+  EXPECT_EQ(leads_to().netns_cookie, heir->netns.cookie());
+
+  fs::remove(path);
+  Reconcile();
+  EXPECT_FALSE(InKernel(*a_).has_value());
+  EXPECT_EQ(leads_to().netns_cookie, heir->netns.cookie());
+  EXPECT_EQ(registry_->stats().repaired_total, 0u);
+  ASSERT_EQ(Wait(Del("uid-b", *heir)).code, 0);
+  ExpectNothingLeft(*heir);
 }
 
 TEST_F(PodRegistryTest, ARecordOfTheKernelThatNobodyOwnsIsAGapUntilItsNetnsIsGone) {
