@@ -34,6 +34,7 @@
 #include "lib/cni/enrollment.h"
 #include "lib/http/http1_server.h"
 #include "lib/io/socket.h"
+#include "lib/io/stop_signals.h"
 #include "lib/io/watchdog.h"
 
 namespace heddle::agent {
@@ -83,7 +84,7 @@ std::vector<tls::Group> TunnelGroups(KeyExchange exchange) {
 
 // Members in the order of construction: each may use those above it.
 struct App::Parts {
-  Parts(Config config_in, UniqueFd signals_in, NodeSetup node_in, CaptureRecordStore records_in,
+  Parts(Config config_in, AppSignals signals_in, NodeSetup node_in, CaptureRecordStore records_in,
         BpfEvents events_in);
 
   void Publish(StateRef state);
@@ -101,6 +102,7 @@ struct App::Parts {
                       std::unique_ptr<io::Listener>& out);
   Task<void> Beat(StopToken stop);
   Task<void> Reconcile(StopToken stop);
+  Task<void> RenewWhenAsked(StopToken stop);
   // OK after a stop signal.
   Task<void> Serve(absl::Status& outcome);
   Task<void> ShutDown();
@@ -108,7 +110,7 @@ struct App::Parts {
   Config config;
   SystemClock clock;
   SystemRandom random;
-  UniqueFd signals;
+  AppSignals signals;
   NodeSetup node;
   io::Loop loop;
   io::LoopPool pool;
@@ -219,7 +221,7 @@ NetnsInode HostNetns() {
 
 }  // namespace
 
-App::Parts::Parts(Config config_in, UniqueFd signals_in, NodeSetup node_in,
+App::Parts::Parts(Config config_in, AppSignals signals_in, NodeSetup node_in,
                   CaptureRecordStore records_in, BpfEvents events_in)
     : config(std::move(config_in)),
       signals(std::move(signals_in)),
@@ -440,9 +442,18 @@ Task<void> App::Parts::Reconcile(StopToken stop) {
   }
 }
 
+Task<void> App::Parts::RenewWhenAsked(StopToken stop) {
+  while (co_await io::WaitReady(loop, signals.renew.get(), POLLIN, stop)) {
+    io::DrainSignals(signals.renew);
+    LOG_INFO("cert.renewal.asked", KV("identities", certificates.current()->entries().size()));
+    certificates.Renew();
+  }
+}
+
 Task<void> App::Parts::Serve(absl::Status& outcome) {
   const StopToken stop = scope.stop();
   scope.Spawn(Beat(stop));
+  scope.Spawn(RenewWhenAsked(stop));
   co_await proxy->Start();
   RestoreState();
   co_await pods.AdoptAll();
@@ -467,7 +478,7 @@ Task<void> App::Parts::Serve(absl::Status& outcome) {
     if (cni_installer != nullptr) scope.Spawn(cni_installer->Run(stop));
     LOG_INFO("agent.serving", KV("node", config.node.node_name), KV("backend", Status().backend),
              KV("workers", workers.size()), KV("pods", pods.List().size()));
-    const auto signalled = co_await io::WaitReady(loop, signals.get(), POLLIN, stop);
+    const auto signalled = co_await io::WaitReady(loop, signals.stop.get(), POLLIN, stop);
     LOG_INFO("agent.stopping", KV("signalled", signalled.has_value()));
   } else {
     outcome = absl::UnavailableError(absl::StrCat(
@@ -502,7 +513,7 @@ Task<void> App::Parts::ShutDown() {
 App::App(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 App::~App() = default;
 
-absl::StatusOr<std::unique_ptr<App>> App::Create(Config config, UniqueFd signals) {
+absl::StatusOr<std::unique_ptr<App>> App::Create(Config config, AppSignals signals) {
   TRY_STATUS(CheckBackend(config.proxy.backend));
   TRY_ASSIGN(NodeSetup node, SetUpNode(config.node));
   TRY_ASSIGN(CaptureRecordStore records,

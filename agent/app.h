@@ -9,6 +9,11 @@
 
 namespace heddle::agent {
 
+struct AppSignals {
+  UniqueFd stop;   // io::BlockStopSignals()
+  UniqueFd renew;  // io::BlockHangUp(): every certificate is fetched anew.
+};
+
 // The agent as a whole: builds every part once, passes each what it needs, connects them, and ends
 // them in order. The capture of pods outlives it: programs and maps stay pinned, and new
 // connections meet each pod's fail mode until an agent is back.
@@ -24,8 +29,8 @@ namespace heddle::agent {
 class App {
  public:
   // Everything that can fail for reasons of this node: directories, cgroup, BPF, ports. The status
-  // says what to do. `signals` says when to stop (io::BlockStopSignals).
-  static absl::StatusOr<std::unique_ptr<App>> Create(Config config, UniqueFd signals);
+  // says what to do.
+  static absl::StatusOr<std::unique_ptr<App>> Create(Config config, AppSignals signals);
   ~App();
 
   // Serves until SIGTERM or SIGINT, then drains. The exit code: not 0 when it could not serve.

@@ -20,10 +20,12 @@ int Main(int argc, char** argv) {
     return std::printf("heddle-agent %s\n", kVersion) < 0;
   if (invocation->command == daemon::Command::kCheckConfig)
     return std::printf("%s\n", ConfigJson(invocation->config).c_str()) < 0;
-  const UniqueFd signals = io::BlockStopSignals();
+  const UniqueFd stop = io::BlockStopSignals();
+  const UniqueFd renew = io::BlockHangUp();
   const log::Writer writer(invocation->config.log);
   while (true) {
-    auto app = App::Create(invocation->config, Duplicate(signals));
+    auto app = App::Create(invocation->config,
+                           {.stop = Duplicate(stop), .renew = Duplicate(renew)});
     if (!app.ok()) {
       LOG_ERROR("agent.start.failed", KV("error", app.status()));
       return 1;

@@ -157,15 +157,31 @@ absl::StatusOr<std::string> PoliciesTable(std::string_view policies) {
   });
 }
 
+namespace {
+
+// Enough of a serial number to tell roots apart.
+constexpr size_t kSerialDigits = 8;
+
+std::string RootSerials(const Json& roots) {
+  std::string serials;
+  for (const Json& root : roots) {
+    absl::StrAppend(&serials, serials.empty() ? "" : ",",
+                    Field(root, "serialNumber").substr(0, kSerialDigits));
+  }
+  return serials.empty() ? "-" : serials;
+}
+
+}  // namespace
+
 absl::StatusOr<std::string> CertificatesTable(std::string_view certificates) {
   return FromJson([&] {
-    Table table({"IDENTITY", "STATE", "SERIAL", "VALID FROM", "EXPIRES"});
+    Table table({"IDENTITY", "STATE", "SERIAL", "VALID FROM", "EXPIRES", "ROOTS"});
     for (const Json& certificate : Json::parse(certificates)) {
       const Json& chain = certificate.at("certChain");
       const Json leaf = chain.empty() ? Json::object() : chain.at(0);
       table.Add({Field(certificate, "identity"), Field(certificate, "state"),
                  Field(leaf, "serialNumber"), Field(leaf, "validFrom"),
-                 Field(leaf, "expirationTime")});
+                 Field(leaf, "expirationTime"), RootSerials(certificate.at("rootCerts"))});
     }
     return table.ToString();
   });

@@ -71,6 +71,14 @@ TEST(CertificatesTable, ShowsAnIdentityThatHasNoneYet) {
   EXPECT_NE(table->find("Initializing  -"), std::string::npos) << *table;
 }
 
+TEST(CertificatesTable, ShowsWhichRootsAreTrustedTheOneThatSignsFirst) {
+  const auto table = CertificatesTable(R"([{"identity": "spiffe://cluster.local/ns/a/sa/b", "state": "Available",
+      "certChain": [{"serialNumber": "01", "validFrom": "then", "expirationTime": "later"}],
+      "rootCerts": [{"serialNumber": "0123456789ab"}, {"serialNumber": "ba9876543210"}]}])");
+  ASSERT_TRUE(table.ok()) << table.status();
+  EXPECT_NE(table->find("later    01234567,ba987654"), std::string::npos) << *table;
+}
+
 TEST(NodesTable, ShowsWhichVersionEachNodesAgentHas) {
   const auto table = NodesTable(R"([
       {"node": "n1", "connected": true, "agentVersion": "0.2.0", "pods": []},

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <fstream>
 #include <sstream>
+#include <utility>
 
 #include "lib/base/backoff.h"
 #include "lib/base/file.h"
@@ -31,6 +32,7 @@ struct CertificateStore::Identity {
   const tls::SpiffeId id;
   std::optional<IdentityCertificate> certificate;
   std::string failure;
+  bool renewal_asked = false;
   Backoff backoff;
   Scope scope;
 };
@@ -41,6 +43,7 @@ CertificateStore::CertificateStore(const Parts& parts, const CertificateStoreLim
       limits_(limits),
       publish_(std::move(publish)),
       fetch_ended_(parts.loop),
+      renewal_asked_(parts.loop),
       scope_(parts.loop) {}
 
 CertificateStore::~CertificateStore() { CHECK(identities_.empty()); }
@@ -66,6 +69,11 @@ void CertificateStore::Want(const std::set<tls::SpiffeId>& identities) {
   if (changed) PublishAll();
 }
 
+void CertificateStore::Renew() {
+  for (auto& [id, identity] : identities_) identity->renewal_asked = true;
+  renewal_asked_.NotifyAll();
+}
+
 Task<void> CertificateStore::End(std::unique_ptr<Identity> identity) {
   co_await identity->scope.Drain();
 }
@@ -79,15 +87,17 @@ Task<void> CertificateStore::Stop() {
 Task<void> CertificateStore::Keep(Identity& identity, StopToken stop) {
   const Clock& clock = parts_.loop.clock();
   while (!stop.requested()) {
-    if (identity.certificate) {
+    if (identity.certificate && !identity.renewal_asked) {
       const absl::Duration rest = RenewalTime(*identity.certificate) - clock.Wall();
       // A wall clock that jumps must not make us sleep through the renewal.
       const absl::Duration nap = std::min(rest, kClockCheckInterval);
       if (rest > absl::ZeroDuration()) {
-        co_await parts_.loop.Sleep(nap, stop);
+        Deadline awake(parts_.loop, stop, nap);
+        co_await renewal_asked_.Wait(awake.token());
         continue;
       }
     }
+    const bool asked = std::exchange(identity.renewal_asked, false);
     const absl::Status status = co_await FetchInTurn(identity, stop);
     if (stop.requested()) break;
     if (status.ok()) {
@@ -98,6 +108,7 @@ Task<void> CertificateStore::Keep(Identity& identity, StopToken stop) {
       continue;
     }
     ++failed_total_;
+    if (asked) identity.renewal_asked = true;
     identity.failure = std::string(status.message());
     const absl::Duration delay = identity.backoff.Next(parts_.random);
     LOG_WARN("cert.fetch.failed", KV("identity", identity.id), KV("error", status),

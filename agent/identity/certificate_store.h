@@ -51,6 +51,8 @@ class CertificateStore {
 
   // The identities that this node needs from now on.
   void Want(const std::set<tls::SpiffeId>& identities);
+  // Fetches every certificate anew, with the authority's roots of now; the old ones serve until then.
+  void Renew();
   std::shared_ptr<const Certificates> current() const { return current_; }
   ~CertificateStore();
 
@@ -78,6 +80,7 @@ class CertificateStore {
   std::shared_ptr<const Certificates> current_ = std::make_shared<const Certificates>();
   size_t fetches_ = 0;
   WaitQueue fetch_ended_;
+  WaitQueue renewal_asked_;
   uint64_t fetched_total_ = 0;
   uint64_t failed_total_ = 0;
   Scope scope_;

@@ -108,6 +108,25 @@ TEST_F(CertificateStoreTest, RenewsAtHalfLifeWithANewKey) {
             second->options().credential->key.public_key());
 }
 
+TEST_F(CertificateStoreTest, RenewsWhenAskedAndKeepsTheOldCertificateUntilThen) {
+  store_.Want({Id("a"), Id("b")});
+  Settle();
+  const auto first = published_->FindValid(Id("a"), clock_.Wall())->context;
+  signer_.refusal = "nobody home";
+  store_.Renew();
+  Settle();
+  EXPECT_EQ(published_->FindValid(Id("a"), clock_.Wall())->context, first);
+  signer_.refusal.clear();
+  Advance(absl::Minutes(4));
+  EXPECT_NE(published_->FindValid(Id("a"), clock_.Wall())->context, first);
+  const int calls = signer_.calls;
+  Advance(absl::Hours(1));
+  EXPECT_EQ(signer_.calls, calls) << "asked for once";
+  store_.Renew();
+  Settle();
+  EXPECT_EQ(signer_.calls, calls + 2);
+}
+
 TEST_F(CertificateStoreTest, KeepsTheOldCertificateWhileTheAuthorityIsAwayAndNothingAfterItsEnd) {
   store_.Want({Id("a")});
   Settle();

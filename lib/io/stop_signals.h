@@ -9,4 +9,9 @@ namespace heddle::io {
 // would end the process there.
 UniqueFd BlockStopSignals();
 
+// The same for SIGHUP alone, which asks a service to do something and not to end.
+UniqueFd BlockHangUp();
+// Takes what has come from such a descriptor, so that it becomes readable with the next signal only.
+void DrainSignals(const UniqueFd& fd);
+
 }  // namespace heddle::io

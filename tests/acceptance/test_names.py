@@ -108,7 +108,10 @@ def test_a_question_by_tcp_is_answered_as_well(shop):
     octal = "".join(f"\\{byte:03o}" for byte in struct.pack(">H", len(question)) + question)
     for client in clients(shop):
         ask = f"(printf '{octal}'; sleep 1) | nc -w 5 {DNS} 53 | od -An -v -tu1"
-        said = shop.shell(client["metadata"]["name"], ask)
-        answer = bytes(map(int, said.split()))
-        assert answer[2:4] == question[:2]
-        assert bytes(map(int, shop.service_address("web").split("."))) == answer[-4:]
+
+        def answer():
+            return bytes(map(int, shop.shell(client["metadata"]["name"], ask).split()))
+
+        got = wait_until(answer, "an answer, in time", 30)
+        assert got[2:4] == question[:2]
+        assert got[-4:] == bytes(map(int, shop.service_address("web").split(".")))
