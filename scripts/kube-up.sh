@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A real Kubernetes cluster of two nodes on this machine with Heddle in it, to play with. Needs root on Debian 12; the
-# first time it builds Kubernetes (about 10 minutes). scripts/kube-down.sh takes it away without a trace.
+# first time it builds Kubernetes (about 11 minutes). scripts/kube-down.sh takes it away without a trace. With
+# --state FILE, for both, it is another cluster than the one without.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,4 +16,4 @@ build() {
 log=build/kube-up-build.log
 build >"$log" 2>&1 || { tail -n 30 "$log"; echo "kube-up: the build failed" >&2; exit 1; }
 /usr/bin/python3 tests/kube/build.py >/dev/null
-PYTHONPATH=tests exec /usr/bin/python3 -m acceptance up
+PYTHONPATH=tests exec /usr/bin/python3 -m acceptance "$@" up

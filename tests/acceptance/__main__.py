@@ -5,28 +5,45 @@ import pathlib
 import tempfile
 
 from kube import __main__ as by_hand
+from kube import build
+from kube.cluster.node import CGROUP2
 
 from .release import ROOT, Release, write_archives
 from .shop import open_shop
 
 TRY = """
-Two nodes, Heddle, and a namespace `shop` of the mesh. As the cluster's administrator, from anywhere in this tree:
+Two nodes, Heddle, and a namespace `shop` of the mesh. From the top of this tree, a shell with kubectl, helm and
+heddlectl for this cluster:
 
-    alias kubectl='PYTHONPATH={tests} python3 -m kube kubectl' helm='PYTHONPATH={tests} python3 -m kube helm'
+    PYTHONPATH=tests python3 -m kube{state} exec control
+
+and in it:
+
+    # what runs
     kubectl get pods --all-namespaces --output=wide
-    heddlectl() {{ kubectl exec --namespace=heddle-system daemonset/heddle-agent --container=agent -- heddlectl "$@"; }}
-    heddlectl status; heddlectl pods; heddlectl connections
+    # what an agent says
+    ask_agent() {{ kubectl exec --namespace=heddle-system daemonset/heddle-agent --container=agent -- heddlectl "$@"; }}
+    ask_agent status; ask_agent pods; ask_agent certificates
+    # one pod asks a Service by its name
+    kubectl exec --namespace=shop deployment/client -- sh -c \\
+      'printf "GET /cgi-bin/whoami HTTP/1.0\\r\\n\\r\\n" | nc web 80'
+    # plaintext is refused
+    kubectl apply --filename=tests/acceptance/strict.yaml
+    # another namespace, for pods of your own
+    kubectl create namespace mine
+    kubectl label namespace mine istio.io/dataplane-mode=ambient
+    # the mesh leaves; after that "Install into a cluster" of README.md can be tried
+    helm uninstall heddle --namespace=heddle-system
 
-  ask a Service from a pod      kubectl exec -n shop deployment/client -- sh -c \
-                                  'printf "GET /cgi-bin/whoami HTTP/1.0\\r\\n\\r\\n" | nc {web} 80'
-  refuse plaintext              kubectl apply -f {tests}/acceptance/strict.yaml
-  another namespace, with pods  kubectl label namespace NAME istio.io/dataplane-mode=ambient
-  a shell on a node             PYTHONPATH={tests} python3 -m kube exec node1
-  the node's own view           ... exec node1 bpftool map dump pinned /sys/fs/bpf/heddle/v1/maps/hd_pods
-  uninstall                     helm uninstall heddle --namespace=heddle-system
+That install needs `--set agent.host.cgroup={cgroup}` here: nodes share this machine's cgroups. A node from inside, and
+what the kernel says there of captured pods:
 
-scripts/kube-down.sh takes it all away.
+    PYTHONPATH=tests python3 -m kube{state} exec node1
+    bpftool map dump pinned /sys/fs/bpf/heddle/v1/maps/hd_pods
+
+scripts/kube-down.sh{state} takes it all away.
 """
+BUILD = ROOT / "build/release"
 
 
 def keep(state, nodes):
@@ -34,11 +51,10 @@ def keep(state, nodes):
         release = Release(cluster)
         release.install()
         open_shop(release)
-        state.with_suffix(".try").write_text(TRY.format(tests=ROOT / "tests", web="web"))
 
     with tempfile.TemporaryDirectory() as folder:
-        archives = write_archives(ROOT / "build/release", pathlib.Path(folder))
-        by_hand.keep(nodes, state, archives, prepare)
+        archives = write_archives(BUILD, pathlib.Path(folder))
+        by_hand.keep(nodes, state, archives, prepare, (BUILD / "bin", build.build("helm")))
 
 
 def main():
@@ -52,9 +68,8 @@ def main():
         keep(args.state, args.nodes)
         return
     by_hand.up(2, args.state, "acceptance")
-    advice = args.state.with_suffix(".try")
-    print(advice.read_text())
-    advice.unlink()
+    other = "" if args.state == parser.get_default("state") else f" --state={args.state}"
+    print(TRY.format(state=other, cgroup=CGROUP2))
 
 
 if __name__ == "__main__":

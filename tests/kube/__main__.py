@@ -19,14 +19,16 @@ UP_SECONDS = 3600  # The first time it builds Kubernetes.
 DOWN_SECONDS = 60
 
 
-def keep(nodes, state, images=(), prepare=lambda cluster: None):
-    """Holds the cluster for as long as this process lives; the state file says how to reach it."""
+def keep(nodes, state, images=(), prepare=lambda cluster: None, tools=()):
+    """Holds the cluster for as long as this process lives; the state file says how to reach it, and in which more
+    folders there are programs for its administrator."""
     with Cluster(nodes=nodes, images=images, dns=True) as cluster:
         prepare(cluster)
         unfinished = state.with_suffix(".new")
+        path = ":".join([*map(str, tools), cluster.programs.search_path()])
         unfinished.write_text(json.dumps({
             "keeper": os.getpid(), "dir": str(cluster.dir),
-            "environment": {**cluster.control.environment, "PATH": cluster.programs.search_path()},
+            "environment": {**cluster.control.environment, "PATH": path},
             "machines": {name: ["nsenter", *place.namespaces(), "--"] for name, place in
                          {"control": cluster.control, **{node.name: node for node in cluster.nodes}}.items()},
         }))
@@ -72,6 +74,7 @@ def down(state):
         return
     os.kill(found["keeper"], signal.SIGTERM)
     wait_until(lambda: _is_gone(found["keeper"]), "the cluster goes", DOWN_SECONDS)
+    state.with_suffix(".log").unlink(missing_ok=True)
     print("kube: down")
 
 
