@@ -245,13 +245,16 @@ Task<void> StatusWriter::Write(api::ObjectKey key, StopToken stop) {
 
 void StatusWriter::Failed(const api::ObjectKey& key, Item& item, const absl::Status& why) {
   const bool conflict = absl::IsAborted(why);
-  (conflict ? conflicts_ : failed_).Add();
+  // What is gone has refused nothing: the watch is about to tell of it.
+  const bool gone = absl::IsNotFound(why);
+  if (!gone) (conflict ? conflicts_ : failed_).Add();
   const absl::Duration wait =
       conflict ? kRetryMax
                : std::min(kRetryMax, kRetryMin * (1 << std::min(item.failures, kMaxDoublings)));
   ++item.failures;
   item.not_before = parts_.loop.Now() + Backoff::Jitter(wait, parts_.random);
   held_.insert(key);
+  if (gone) return;
   const std::string trouble(why.message());
   if (std::exchange(trouble_, trouble) == trouble) return;
   LOG_WARN("status.unwritten", KV("object", key.ToString()), KV("reason", trouble),

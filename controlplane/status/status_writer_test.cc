@@ -264,6 +264,22 @@ TEST(StatusWriter, TriesAgainWithPausesWhenTheServerIsAway) {
   });
 }
 
+TEST(StatusWriter, APolicyThatIsGoneBeforeTheWatchTellsIsNoFailure) {
+  World world;
+  world.Run([](World& world) -> Task<void> {
+    world.Put("other");
+    world.Start();
+    co_await world.Pass(absl::Seconds(1));
+    world.writer.SetPresent(Key("gone"), {.uid = "u", .generation = 1, .collection = kPolicies});
+    world.writer.SetWanted(Key("gone"), Says(true, "in effect"));
+    co_await world.Pass(absl::Seconds(10));
+    EXPECT_GE(world.Count("PATCH " + kInShop + "/gone/status"), 1U);
+    EXPECT_EQ(world.writer.trouble(), "");
+    EXPECT_NE(world.registry.Expose().find("status_writes_total{result=\"failed\"} 0"),
+              std::string::npos);
+  });
+}
+
 TEST(StatusRequest, SaysWhatItIsAboutAndForcesNothing) {
   const PresentStatus present{.uid = "u", .generation = 2, .collection = kPolicies};
   const kube::ApiRequest request = StatusRequest(Key("p"), present, Says(true, "in effect"));

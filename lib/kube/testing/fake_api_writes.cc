@@ -98,8 +98,10 @@ Task<void> FakeApiServer::Replace(http::H2Stream& stream, const std::string& pat
 }
 
 Task<void> FakeApiServer::Patch(http::H2Stream& stream, const std::string& path, const Json& body) {
+  // What has no status is not made by an apply of one.
   const bool apply =
-      absl::StartsWith(ToAbsl(stream.headers().Get("content-type")), "application/apply-patch");
+      absl::StartsWith(ToAbsl(stream.headers().Get("content-type")), "application/apply-patch") &&
+      !path.ends_with("/status");
   const ObjectPath where = Split(path);
   const Json* object = FindObject(path);
   if (object == nullptr && (!apply || !collections_.contains(where.collection)))
