@@ -7,6 +7,7 @@ import json
 import re
 import struct
 
+from acceptance.namespace import HTTP
 from acceptance.witness import HBONE, LinkWitness
 from topology.capture import Capture
 from topology.waiting import wait_until
@@ -22,9 +23,18 @@ def addresses(pods):
 
 
 def resolved(shop, client, name):
-    """By UDP; the server's own address comes with a port."""
-    said = shop.shell(client["metadata"]["name"], f"nslookup {name}.")
-    return set(re.findall(r"^Address: ([\d.]+)$", said, re.M))
+    """By UDP, of which a packet may get lost; the server's own address comes with a port."""
+    def found():
+        said = shop.shell(client["metadata"]["name"], f"nslookup {name}.", check=False)
+        return set(re.findall(r"^Address: ([\d.]+)$", said, re.M))
+
+    return wait_until(found, f"{client['metadata']['name']} finds {name}", 30)
+
+
+def answer_by_name(shop, client, name, port):
+    """What Namespace.ask() says; of the question for the name, too, a packet may get lost."""
+    name_of_client = client["metadata"]["name"]
+    return wait_until(lambda: shop.ask(name_of_client, name, port), f"{name} answers {name_of_client}", 30)
 
 
 def clients(shop):
@@ -50,8 +60,7 @@ def strict(cluster, shop):
 def assert_names_lead_to_the_service(shop):
     servers = {pod["metadata"]["name"] for pod in shop.pods("web")}
     for client, name in itertools.product(clients(shop), NAMES):
-        answer = shop.ask(client["metadata"]["name"], name, 80)
-        assert answer is not None, f"no answer to {client['metadata']['name']} from {name}"
+        answer = answer_by_name(shop, client, name, 80)
         assert answer[0] == client["status"]["podIP"] and answer[1] in servers
 
 
@@ -74,7 +83,7 @@ def test_the_name_of_a_headless_service_is_each_of_its_pods(shop):
         for address in found:
             assert shop.ask(client["metadata"]["name"], address) == (client["status"]["podIP"], servers[address])
         # The resolver of the application takes one of them.
-        assert shop.ask(client["metadata"]["name"], "web-headless")[1] in servers.values()
+        assert answer_by_name(shop, client, "web-headless", HTTP)[1] in servers.values()
 
 
 def test_a_question_by_udp_passes_by_the_mesh(cluster, shop):
