@@ -2,7 +2,6 @@
 
 #include <absl/hash/hash.h>
 
-#include <algorithm>
 #include <array>
 #include <concepts>
 #include <cstdint>
@@ -20,11 +19,11 @@ namespace heddle::agent {
 using EditId = uint64_t;
 
 // A hash map whose copies share what they have in common. A copy costs one reference count; a change copies one
-// shard of about a hundred entries and the path to it, and that once per batch. Copies may be read from any thread
+// shard of at most 64 entries and the path to it, and that once per batch. Copies may be read from any thread
 // without locks while another copy is changed, provided that the changing side starts a new, never used EditId
 // after each copy that it gives away.
 //
-//     root -- 16 children by the next 4 bits of the hash -- ... -- shard: entries in order of their hashes
+//     root -- 16 children by the next 4 bits of the hash -- ... -- shard: hashes in a row, and the entries beside them
 //
 // A full shard splits by itself, so that no change ever pays for the whole map (2 ms per turn of a loop, design.md
 // section 4).
@@ -43,33 +42,35 @@ class PersistentMap {
       node = (*node->children)[Slot(hash, shift)].get();
     }
     if (node == nullptr) return nullptr;
-    for (auto it = LowerBound(node->entries, hash); it != node->entries.end() && it->hash == hash; ++it) {
-      if (it->key == key) return &it->value;
-    }
-    return nullptr;
+    const size_t index = IndexOf(*node, hash, key);
+    return index == node->entries.size() ? nullptr : &node->entries[index].value;
   }
+
+  // The batch of the last change; 0 for an empty map. Whoever goes on from a map that somebody else has made takes a
+  // later one.
+  EditId last_edit() const { return root_ == nullptr ? 0 : root_->edit; }
 
   // The value of the key, made if there is none, to be changed before the batch ends. The reference ends with the
   // next change.
   Value& Mutable(EditId edit, const Key& key) {
     const uint64_t hash = Hash(key);
-    const bool added = Find(key) == nullptr;
+    std::array<Node*, kDepthMax> path;
+    size_t depth = 0;
     std::shared_ptr<Node>* slot = &root_;
-    int shift = 0;
-    for (;; shift += kBits) {
-      Node& node = Own(edit, *slot);
-      if (added) ++node.count;
-      if (node.children == nullptr && node.entries.size() >= kShardEntriesMax && added && shift < kShiftMax) {
-        Split(edit, node, shift);
+    while (true) {
+      Node& node = *(path[depth++] = &Own(edit, *slot));
+      if (node.children == nullptr) {
+        const size_t index = IndexOf(node, hash, key);
+        if (index < node.entries.size()) return node.entries[index].value;
+        if (node.entries.size() < kShardEntriesMax || depth == kDepthMax) break;
+        Split(edit, node, kBits * static_cast<int>(depth - 1));
       }
-      if (node.children == nullptr) break;
-      slot = &(*node.children)[Slot(hash, shift)];
+      slot = &(*node.children)[Slot(hash, kBits * static_cast<int>(depth - 1))];
     }
-    auto& entries = (*slot)->entries;
-    auto it = LowerBound(entries, hash);
-    while (it != entries.end() && it->hash == hash && !(it->key == key)) ++it;
-    if (added) it = entries.insert(it, Entry{hash, key, Value()});
-    return it->value;
+    for (size_t i = 0; i < depth; ++i) ++path[i]->count;
+    Node& shard = *path[depth - 1];
+    shard.hashes.push_back(hash);
+    return shard.entries.emplace_back(Entry{key, Value()}).value;
   }
 
   void Put(EditId edit, const Key& key, Value value) { Mutable(edit, key) = std::move(value); }
@@ -90,12 +91,11 @@ class PersistentMap {
  private:
   static constexpr int kBits = 4;
   static constexpr size_t kFanOut = 1 << kBits;
-  static constexpr int kShiftMax = 64 - kBits;  // Below it a shard of equal hashes just grows.
-  static constexpr size_t kShardEntriesMax = 128;
+  static constexpr size_t kDepthMax = 64 / kBits;  // Below it a shard of equal hashes just grows.
+  static constexpr size_t kShardEntriesMax = 64;
   static constexpr size_t kMergeEntriesMax = kShardEntriesMax / 2;  // Well below the split, so that no key flips it.
 
   struct Entry {
-    uint64_t hash;
     Key key;
     Value value;
   };
@@ -104,6 +104,7 @@ class PersistentMap {
   struct Node {
     EditId edit = 0;
     size_t count = 0;                    // Entries at and below.
+    std::vector<uint64_t> hashes;        // Of a shard: of `entries`, whose keys are looked at where they are the same.
     std::vector<Entry> entries;          // Of a shard.
     std::unique_ptr<Children> children;  // Of an inner node.
   };
@@ -120,10 +121,12 @@ class PersistentMap {
 
   static size_t Slot(uint64_t hash, int shift) { return (hash >> shift) & (kFanOut - 1); }
 
-  template <typename Entries>
-  static auto LowerBound(Entries& entries, uint64_t hash) {
-    return std::lower_bound(entries.begin(), entries.end(), hash,
-                            [](const Entry& entry, uint64_t wanted) { return entry.hash < wanted; });
+  // entries.size() if there is none.
+  template <typename Query>
+  static size_t IndexOf(const Node& shard, uint64_t hash, const Query& key) {
+    size_t i = 0;
+    while (i < shard.hashes.size() && !(shard.hashes[i] == hash && shard.entries[i].key == key)) ++i;
+    return i;
   }
 
   // Makes the node behind the slot one that this batch may change.
@@ -133,6 +136,7 @@ class PersistentMap {
     } else if (slot->edit != edit) {
       auto copy = std::make_shared<Node>();
       copy->count = slot->count;
+      copy->hashes = slot->hashes;
       copy->entries = slot->entries;
       if (slot->children != nullptr) copy->children = std::make_unique<Children>(*slot->children);
       slot = std::move(copy);
@@ -143,14 +147,17 @@ class PersistentMap {
 
   static void Split(EditId edit, Node& node, int shift) {
     node.children = std::make_unique<Children>();
-    for (Entry& entry : node.entries) {
-      Node& child = Own(edit, (*node.children)[Slot(entry.hash, shift)]);
-      child.entries.push_back(std::move(entry));  // Stays in order of hashes.
+    for (size_t i = 0; i < node.entries.size(); ++i) {
+      Node& child = Own(edit, (*node.children)[Slot(node.hashes[i], shift)]);
+      child.hashes.push_back(node.hashes[i]);
+      child.entries.push_back(std::move(node.entries[i]));
       ++child.count;
     }
+    node.hashes = {};
     node.entries = {};
   }
 
+  // The key is there.
   static void EraseFrom(EditId edit, std::shared_ptr<Node>& slot, uint64_t hash, const Key& key, int shift) {
     Node& node = Own(edit, slot);
     if (--node.count == 0) {
@@ -158,7 +165,11 @@ class PersistentMap {
       return;
     }
     if (node.children == nullptr) {
-      std::erase_if(node.entries, [&](const Entry& entry) { return entry.hash == hash && entry.key == key; });
+      const size_t index = IndexOf(node, hash, key);
+      std::swap(node.hashes[index], node.hashes.back());
+      std::swap(node.entries[index], node.entries.back());
+      node.hashes.pop_back();
+      node.entries.pop_back();
       return;
     }
     EraseFrom(edit, (*node.children)[Slot(hash, shift)], hash, key, shift + kBits);
@@ -166,26 +177,32 @@ class PersistentMap {
   }
 
   static void Merge(Node& node) {
+    std::vector<uint64_t> hashes;
     std::vector<Entry> entries;
+    hashes.reserve(node.count);
     entries.reserve(node.count);
-    VisitEntries(node, [&entries](const Entry& entry) { entries.push_back(entry); });
-    std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.hash < b.hash; });
+    VisitShards(node, [&](const Node& shard) {
+      hashes.insert(hashes.end(), shard.hashes.begin(), shard.hashes.end());
+      entries.insert(entries.end(), shard.entries.begin(), shard.entries.end());
+    });
     node.children = nullptr;
+    node.hashes = std::move(hashes);
     node.entries = std::move(entries);
   }
 
   template <typename Visit>
-  static void VisitEntries(const Node& node, Visit&& visit) {
-    for (const Entry& entry : node.entries) visit(entry);
-    if (node.children == nullptr) return;
+  static void VisitShards(const Node& node, Visit&& visit) {
+    if (node.children == nullptr) return visit(node);
     for (const auto& child : *node.children) {
-      if (child != nullptr) VisitEntries(*child, visit);
+      if (child != nullptr) VisitShards(*child, visit);
     }
   }
 
   template <typename Visit>
   static void VisitNode(const Node& node, Visit& visit) {
-    VisitEntries(node, [&visit](const Entry& entry) { visit(entry.key, entry.value); });
+    VisitShards(node, [&visit](const Node& shard) {
+      for (const Entry& entry : shard.entries) visit(entry.key, entry.value);
+    });
   }
 
   std::shared_ptr<Node> root_;

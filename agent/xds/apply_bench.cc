@@ -1,10 +1,13 @@
 #include <absl/strings/str_cat.h>
 #include <benchmark/benchmark.h>
 
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "agent/model/testing/world.h"
 #include "agent/xds/delta_session.h"
+#include "agent/xds/state_store.h"
 
 // From the bytes of a response to the state that connections are decided by. Argument: workloads.
 namespace heddle::agent {
@@ -52,6 +55,33 @@ void BM_ApplyEverything(benchmark::State& bench) {
   bench.SetItemsProcessed(bench.iterations() * workloads);
 }
 BENCHMARK(BM_ApplyEverything)->Arg(1000)->Arg(10'000)->Arg(100'000)->Unit(benchmark::kMillisecond);
+
+// What a start of the agent does with the file of the last state.
+void BM_LoadState(benchmark::State& bench) {
+  const int workloads = static_cast<int>(bench.range(0));
+  std::string file;
+  {
+    StateBuilder builder;
+    DeltaSession session(builder, {}, {ResourceKind::kAddress});
+    if (!Apply(session, Bytes(0, workloads, 1), workloads)) bench.SkipWithError("refused");
+    file = *EncodeState(session.held());
+  }
+  for (auto _ : bench) {
+    auto builder = std::make_unique<StateBuilder>();
+    auto session = std::make_unique<DeltaSession>(*builder, NodeDescription{},
+                                                  std::vector{ResourceKind::kAddress});
+    auto held = DecodeState(file);
+    if (!held.ok() || session->Restore(*held) == nullptr) bench.SkipWithError("refused");
+    bench.PauseTiming();  // A start destroys nothing.
+    session.reset();
+    builder.reset();
+    held = absl::UnknownError("gone");
+    bench.ResumeTiming();
+  }
+  bench.SetBytesProcessed(bench.iterations() * static_cast<int64_t>(file.size()));
+  bench.SetItemsProcessed(bench.iterations() * workloads);
+}
+BENCHMARK(BM_LoadState)->Arg(1000)->Arg(10'000)->Arg(100'000)->Unit(benchmark::kMillisecond);
 
 void BM_ApplyOneChange(benchmark::State& bench) {
   const int workloads = static_cast<int>(bench.range(0));

@@ -2,6 +2,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 
@@ -12,8 +13,7 @@ namespace heddle::agent {
 namespace {
 
 template <typename Message, typename Put>
-absl::Status ParseAndPut(const std::string& value, Put put) {
-  Message message;
+absl::Status ParseAndPut(const std::string& value, Message& message, Put put) {
   if (!message.ParseFromString(value)) {
     return absl::InvalidArgumentError(
         absl::StrCat("its bytes are no ", Message::descriptor()->full_name()));
@@ -121,8 +121,8 @@ absl::Status DeltaSession::Put(ResourceKind kind, const std::string& name,
                                const std::string& value) {
   switch (kind) {
     case ResourceKind::kAddress:
-      return ParseAndPut<istio::workload::Address>(
-          value, [&](const auto& message) { return builder_.PutAddress(name, message); });
+      return ParseAndPut(
+          value, address_, [&](const auto& message) { return builder_.PutAddress(name, message); });
     case ResourceKind::kAuthorization: {
       istio::security::Authorization message;
       if (message.ParseFromString(value)) return builder_.PutPolicy(name, message);
@@ -131,9 +131,11 @@ absl::Status DeltaSession::Put(ResourceKind kind, const std::string& name,
       builder_.RefusePolicy(name, ToStd(status.message()));
       return status;
     }
-    case ResourceKind::kNodePod:
-      return ParseAndPut<heddle::node::v1::NodePod>(
-          value, [&](const auto& message) { return builder_.PutNodePod(name, message); });
+    case ResourceKind::kNodePod: {
+      heddle::node::v1::NodePod pod;
+      return ParseAndPut(
+          value, pod, [&](const auto& message) { return builder_.PutNodePod(name, message); });
+    }
   }
   return absl::InternalError("unknown kind");
 }
@@ -153,6 +155,9 @@ void DeltaSession::Hold(ResourceKind kind, const std::string& name, HeldResource
 }
 
 StateRef DeltaSession::Restore(const HeldResources& held) {
+  // What was loaded is shared, not copied; changes go into shards of our own.
+  held_ = held;
+  for (const HeldKind& kind : held) edit_ = std::max(edit_, kind.resources.last_edit() + 1);
   for (const ResourceKind kind : kAllResourceKinds) {
     const HeldKind& from = held[static_cast<size_t>(kind)];
     from.resources.ForEach(
@@ -161,15 +166,10 @@ StateRef DeltaSession::Restore(const HeldResources& held) {
           if (stand_in && kind == ResourceKind::kAuthorization) {
             builder_.RefusePolicy(name, "it was refused before the restart");
           }
-          if (stand_in || !Put(kind, name, resource->value).ok()) {
-            Hold(kind, name, {});  // Asked for again, whatever its version was.
-          } else {
-            Held(kind).resources.Put(edit_, name, resource);
-          }
+          // Asked for again, whatever its version was.
+          if (!stand_in && !Put(kind, name, resource->value).ok()) Hold(kind, name, {});
         });
-    if (!from.received) continue;
-    Held(kind).received = true;
-    builder_.SetReceived(kind);
+    if (from.received) builder_.SetReceived(kind);
   }
   EndEdit();
   return builder_.Publish();

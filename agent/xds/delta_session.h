@@ -95,6 +95,7 @@ class DeltaSession {
   HeldResources held_;   // With what the running batch has changed so far.
   HeldResources whole_;  // Shares with held_ all that the running batch has not touched.
   EditId edit_ = 1;
+  istio::workload::Address address_;  // Parsed into again and again: there are a hundred thousand.
   std::optional<Batch> batch_;
 };
 

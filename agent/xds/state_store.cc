@@ -1,8 +1,10 @@
 #include "agent/xds/state_store.h"
 
 #include <absl/strings/str_cat.h>
+#include <google/protobuf/arena.h>
 
 #include <memory>
+#include <utility>
 
 #include "agent/xds/crc32c.h"
 #include "lib/base/strings.h"
@@ -71,17 +73,18 @@ absl::StatusOr<std::string> EncodeState(const HeldResources& held) {
 absl::StatusOr<HeldResources> DecodeState(std::string_view file) {
   const auto body = Body(file);
   if (!body.ok()) return body.status();
-  heddle::store::v1::StoredState state;
+  google::protobuf::Arena arena;
+  auto& state = *google::protobuf::Arena::CreateMessage<heddle::store::v1::StoredState>(&arena);
   if (!state.ParseFromArray(body->data(), static_cast<int>(body->size()))) return Damaged("its body is no StoredState");
   HeldResources held;
-  for (const auto& stored : state.kinds()) {
+  for (auto& stored : *state.mutable_kinds()) {
     const auto kind = KindOf(stored.type_url());
     if (!kind.has_value()) continue;  // Of a newer version, which also kept what we know.
     HeldKind& to = held[static_cast<size_t>(*kind)];
     to.received = stored.received();
-    for (const auto& entry : stored.resources()) {
-      to.resources.Put(kDecodeEdit, entry.name(),
-                       std::make_shared<const HeldResource>(HeldResource{entry.version(), entry.value()}));
+    for (auto& entry : *stored.mutable_resources()) {
+      HeldResource resource{std::move(*entry.mutable_version()), std::move(*entry.mutable_value())};
+      to.resources.Put(kDecodeEdit, entry.name(), std::make_shared<const HeldResource>(std::move(resource)));
     }
   }
   return held;
