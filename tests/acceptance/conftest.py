@@ -6,8 +6,10 @@ import pathlib
 
 import pytest
 from acceptance import grpc_health
+from acceptance.namespace import HTTPD, Namespace, pod, pod_spec
 from acceptance.shop import open_shop
 from acceptance.release import NAMESPACE, ROOT, Release, write_archives
+from acceptance.traffic import Traffic, assert_inside
 from acceptance.witness import Watch
 from kube.cluster import Cluster
 
@@ -57,13 +59,32 @@ def grpc_image(cluster, tmp_path_factory):
 @pytest.fixture(scope="session")
 def watch(cluster, release):
     """Independent of what a test asserts: at the end of the run nothing has crossed in clear."""
-    watch = Watch(cluster, cluster.nodes[0])
+    watch = Watch(cluster)
     yield watch
-    leaks = watch.leaks()
-    assert leaks == []
-    assert watch.hbone_count > 0
+    assert watch.leaks() == []
+    assert {address.rpartition(".")[0] for address in watch.hbone} == {
+        node.pod_subnet.rpartition(".")[0] for node in cluster.nodes}
 
 
 @pytest.fixture(scope="session")
 def shop(release, watch):
     return open_shop(release, watch)
+
+
+@pytest.fixture(scope="session")
+def plain(release):
+    """A namespace outside the mesh, and the agent of node1 knows it, because a pod of it is there."""
+    plain = Namespace(release, "plain", enrolled=False)
+    plain.apply(pod("first", pod_spec([HTTPD], node="node1")))
+    plain.ready("first")
+    return plain
+
+
+@pytest.fixture
+def traffic(request, cluster, release, shop):
+    before = shop.restarts()
+    made = Traffic(shop, request.node.name)
+    yield made
+    made.stop()
+    assert_inside(cluster, release, shop)
+    assert shop.restarts() == before

@@ -1,6 +1,8 @@
 """A namespace of the mesh and what runs in it."""
 
+import datetime
 import json
+import time
 
 import yaml
 from kube.cluster.images import BUSYBOX
@@ -50,24 +52,42 @@ def pod(name, spec, labels=None):
 
 
 class Namespace:
-    """Made in the cluster on construction; with a Watch, its pods are watched from the moment they are Ready."""
+    """Made in the cluster on construction. With a Watch, its pods of the mesh are watched from the moment on when they
+    are Ready; those that ran already when they were labelled, since taken_in()."""
 
     def __init__(self, release, name, enrolled=True, watch=None):
         self.release, self.cluster, self.name = release, release.cluster, name
         self._watch = watch
+        self._enrolled = enrolled
+        self._taken_in = 0.0
         self.cluster.kubectl("create", "namespace", name)
         if enrolled:
             self.label(True)
         wait_until(lambda: self.cluster.find("serviceaccount", "default", name), "pods have an account", 30)
 
     def label(self, enrolled):
+        self._enrolled = enrolled
+        self.outside_yet()
         self.cluster.kubectl("label", "namespace", self.name, f"{LABEL}=ambient" if enrolled else f"{LABEL}-",
                              "--overwrite")
 
-    def remove(self):
+    def outside_yet(self):
+        """Its pods that run already are outside, whatever labels say, until taken_in()."""
+        running = self.pods()
+        for each in running:
+            self.forget(each)
+        self._taken_in = None if running else 0.0
+
+    def taken_in(self):
+        """Its pods are reached by the mesh by now."""
+        self._taken_in = time.time()
+        self.watch_all()
+
+    def remove(self, wait=True):
         for each in self.pods():
             self.forget(each)
-        self.cluster.kubectl("delete", "namespace", self.name, "--timeout=90s", timeout=99)
+        self.cluster.kubectl("delete", "namespace", self.name, "--timeout=90s", *([] if wait else ["--wait=false"]),
+                             timeout=99)
 
     def apply(self, *objects):
         self.cluster.kubectl("apply", f"--namespace={self.name}", "--filename=-", input=yaml.safe_dump_all(objects))
@@ -94,8 +114,10 @@ class Namespace:
             self.watch(each)
 
     def watch(self, pod):
-        if self._watch and is_ready(pod):
-            self._watch.add(pod["status"]["podIP"])
+        mode = pod["metadata"].get("labels", {}).get(LABEL, "ambient" if self._enrolled else "none")
+        apart = mode == "none" or pod["spec"].get("hostNetwork") or self._taken_in is None
+        if self._watch and is_ready(pod) and not apart:
+            self._watch.add(pod["status"]["podIP"], max(ready_since(pod), self._taken_in))
 
     def forget(self, pod):
         if self._watch and pod["status"].get("podIP"):
@@ -133,6 +155,12 @@ class Namespace:
         said = self.shell(name, request(address, port), check=False).split()
         return tuple(said[-2:]) if "200" in said else None
 
+    def events(self, name):
+        """[(reason, message)] about an object."""
+        listed = json.loads(self.kubectl("get", "events", f"--field-selector=involvedObject.name={name}",
+                                         "--output=json"))["items"]
+        return [(event["reason"], event["message"]) for event in listed]
+
     def restarts(self):
         """{pod: restarts of its containers}"""
         return {pod["metadata"]["name"]: sum(status["restartCount"] for status in pod["status"]["containerStatuses"])
@@ -145,3 +173,9 @@ def request(address, port=HTTP, path="/cgi-bin/whoami"):
 
 def is_ready(pod):
     return any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", ()))
+
+
+def ready_since(pod):
+    """In seconds since 1970. The API server has whole seconds: up to one late."""
+    said, = (c["lastTransitionTime"] for c in pod["status"]["conditions"] if c["type"] == "Ready")
+    return datetime.datetime.fromisoformat(said.replace("Z", "+00:00")).timestamp() + 1

@@ -1,13 +1,12 @@
 """What is around the mesh fails, under traffic: nothing that should be inside is outside, no pod is restarted, and open
-connections live where the design says so. The session's Watch sees the node's link all the while."""
+connections live where the design says so. The session's Watch sees the nodes' links all the while."""
 
 import contextlib
 import json
 
 import pytest
-from acceptance.namespace import HTTPD, Namespace, is_ready, pod, pod_spec
-from acceptance.traffic import Connection, Requests
-from acceptance.witness import opened_outside
+from acceptance.namespace import HTTPD, is_ready, pod, pod_spec
+from acceptance.traffic import assert_inside
 from kube import metrics
 from topology.waiting import Timeout, wait_until
 
@@ -20,52 +19,6 @@ DENY_CLIENT = {"apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolic
                         "rules": [{"from": [{"source": {"principals": ["cluster.local/ns/shop/sa/client"]}}]}]}}
 DENY_EVERY = {**DENY_CLIENT, "metadata": {"name": "no-every"}, "spec": {
     **DENY_CLIENT["spec"], "rules": [{"from": [{"source": {"principals": ["cluster.local/ns/shop/sa/every"]}}]}]}}
-
-
-def assert_inside(cluster, release, shop):
-    pods = shop.pods()
-    meshed = {each["status"]["podIP"] for each in pods}
-    for node in cluster.nodes:
-        on_node = [each for each in pods if each["spec"]["nodeName"] == node.name]
-        assert {f"shop/{each['metadata']['name']}" for each in on_node} <= release.captured(node)
-        for each in on_node:
-            assert opened_outside(node, each, meshed) == []
-
-
-class Traffic:
-    """Requests and an open connection between the nodes."""
-
-    def __init__(self, shop, name):
-        self.client, self.server = shop.pods("client")[0], shop.pods("web")[1]
-        client, address = self.client["metadata"]["name"], self.server["status"]["podIP"]
-        self.connection = Connection(shop, client, address, name)
-        self.requests = Requests(shop, client, address, name)
-
-    def stop(self):
-        self.connection.stop()
-        return self.requests.stop()
-
-    def assert_unharmed(self):
-        """Every request was answered, and the connection is the one that was opened first."""
-        self.requests.go_on()
-        assert self.connection.is_alive()
-        assert self.requests.counts()[1] == 0
-
-
-@pytest.fixture
-def traffic(request, cluster, release, shop):
-    before = shop.restarts()
-    made = Traffic(shop, request.node.name)
-    yield made
-    made.stop()
-    assert_inside(cluster, release, shop)
-    assert shop.restarts() == before
-
-
-def events(namespace, name):
-    listed = json.loads(namespace.kubectl("get", "events", f"--field-selector=involvedObject.name={name}",
-                                          "--output=json"))["items"]
-    return [(event["reason"], event["message"]) for event in listed]
 
 
 def assert_policy_works(shop, traffic):
@@ -84,15 +37,6 @@ def one_pod(namespace, name, node, ready=True):
         namespace.ready(name)
     yield namespace
     namespace.delete("pod", name)
-
-
-@pytest.fixture(scope="module")
-def plain(release):
-    """Outside the mesh, and the agent of node1 knows it, because a pod of it is there."""
-    plain = Namespace(release, "plain", enrolled=False)
-    plain.apply(pod("first", pod_spec([HTTPD], node="node1")))
-    plain.ready("first")
-    return plain
 
 
 def assert_new_pods_are_captured(cluster, release, shop):
@@ -251,62 +195,6 @@ def test_an_agent_is_killed(cluster, release, shop, traffic):
     wait_until(lambda: release.processes(node, "heddle-agent") not in ([], before), "the agent is back", 60)
     release.wait_connected()
     traffic.requests.go_on()
-
-
-def test_without_agents_enrolled_pods_wait_and_say_why_and_others_start(cluster, release, shop, plain):
-    restarts = shop.restarts()
-    with release.without_agents():
-        new = Namespace(release, "unheard-of", enrolled=False)
-        for namespace, name in ((shop, "waits"), (plain, "starts"), (new, "nobody-knows")):
-            namespace.apply(pod(name, pod_spec([HTTPD], node="node1")))
-        plain.ready("starts")
-        for namespace, name in ((shop, "waits"), (new, "nobody-knows")):
-            wait_until(lambda: any(reason == "FailedCreatePodSandBox" and "heddle-agent" in message
-                                   for reason, message in events(namespace, name)), f"it is said why {name} waits", 60)
-            assert not is_ready(namespace.pod(name))
-        client, server = shop.pods("client")[0]["metadata"]["name"], shop.pods("web")[1]["status"]["podIP"]
-        assert shop.ask(client, server) is None  # Refused, and so not in clear.
-    shop.ready("waits")
-    new.ready("nobody-knows")
-    assert "shop/waits" in release.captured(cluster.nodes[0])
-    assert release.captured(cluster.nodes[0]).isdisjoint({"plain/starts", "unheard-of/nobody-knows"})
-    wait_until(lambda: shop.ask(client, server) is not None, "the mesh carries traffic again", 30)
-    shop.delete("pod", "waits")
-    plain.delete("pod", "starts")
-    new.remove()
-    assert_inside(cluster, release, shop)
-    assert shop.restarts() == restarts
-
-
-def give_next(node, address):
-    """Makes the node's IPAM hand out this address next."""
-    octets = address.split(".")
-    before = ".".join([*octets[:3], str(int(octets[3]) - 1)])
-    node.run(["sh", "-c", f"printf {before} >/run/cni-ipam/pods/last_reserved_ip.0"])
-
-
-def test_an_address_goes_to_a_pod_outside_while_no_agent_hears_of_it(cluster, release, shop, plain):
-    """The DEL of its last owner, a captured pod, reaches no agent."""
-    node = cluster.nodes[0]
-    shop.apply(pod("owner", pod_spec([HTTPD], node=node.name)))
-    shop.ready("owner")
-    address = shop.address("owner")
-    with release.without_agents():
-        shop.delete("pod", "owner")
-        give_next(node, address)
-        plain.apply(pod("heir", pod_spec([HTTPD], node=node.name)))
-        plain.ready("heir")
-        assert plain.address("heir") == address
-        shop.apply(pod("owner", pod_spec([HTTPD], node=node.name)))  # Waits; its address will be another.
-    shop.ready("owner")
-    assert release.captured(node) >= {"shop/owner"} and "plain/heir" not in release.captured(node)
-    whoami = cluster.control.run(["curl", "-fsS", "-m", "5", f"http://{address}:8080/cgi-bin/whoami"]).stdout
-    assert whoami.split()[1] == "heir"
-    for each in shop.pods("client"):
-        answer = shop.ask(each["metadata"]["name"], address)
-        assert answer == (each["status"]["podIP"], "heir")
-    shop.delete("pod", "owner")
-    plain.delete("pod", "heir")
 
 
 def test_a_node_loses_power(cluster, release, shop):

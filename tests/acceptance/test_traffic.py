@@ -1,10 +1,12 @@
 """Pods of a labelled namespace talk over mutual TLS between nodes, however they address each other."""
 
 import itertools
+import time
 
 import pytest
-from acceptance.namespace import LABEL, container, pod, pod_spec, HTTPD, Namespace
-from acceptance.witness import HBONE, LinkWitness, opened_outside
+from acceptance.namespace import ECHOD, HTTPD, LABEL, Namespace, container, pod, pod_spec
+from acceptance.traffic import Connection
+from acceptance.witness import HBONE, HEARD_SECONDS, LinkWitness, Watch, opened_outside
 from topology.waiting import wait_until
 
 
@@ -96,9 +98,29 @@ def test_a_pod_on_the_hosts_network_is_untouched(cluster, release, shop):
     shop.delete("pod", "host")
 
 
+def test_the_watch_on_the_links_sees_what_is_in_clear_between_any_two_nodes(cluster, release):
+    """Pods outside, of which it is told that they are in the mesh: as if those inside leaked."""
+    plain = Namespace(release, "in-clear", enrolled=False)
+    plain.apply(*(pod(f"pod{node.name[-1]}", pod_spec([HTTPD], node=node.name)) for node in cluster.nodes))
+    plain.ready("pod1", "pod2")
+    ends = {name: plain.address(name) for name in ("pod1", "pod2")}
+    watch = Watch(cluster)
+    assert plain.ask("pod1", ends["pod2"]) == (ends["pod1"], "pod2")  # Nothing is known of either yet.
+    for address in ends.values():
+        watch.add(address, time.time() - HEARD_SECONDS)
+    assert plain.ask("pod2", ends["pod1"]) == (ends["pod2"], "pod1")
+    watch.remove(ends["pod1"])
+    assert plain.ask("pod1", ends["pod2"]) == (ends["pod1"], "pod2")
+    leaks = watch.leaks()
+    assert len({leak.source for leak in leaks} | {leak.target for leak in leaks}) == 2  # One connection, to and fro.
+    assert {leak.target for leak in leaks if "S" in leak.flags and "." not in leak.flags} == {f"{ends['pod1']}:8080"}
+    assert len(leaks) > 3 and watch.hbone == set()
+    plain.remove(wait=False)
+
+
 def test_running_pods_are_taken_in_and_let_go_by_a_label(cluster, release, shop, watch):
-    late = Namespace(release, "late", enrolled=False)
-    late.apply(*(pod(f"pod{node.name[-1]}", pod_spec([HTTPD], node=node.name)) for node in cluster.nodes))
+    late = Namespace(release, "late", enrolled=False, watch=watch)
+    late.apply(*(pod(f"pod{node.name[-1]}", pod_spec([HTTPD, ECHOD], node=node.name)) for node in cluster.nodes))
     late.ready("pod1", "pod2")
     there = late.address("pod2")
     before = late.restarts()
@@ -109,14 +131,22 @@ def test_running_pods_are_taken_in_and_let_go_by_a_label(cluster, release, shop,
         return {syn.port for syn in witness.between({late.address("pod1"), there})}
 
     assert crosses() == {8080}
+    outside = Connection(late, "pod1", there, "outside")
     late.label(True)
     wait_until(lambda: crosses() == {HBONE}, "they talk by the mesh", 30, 0.3)
+    late.taken_in()
     assert all(f"late/pod{node.name[-1]}" in release.captured(node) for node in cluster.nodes)
     assert late.ask("pod1", shop.service_address("web"), 80) is not None
+    inside = Connection(late, "pod1", there, "inside")
+    assert outside.is_alive()
     late.label(False)
     wait_until(lambda: crosses() == {8080}, "they talk without it", 60, 0.3)
+    assert outside.is_alive() and inside.is_alive()  # Each goes on as it began.
+    inside.stop()
+    wait_until(inside.has_ended, "what the mesh carries ends", 15, 0.3)
     wait_until(lambda: not any("late/" in release.heddlectl(node, "pods") for node in cluster.nodes),
                "nothing is left of it in the agents", 60, 0.5)
+    assert outside.is_alive()
     assert late.restarts() == before
     late.remove()
 

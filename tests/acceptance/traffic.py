@@ -6,6 +6,7 @@ import time
 from topology.waiting import wait_until
 
 from .namespace import ECHO, request
+from .witness import opened_outside
 
 PAUSE_SECONDS = 0.2
 
@@ -66,3 +67,34 @@ class Connection:
 
     def stop(self):
         self._namespace.shell(self._pod, f"touch {self._file}.stop")
+
+
+class Traffic:
+    """Requests and an open connection between the nodes."""
+
+    def __init__(self, shop, name):
+        self.client, self.server = shop.pods("client")[0], shop.pods("web")[1]
+        client, address = self.client["metadata"]["name"], self.server["status"]["podIP"]
+        self.connection = Connection(shop, client, address, name)
+        self.requests = Requests(shop, client, address, name)
+
+    def stop(self):
+        self.connection.stop()
+        return self.requests.stop()
+
+    def assert_unharmed(self):
+        """Every request was answered, and the connection is the one that was opened first."""
+        self.requests.go_on()
+        assert self.connection.is_alive()
+        assert self.requests.counts()[1] == 0
+
+
+def assert_inside(cluster, release, shop):
+    """Every pod of the shop is captured, and no socket of it leads to another one but by the mesh."""
+    pods = shop.pods()
+    meshed = {each["status"]["podIP"] for each in pods}
+    for node in cluster.nodes:
+        on_node = [each for each in pods if each["spec"]["nodeName"] == node.name]
+        assert {f"shop/{each['metadata']['name']}" for each in on_node} <= release.captured(node)
+        for each in on_node:
+            assert opened_outside(node, each, meshed) == []

@@ -6,6 +6,7 @@ import pathlib
 import re
 import time
 
+from kube.cluster.node_config import PODS
 from topology.capture import Capture
 from topology.process import Place
 from topology.waiting import wait_until
@@ -14,9 +15,25 @@ HBONE = 15008
 # The mesh's own: agents to the controller. Not between pods of the mesh.
 _BEGINNINGS = "( tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn ) or udp port 9"
 _SYN = re.compile(r"(?P<time>[\d.]+) IP (?P<source>[\d.]+)\.\d+ > (?P<target>[\d.]+)\.(?P<port>\d+): ")
-# Between the first tunnel to a pod and the last worker that knows that the pod has tunnels.
-SETTLED_SECONDS = 0.5
+# TCP between pods: in clear every packet of it, of HBONE its beginnings.
+_OF_PODS = (f"( tcp and src net {PODS} and dst net {PODS} and ( not port {HBONE} or "
+            "tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn ) ) or udp port 9")
+_PACKET = re.compile(r"(?P<time>[\d.]+) .*?IP (?P<source>[\d.]+)\.(?P<source_port>\d+) > "
+                     r"(?P<target>[\d.]+)\.(?P<target_port>\d+): Flags \[(?P<flags>[^\]]*)\]")
+# A change at the API server is known on all nodes by then: who dials a pod before they have heard of it dials an
+# address that is nobody's.
+HEARD_SECONDS = 1.0
+# What begins with the same ports after that is another connection, and no SYN that is sent again.
+_AGAIN_SECONDS = 60
 _COUNT = itertools.count(1)
+
+
+def end_in_order(capture, cluster, node=None):
+    """When a last datagram to a node is on record, so is everything before it."""
+    last = f"complete {next(_COUNT)}".encode()
+    address = (node or cluster.nodes[0]).address
+    cluster.control.run(["sh", "-c", f"printf '{last.decode()}' | nc -u -q 0 {address} 9"])
+    capture.stop(lambda record: last in record)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +42,14 @@ class Syn:
     source: str
     target: str
     port: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Leak:
+    when: float
+    source: str  # With their ports.
+    target: str
+    flags: str
 
 
 class LinkWitness:
@@ -39,13 +64,9 @@ class LinkWitness:
         self._stopped = False
 
     def stop(self):
-        """When a last datagram to the node is on record, so is everything before it."""
-        if self._stopped:
-            return
-        self._stopped = True
-        last = f"complete {next(_COUNT)}".encode()
-        self._cluster.control.run(["sh", "-c", f"printf '{last.decode()}' | nc -u -q 0 {self._node.address} 9"])
-        self._capture.stop(lambda record: last in record)
+        if not self._stopped:
+            self._stopped = True
+            end_in_order(self._capture, self._cluster, self._node)
 
     def syns(self):
         """Every first packet of the record; ends it."""
@@ -65,40 +86,48 @@ class LinkWitness:
 
 
 class Watch:
-    """A LinkWitness over a whole suite: since a node has first reached an address by HBONE, its pods of the mesh
-    reach it by nothing else, until it is said that the address is nobody's (its pod goes, or leaves the mesh)."""
+    """Records the links of all nodes over a whole suite. Between two pods of the mesh, known by the addresses that the
+    API gives them, there is HBONE and nothing else, from the moment on when both are Ready, and nodes have heard of it,
+    until it is said that one is not of the mesh any more (it goes, or is let go). What had begun before goes on as it
+    was."""
 
-    def __init__(self, cluster, node):
-        self._link = LinkWitness(cluster, node)
-        self._pods = {}  # address -> [(since, until)] of pods of the mesh
-        self.hbone_count = 0
+    def __init__(self, cluster):
+        """The end of each link that is not the node's: what is lost with a node's power does not end the record."""
+        self._cluster = cluster
+        self._pods = {}  # address -> [[since, until]] of pods of the mesh
+        self.hbone = set()  # Addresses of pods between which tunnels were seen.
+        self._capture = Capture(cluster.control, "any", cluster.dir / f"links-{next(_COUNT)}.pcap", _OF_PODS)
 
-    def add(self, address):
+    def add(self, address, since):
+        """From then on, in seconds since 1970, the address is that of a pod of the mesh that is Ready."""
         terms = self._pods.setdefault(address, [])
-        if not terms or terms[-1][1] < float("inf"):
-            terms.append([time.time(), float("inf")])
+        if not terms or terms[-1][1] < since:
+            terms.append([since + HEARD_SECONDS, float("inf")])
 
     def remove(self, address):
         if self._pods.get(address):
             self._pods[address][-1][1] = min(self._pods[address][-1][1], time.time())
 
-    def _term(self, syn, address):
-        return next((term for term in self._pods.get(address, ()) if term[0] <= syn.when <= term[1]), None)
-
     def leaks(self):
-        """Ends it."""
-        reached, found = {}, []
-        for syn in self._link.syns():
-            source, target = self._term(syn, syn.source), self._term(syn, syn.target)
-            if not source or not target:
+        """Every packet in clear of a connection that began between pods of the mesh; ends it."""
+        end_in_order(self._capture, self._cluster)
+        began, found = {}, []
+        for packet in map(_PACKET.match, self._capture.packets("tcp", timed=True, brief=False)):
+            source, target = packet.group("source", "source_port"), packet.group("target", "target_port")
+            ends, when = frozenset((source, target)), float(packet["time"])
+            if "S" in packet["flags"] and "." not in packet["flags"] and when - began.get(ends, 0) > _AGAIN_SECONDS:
+                began[ends] = when
+            if not all(self._is_meshed(source[0], at) and self._is_meshed(target[0], at)
+                       for at in (began.get(ends, when), when)):
                 continue
-            key = (syn.source.rpartition(".")[0], syn.target, target[0])  # A /24 is a node.
-            if syn.port == HBONE:
-                self.hbone_count += 1
-                reached.setdefault(key, syn.when)
-            elif syn.when > reached.get(key, float("inf")) + SETTLED_SECONDS:
-                found.append(syn)
+            if HBONE in (int(source[1]), int(target[1])):
+                self.hbone |= {source[0], target[0]}
+            else:
+                found.append(Leak(when, ":".join(source), ":".join(target), packet["flags"]))
         return found
+
+    def _is_meshed(self, address, when):
+        return any(since <= when <= until for since, until in self._pods.get(address, ()))
 
 
 class _Cgroups:

@@ -22,8 +22,9 @@ class Capture:
     def bytes(self):
         return self.file.read_bytes() if self.file.exists() else b""
 
-    def packets(self, expression="", timed=False):
-        """Lines of tcpdump for the packets that match; timed: each begins with its time, in seconds since 1970."""
-        time = "-tt" if timed else "-t"
-        lines = run(["tcpdump", "-nn", "-q", time, "-r", self.file, *expression.split()]).stdout
+    def packets(self, expression="", timed=False, brief=True):
+        """Lines of tcpdump for the packets that match; timed: each begins with its time, in seconds since 1970; brief:
+        without flags and the like."""
+        options = ["-tt" if timed else "-t", *(["-q"] if brief else [])]
+        lines = run(["tcpdump", "-nn", *options, "-r", self.file, *expression.split()], timeout=120).stdout
         return lines.splitlines()
