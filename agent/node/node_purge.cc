@@ -162,12 +162,24 @@ void PlaceStub(const NodePlaces& places, Purged& purged) {
   }
 }
 
+// Its own, and those of other versions beside them: who goes back to an older release has the newer
+// one's to remove.
+std::vector<std::string> PinDirectories(const NodePlaces& places) {
+  std::vector<std::string> directories = PinDirectory(places.pin_dir).OtherVersions();
+  directories.push_back(places.pin_dir);
+  return directories;
+}
+
 void Detach(const NodePlaces& places, Purged& purged) {
-  const PinDirectory pins(places.pin_dir);
-  const bool any = IsThere(places.pin_dir);
-  const absl::Status detached = pins.Purge();
-  if (!detached.ok()) return purged.failed.push_back(std::string(detached.message()));
-  if (any) purged.done.push_back(absl::StrCat("programs detached, pins removed: ", places.pin_dir));
+  for (const std::string& directory : PinDirectories(places)) {
+    const bool any = IsThere(directory);
+    const absl::Status detached = PinDirectory(directory).Purge();
+    if (!detached.ok()) {
+      purged.failed.push_back(std::string(detached.message()));
+    } else if (any) {
+      purged.done.push_back(absl::StrCat("programs detached, pins removed: ", directory));
+    }
+  }
 }
 
 // Its folder too, if it is nobody else's.
@@ -202,7 +214,9 @@ std::vector<std::string> FindKept(const NodePlaces& places) {
 std::vector<std::string> FindTraces(const NodePlaces& places) {
   std::vector<std::string> traces;
   FindPrograms(places, traces);
-  if (IsThere(places.pin_dir)) traces.push_back(absl::StrCat("pins in ", places.pin_dir));
+  for (const std::string& directory : PinDirectories(places)) {
+    if (IsThere(directory)) traces.push_back(absl::StrCat("pins in ", directory));
+  }
   for (const std::string& file : FindCniEntries(places.cni.conf_dir))
     traces.push_back(absl::StrCat("an entry of ", kCniPluginName, " in ", file));
   if (IsThere(PluginPath(places))) {

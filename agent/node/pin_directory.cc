@@ -102,7 +102,7 @@ absl::Status PinDirectory::Purge() const {
   TRY_STATUS(RemoveEntries(root / "maps", Unlink));
   // Both fail for the root of a file system, and where others have something.
   rmdir(root_.c_str());
-  if (root.filename() == "v1") rmdir(root.parent_path().c_str());
+  if (IsVersion(root.filename().string())) rmdir(root.parent_path().c_str());
   return absl::OkStatus();
 }
 
