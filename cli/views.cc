@@ -96,14 +96,15 @@ absl::StatusOr<std::string> Readiness(std::string_view agent_status) {
 absl::StatusOr<std::string> NodesTable(std::string_view controller_nodes) {
   return FromJson([&] {
     const Json nodes = Json::parse(controller_nodes);
-    Table table({"NODE", "CONNECTED", "VERSION", "PODS CAPTURED"});
+    Table table({"NODE", "CONNECTED", "VERSION", "CONTROLLER", "PODS CAPTURED"});
     Table captured({"NODE", "POD", "ADDRESSES", "CAPTURED", "SINCE"});
     for (const Json& node : nodes) {
       const std::string name = Field(node, "node");
       // A controller that is a version behind does not tell.
       const std::string version = Field(node, "agentVersion");
+      const std::string controller = Field(node, "controllerVersion");
       table.Add({name, YesNo(node.at("connected")), version.empty() ? "-" : version,
-                 std::to_string(node.at("pods").size())});
+                 controller.empty() ? "-" : controller, std::to_string(node.at("pods").size())});
       for (const Json& pod : node.at("pods")) {
         captured.Add({name, PodName(pod), Joined(pod, "addresses"), Field(pod, "how"),
                       Field(pod, "capturedSince")});

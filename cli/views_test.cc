@@ -79,13 +79,13 @@ TEST(CertificatesTable, ShowsWhichRootsAreTrustedTheOneThatSignsFirst) {
   EXPECT_NE(table->find("later    01234567,ba987654"), std::string::npos) << *table;
 }
 
-TEST(NodesTable, ShowsWhichVersionEachNodesAgentHas) {
+TEST(NodesTable, ShowsTheVersionsOfEachNodesAgentAndOfItsController) {
   const auto table = NodesTable(R"([
-      {"node": "n1", "connected": true, "agentVersion": "0.2.0", "pods": []},
+      {"node": "n1", "connected": true, "agentVersion": "0.2.0", "controllerVersion": "0.1.0", "pods": []},
       {"node": "n2", "connected": true, "pods": []}])");
   ASSERT_TRUE(table.ok()) << table.status();
-  EXPECT_NE(table->find("n1    yes        0.2.0    0"), std::string::npos) << *table;
-  EXPECT_NE(table->find("n2    yes        -        0"), std::string::npos) << *table;
+  EXPECT_NE(table->find("n1    yes        0.2.0    0.1.0       0"), std::string::npos) << *table;
+  EXPECT_NE(table->find("n2    yes        -        -           0"), std::string::npos) << *table;
 }
 
 TEST(Views, RefuseAnAnswerOfAnotherForm) {

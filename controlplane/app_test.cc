@@ -9,6 +9,7 @@
 
 #include "controlplane/testing/controller.h"
 #include "controlplane/translate/resource.h"
+#include "lib/base/version.h"
 #include "lib/grpc/protobuf.h"
 #include "lib/io/socket.h"
 #include "lib/io/testing/co_test.h"
@@ -374,6 +375,7 @@ CO_TEST(Controller, ShowsNodesWithTheirCapturedPods) {
     EXPECT_EQ(nodes[0].at("node"), "n1");
     EXPECT_EQ(nodes[0].at("connected"), true);
     EXPECT_EQ(nodes[0].at("agentVersion"), "") << "that of an agent that does not say it";
+    EXPECT_EQ(nodes[0].at("controllerVersion"), kVersion);
     CO_ASSERT_TRUE(nodes[0].at("pods").size() == 1);
     const auto& pod = nodes[0].at("pods")[0];
     EXPECT_EQ(pod.at("namespace"), "shop");

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "controlplane/status/status_table.h"
+#include "lib/base/version.h"
 
 namespace heddle::controlplane {
 namespace {
@@ -44,6 +45,7 @@ std::string DebugPages::Nodes() const {
     const auto agent = connected.find(name);
     node["connected"] = agent != connected.end();
     node["agentVersion"] = agent == connected.end() ? "" : agent->second.agent_version;
+    node["controllerVersion"] = agent == connected.end() ? "" : kVersion;
     node["pods"] = Json::array();
     for (const ReportedPod& pod : sources_.mesh.reports().PodsOf(name)) {
       if (sources_.mesh.IsBound(name, pod.uid)) node["pods"].push_back(PodJson(pod));
