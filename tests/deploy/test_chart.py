@@ -22,7 +22,7 @@ VARIANTS = {
         "controller.replicas=2", "image.tag=1.2.3", "image.pullSecrets={registry}", "mesh.network=east",
         "agent.workers=4", "agent.seLinuxOptions.type=spc_t", "controller.tolerations[0].operator=Exists",
         "agent.podLabels.team=net", "controller.podAnnotations.note=x", "log.format=json",
-        "agent.startupTaint.enabled=true"),
+        "agent.startupTaint.enabled=true", "agent.updateStrategy=OnDelete"),
     "trial": ("agent.seccomp.type=RuntimeDefault", "crds.install=false",
               "agent.cni.install=false"),
 }
@@ -67,7 +67,8 @@ def test_the_api_server_takes_every_object(cluster, variant):
     ("agent.workerz=3", "workerz"), ("agent.backend=uring", "backend"), ("controller.replicas=-1", "replicas"),
     ("mesh.trustDomain=Upper", "trustDomain"), ("agent.capabilities={ALL}", "capabilities"),
     ("agent.host.run=run", "run"), ("agent.terminationGracePeriodSeconds=5", "terminationGracePeriodSeconds"),
-    ("agent.cni.platform=openshift", "platform"), ("agent.cni.binDir=/opt/bin", "go together"),
+    ("agent.cni.platform=openshift", "platform"), ("agent.updateStrategy=Recreate", "updateStrategy"),
+    ("agent.cni.binDir=/opt/bin", "go together"),
     ("controller.state.kind=claim", "state"), ("agent.credentials.hostPath=/etc/heddle", "credentials")])
 def test_a_wrong_value_is_refused_by_name(cluster, wrong, why):
     with pytest.raises(CommandFailed, match=re.escape(why)):
