@@ -16,8 +16,11 @@
 #endif
 
 /* Pinned maps of another version are refused at start; the pin path carries the same number
- * (…/heddle/v1), and pins beside it that carry another are
- * refused as well. hd_cfg begins with the version, in every version. */
+ * (…/heddle/v1; scripts/bpf_schema.py knows where it is named), and pins beside it that carry another
+ * are refused as well. hd_cfg begins with the version, in every version.
+ *
+ * Version 1 is the first release's. Before that release layouts changed under the same number, and pins
+ * of such a build are refused by libbpf's own words. From the release on, each change raises it. */
 #define HD_SCHEMA_VERSION 1u
 
 #define HD_POD_NAME_LEN 64

@@ -27,3 +27,9 @@ def test_another_field_needs_another_version():
     assert "Raise it" in bpf_schema.complaint(1, changed, recorded)
     assert "--record" in bpf_schema.complaint(2, changed, recorded)
     assert bpf_schema.complaint(2, changed, f"2 {changed}\n") == ""
+
+
+def test_the_directory_of_the_pins_carries_the_version():
+    files = {"good": "pins in /sys/fs/bpf/heddle/v2 and /sys/fs/bpf/heddle/v2/maps", "old": "/sys/fs/bpf/heddle/v1",
+             "half": "/sys/fs/bpf/heddle/v1 /sys/fs/bpf/heddle/v2", "none": ""}
+    assert bpf_schema.stale(2, files) == ["old", "half", "none"]
