@@ -167,8 +167,9 @@ class Namespace:
                 for pod in self.pods()}
 
 
-def request(address, port=HTTP, path="/cgi-bin/whoami"):
-    return f"printf 'GET {path} HTTP/1.0\\r\\n\\r\\n' | nc -w 5 {address} {port}"
+def request(address, port=HTTP, path="/cgi-bin/whoami", patience=5):
+    """A command that prints the answer. What is refused or reset ends at once, whatever the patience (seconds)."""
+    return f"printf 'GET {path} HTTP/1.0\\r\\n\\r\\n' | nc -w {patience} {address} {port}"
 
 
 def is_ready(pod):

@@ -9,6 +9,7 @@ from .namespace import ECHO, request
 from .witness import opened_outside
 
 PAUSE_SECONDS = 0.2
+PATIENCE_SECONDS = 20  # A machine that tests share may stand still for some seconds.
 
 
 class Requests:
@@ -16,8 +17,10 @@ class Requests:
 
     def __init__(self, namespace, pod, address, name):
         self._namespace, self._pod, self._file = namespace, pod, f"/tmp/requests-{name}"
-        loop = (f"while [ ! -e {self._file}.stop ]; do if {request(address)} | grep -q 200; then echo ok; "
-                f"else echo no; fi >>{self._file}; sleep {PAUSE_SECONDS}; done; echo end >>{self._file}")
+        once = (f"t=$(date +%s); if {request(address, patience=PATIENCE_SECONDS)} | grep -q 200; then echo ok; "
+                "else echo no $t $(date +%s); fi")
+        loop = (f"while [ ! -e {self._file}.stop ]; do {once} >>{self._file}; sleep {PAUSE_SECONDS}; done; "
+                f"echo end >>{self._file}")
         namespace.shell(pod, f"touch {self._file}; ({loop}) >/dev/null 2>&1 &")
         wait_until(lambda: self.counts()[0], f"{pod} is answered", 15, 0.3)
 
@@ -26,7 +29,12 @@ class Requests:
         said = self._namespace.shell(self._pod, f"cat {self._file}").split()
         return said.count("ok"), said.count("no")
 
-    def go_on(self, seconds=30):
+    def failures(self):
+        """[(began, ended)] of those that were not answered: seconds since the epoch, rounded down."""
+        said = self._namespace.shell(self._pod, f"cat {self._file}")
+        return [(int(began), int(ended)) for began, ended in re.findall(r"^no (\d+) (\d+)$", said, re.M)]
+
+    def go_on(self, seconds=60):
         """Waits for five more answers."""
         before = self.counts()[0]
         wait_until(lambda: self.counts()[0] >= before + 5, "requests are answered", seconds, 0.3)
@@ -34,7 +42,7 @@ class Requests:
     def stop(self):
         self._namespace.shell(self._pod, f"touch {self._file}.stop")
         last = f"tail -n 1 {self._file}"
-        wait_until(lambda: "end" in self._namespace.shell(self._pod, last), "the loop ends", 15, 0.2)
+        wait_until(lambda: "end" in self._namespace.shell(self._pod, last), "the loop ends", PATIENCE_SECONDS + 15, 0.2)
         return self.counts()
 
 
