@@ -166,7 +166,9 @@ absl::Status DecodeServiceIdentities(const wire::Service& message, Service& serv
 
 absl::StatusOr<Workload> DecodeWorkload(const wire::Workload& message) {
   if (message.uid().empty()) return absl::InvalidArgumentError("the workload has no uid");
-  Workload workload{.uid = WorkloadUid(message.uid()),
+  Workload workload{.native_tunnel = message.native_tunnel(),
+                    .capacity = message.has_capacity() ? message.capacity().value() : 1,
+                    .uid = WorkloadUid(message.uid()),
                     .name = message.name(),
                     .name_space = message.namespace_(),
                     .network = message.network(),
@@ -176,9 +178,7 @@ absl::StatusOr<Workload> DecodeWorkload(const wire::Workload& message) {
                     .workload_name = message.workload_name(),
                     .canonical_name = message.canonical_name(),
                     .canonical_revision = message.canonical_revision(),
-                    .locality = {message.locality().region(), message.locality().zone(), message.locality().subzone()},
-                    .native_tunnel = message.native_tunnel(),
-                    .capacity = message.has_capacity() ? message.capacity().value() : 1};
+                    .locality = {message.locality().region(), message.locality().zone(), message.locality().subzone()}};
   TRY_STATUS(DecodeEnums(message, workload));
   if (message.addresses_size() > kMaxWorkloadAddresses) {
     return TooMany("addresses", message.addresses_size(), kMaxWorkloadAddresses);

@@ -1,6 +1,15 @@
 #include "agent/model/state.h"
 
 namespace heddle::agent {
+
+Endpoint::Endpoint(WorkloadRef of_workload, const ServiceMembership& of)
+    : workload(std::move(of_workload)), membership(&of) {
+  usual = workload->healthy && workload->capacity != 0 && workload->network.empty() &&
+          workload->addresses.size() == 1 && membership->ports.size() == 1;
+  if (!usual) return;
+  port = membership->ports.front();
+  address = workload->addresses.front();
+}
 namespace {
 
 template <typename Map, typename Key>

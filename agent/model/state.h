@@ -68,10 +68,18 @@ struct NetworkPrefixView {
   }
 };
 
-// One endpoint of a service. `ports` is part of the workload.
+// One endpoint of a service, with what a choice looks at beside each other: among thousands of endpoints, to look at
+// each one's workload would be several cache misses.
 struct Endpoint {
+  // `of` is part of the workload.
+  Endpoint(WorkloadRef of_workload, const ServiceMembership& of);
+
   WorkloadRef workload;
   const ServiceMembership* membership;
+  // The following two are all of their kind that it has, it is healthy, has capacity, and its network has no name.
+  bool usual = false;
+  PortMapping port;
+  io::IpAddress address;
 };
 
 // The kinds of resources that a State is built from.

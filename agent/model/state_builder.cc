@@ -70,7 +70,7 @@ void StateBuilder::PutWorkload(WorkloadRef workload) {
     }
   }
   for (const ServiceMembership& membership : workload->services) {
-    AddMember(state_.endpoints_, edit_, membership.service, Endpoint{workload, &membership});
+    AddMember(state_.endpoints_, edit_, membership.service, Endpoint(workload, membership));
     if (workload->capacity != 1) ++state_.weighted_endpoints_.Mutable(edit_, membership.service);
   }
 }

@@ -58,6 +58,16 @@ struct ApplicationTunnel {
 
 // A workload as the control plane describes it, validated. Immutable once in a State.
 struct Workload {
+  // Looked at for each connection, and so before the rest.
+  TunnelProtocol protocol = TunnelProtocol::kNone;
+  bool native_tunnel = false;
+  bool host_network = false;  // Not found by address.
+  bool healthy = true;
+  uint32_t capacity = 1;
+  // Who it is; empty only if the control plane names no namespace. The defaults of an empty trust domain and
+  // service account are filled in.
+  std::optional<tls::SpiffeId> identity;
+
   WorkloadUid uid;
   std::string name;  // Of the pod.
   std::string name_space;
@@ -67,21 +77,12 @@ struct Workload {
   std::string node;
   std::string hostname;
 
-  // Who it is; empty only if the control plane names no namespace. The defaults of an empty trust domain and
-  // service account are filled in.
-  std::optional<tls::SpiffeId> identity;
-
   WorkloadType type = WorkloadType::kDeployment;
   std::string workload_name;  // Of the Deployment, Job...
   std::string canonical_name;
   std::string canonical_revision;
   Locality locality;
 
-  TunnelProtocol protocol = TunnelProtocol::kNone;
-  bool native_tunnel = false;
-  bool host_network = false;  // Not found by address.
-  bool healthy = true;
-  uint32_t capacity = 1;
   std::vector<ServiceMembership> services;
   std::vector<PolicyName> authorization_policies;
   std::optional<GatewayAddress> waypoint;

@@ -57,9 +57,7 @@ NextHop ToService(const State& state, const BalancingRequest& request, ServiceRe
   }
   const Choice choice = ChooseEndpoint(state, request, random);
   if (choice.endpoint != nullptr) {
-    const WorkloadRef& workload = choice.endpoint->workload;
-    const io::IpAddress& ip = *ChooseAddress(*workload, service.get(), request.destination.ip);
-    return ToWorkload(workload, std::move(service), {ip, choice.target_port});
+    return ToWorkload(choice.endpoint->workload, std::move(service), choice.target);
   }
   if (choice.other_network) {
     return Refuse(FailureReason::kNotSupported, absl::StrCat("service ", id, " has endpoints on other networks only"),

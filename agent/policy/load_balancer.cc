@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <span>
 
 namespace heddle::agent {
 namespace {
@@ -47,23 +48,59 @@ std::optional<size_t> Rank(const LoadBalancing& balancing, const Workload& sourc
   return rank;
 }
 
+std::span<const PortMapping> PortsOf(const Endpoint& endpoint) {
+  if (endpoint.usual) return {&endpoint.port, 1};
+  return endpoint.membership->ports;
+}
+
+// 0: none.
 uint16_t TargetPort(const Service& service, const Endpoint& endpoint, uint16_t service_port) {
-  for (const PortMapping& port : endpoint.membership->ports) {
+  for (const PortMapping& port : PortsOf(endpoint)) {
     if (port.service_port == service_port && port.target_port != 0) return port.target_port;
   }
   const PortMapping* port = service.FindPort(service_port);
   return port == nullptr ? 0 : port->target_port;
 }
 
+std::span<const io::IpAddress> AddressesOf(const Endpoint& endpoint) {
+  if (endpoint.usual) return {&endpoint.address, 1};
+  return endpoint.workload->addresses;
+}
+
+// nullptr: none.
+const io::IpAddress* ChooseAddress(const Endpoint& endpoint, IpFamilies families, const io::IpAddress& wanted) {
+  const io::IpAddress* first = nullptr;
+  const io::IpAddress* same_family = nullptr;
+  for (const io::IpAddress& address : AddressesOf(endpoint)) {
+    if (address == wanted) return &address;
+    if (families == (address.is_v4() ? IpFamilies::kV6 : IpFamilies::kV4)) continue;
+    if (first == nullptr) first = &address;
+    if (same_family == nullptr && address.is_v4() == wanted.is_v4()) same_family = &address;
+  }
+  return same_family != nullptr ? same_family : first;
+}
+
 enum class Fit : uint8_t { kNo, kOtherNetwork, kYes };
 
-Fit FitOf(const BalancingRequest& request, const Endpoint& endpoint, uint16_t target_port) {
-  const Workload& workload = *endpoint.workload;
-  if (target_port == 0 || workload.capacity == 0) return Fit::kNo;
+struct Candidate {
+  Fit fit = Fit::kNo;
+  io::SocketAddress target;
+};
+
+Fit FitOf(const Workload& workload, const BalancingRequest& request) {
+  if (workload.capacity == 0) return Fit::kNo;
   if (!workload.healthy && !request.service.load_balancing.include_unhealthy) return Fit::kNo;
-  if (workload.network != request.source.network) return Fit::kOtherNetwork;
-  const bool reachable = ChooseAddress(workload, &request.service, request.destination.ip) != nullptr;
-  return reachable ? Fit::kYes : Fit::kNo;
+  return workload.network == request.source.network ? Fit::kYes : Fit::kOtherNetwork;
+}
+
+Candidate Consider(const BalancingRequest& request, const Endpoint& endpoint) {
+  const uint16_t port = TargetPort(request.service, endpoint, request.destination.port);
+  if (port == 0) return {};
+  const bool usual = endpoint.usual && request.source.network.empty();
+  if (const Fit fit = usual ? Fit::kYes : FitOf(*endpoint.workload, request); fit != Fit::kYes) return {.fit = fit};
+  const io::IpAddress* address = ChooseAddress(endpoint, request.service.ip_families, request.destination.ip);
+  if (address == nullptr) return {};
+  return {.fit = Fit::kYes, .target = {*address, port}};
 }
 
 // Without preferences and weights all that fit are equal: draw until one fits, which is exact, and cheap for
@@ -71,8 +108,8 @@ Fit FitOf(const BalancingRequest& request, const Endpoint& endpoint, uint16_t ta
 Choice Sample(const std::vector<Endpoint>& endpoints, const BalancingRequest& request, Random& random) {
   for (int i = 0; i < kSampleTries; ++i) {
     const Endpoint& endpoint = endpoints[random.Below(endpoints.size())];
-    const uint16_t target_port = TargetPort(request.service, endpoint, request.destination.port);
-    if (FitOf(request, endpoint, target_port) == Fit::kYes) return {&endpoint, target_port};
+    const Candidate candidate = Consider(request, endpoint);
+    if (candidate.fit == Fit::kYes) return {&endpoint, candidate.target};
   }
   return {};
 }
@@ -83,35 +120,21 @@ Choice Scan(const std::vector<Endpoint>& endpoints, const BalancingRequest& requ
   size_t best_rank = 0;
   uint64_t weights = 0;
   for (const Endpoint& endpoint : endpoints) {
-    const uint16_t target_port = TargetPort(request.service, endpoint, request.destination.port);
-    const Fit fit = FitOf(request, endpoint, target_port);
-    if (fit == Fit::kOtherNetwork) choice.other_network = true;
-    if (fit != Fit::kYes) continue;
+    const Candidate candidate = Consider(request, endpoint);
+    if (candidate.fit == Fit::kOtherNetwork) choice.other_network = true;
+    if (candidate.fit != Fit::kYes) continue;
     const auto rank = Rank(request.service.load_balancing, request.source, *endpoint.workload);
     if (!rank.has_value() || (choice.endpoint != nullptr && *rank < best_rank)) continue;
     if (choice.endpoint == nullptr || *rank > best_rank) weights = 0;
     best_rank = *rank;
     const uint64_t weight = endpoint.workload->capacity;
     weights += weight;
-    if (random.Below(weights) < weight) choice = {&endpoint, target_port};
+    if (random.Below(weights) < weight) choice = {&endpoint, candidate.target};
   }
   return choice;
 }
 
 }  // namespace
-
-const io::IpAddress* ChooseAddress(const Workload& workload, const Service* service, const io::IpAddress& wanted) {
-  const io::IpAddress* first = nullptr;
-  const io::IpAddress* same_family = nullptr;
-  for (const io::IpAddress& address : workload.addresses) {
-    if (address == wanted) return &address;
-    const IpFamilies families = service == nullptr ? IpFamilies::kAutomatic : service->ip_families;
-    if (families == (address.is_v4() ? IpFamilies::kV6 : IpFamilies::kV4)) continue;
-    if (first == nullptr) first = &address;
-    if (same_family == nullptr && address.is_v4() == wanted.is_v4()) same_family = &address;
-  }
-  return same_family != nullptr ? same_family : first;
-}
 
 Choice ChooseEndpoint(const State& state, const BalancingRequest& request, Random& random) {
   const std::vector<Endpoint>& endpoints = state.FindEndpoints(request.service.id);

@@ -18,15 +18,12 @@ struct BalancingRequest {
 
 struct Choice {
   const Endpoint* endpoint = nullptr;  // nullptr: none fits. Lives as long as the State.
-  uint16_t target_port = 0;
+  io::SocketAddress target;
   bool other_network = false;  // There is no endpoint to choose, but there is one on another network.
 };
 
-// Weighted random among the best. One pass, no allocation.
+// Weighted random among the best. One pass, no allocation. Its address: the one that the client asked for if it is the
+// workload's own, else the first of a family that the service has, of the family of that one if there is one.
 Choice ChooseEndpoint(const State& state, const BalancingRequest& request, Random& random);
-
-// The address of `workload` for a client that asked for `wanted`: that very address if it is the workload's own,
-// else the first of a family that the service has, of the family of `wanted` if there is one. nullptr: none.
-const io::IpAddress* ChooseAddress(const Workload& workload, const Service* service, const io::IpAddress& wanted);
 
 }  // namespace heddle::agent
