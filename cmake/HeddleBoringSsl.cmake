@@ -93,7 +93,8 @@ function(heddle_boringssl_build dir)
 endfunction()
 
 function(heddle_boringssl root)
-  find_path(include openssl/is_boringssl.h PATHS "${root}/include" NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PATH NO_CACHE REQUIRED)
+  find_path(include openssl/is_boringssl.h PATHS "${root}/include"
+    NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PATH NO_CACHE REQUIRED)
   foreach(name crypto ssl)
     find_library(archive lib${name}.a PATHS "${root}" PATH_SUFFIXES lib build build/${name} ${name}
       NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PATH NO_CACHE REQUIRED)

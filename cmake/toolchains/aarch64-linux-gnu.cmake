@@ -17,4 +17,5 @@ set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
 set(CMAKE_EXE_LINKER_FLAGS_INIT "-fuse-ld=lld-19")
 set(ENV{PKG_CONFIG_SYSROOT_DIR} "${HEDDLE_SYSROOT}")
-set(ENV{PKG_CONFIG_LIBDIR} "${HEDDLE_SYSROOT}/usr/lib/aarch64-linux-gnu/pkgconfig:${HEDDLE_SYSROOT}/usr/share/pkgconfig")
+set(ENV{PKG_CONFIG_LIBDIR}
+  "${HEDDLE_SYSROOT}/usr/lib/aarch64-linux-gnu/pkgconfig:${HEDDLE_SYSROOT}/usr/share/pkgconfig")
