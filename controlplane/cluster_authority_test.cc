@@ -183,6 +183,12 @@ void PutSecret(World& world, const ca::StoredRoots& roots) {
   world.server.Put(kSecrets, secret);
 }
 
+Task<void> ExpectUsed(World& world, const ca::StoredRoots& roots) {
+  const Member& member = *world.members[0];
+  EXPECT_TRUE(co_await world.Until([&member] { return member.authority.has_keys(); }));
+  EXPECT_EQ(member.authority.roots_pem(), roots.certificate_pem);
+}
+
 TEST(ClusterAuthority, WhereTheSecretAloneIsGoneNoNewRootIsForcedOnThoseWhoTrustTheOldOne) {
   World world;
   world.Run([](World& world) -> Task<void> {
@@ -223,8 +229,7 @@ TEST(ClusterAuthority, ASecretThatIsBroughtBackIsUsedAtOnce) {
     EXPECT_TRUE(
         co_await world.Until([&world] { return !world.members[0]->roots.trouble().empty(); }));
     PutSecret(world, kept);
-    EXPECT_TRUE(co_await world.Until([&world] { return world.members[0]->authority.has_keys(); }));
-    EXPECT_EQ(world.members[0]->authority.roots_pem(), kept.certificate_pem);
+    co_await ExpectUsed(world, kept);
     EXPECT_THAT(world.members[0]->roots.trouble(), testing::IsEmpty());
   });
 }
@@ -238,8 +243,7 @@ TEST(ClusterAuthority, ABundleThatIsHeardOfBeforeItsSecretIsNoTrouble) {
     (void)co_await world.loop.Sleep(absl::Seconds(4), {});
     EXPECT_THAT(world.members[0]->roots.trouble(), testing::Not(HasSubstr("gone")));
     PutSecret(world, others);
-    EXPECT_TRUE(co_await world.Until([&world] { return world.members[0]->authority.has_keys(); }));
-    EXPECT_EQ(world.members[0]->authority.roots_pem(), others.certificate_pem);
+    co_await ExpectUsed(world, others);
   });
 }
 

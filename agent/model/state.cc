@@ -10,6 +10,7 @@ Endpoint::Endpoint(WorkloadRef of_workload, const ServiceMembership& of)
   port = membership->ports.front();
   address = workload->addresses.front();
 }
+
 namespace {
 
 template <typename Map, typename Key>

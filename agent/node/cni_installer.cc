@@ -25,8 +25,6 @@ constexpr char kHint[] =
     "another program takes it out again and again; if it is a CNI plugin's agent, tell it to leave "
     "the configuration to others (Cilium: cni.exclusive=false)";
 
-bool IsThere(const std::string& path) { return !path.empty() && ::access(path.c_str(), F_OK) == 0; }
-
 // The mark first: whoever starts from now on stays out.
 Task<void> Leave(const CniInstaller::Options& options, absl::Status& status) {
   if (!options.left_mark.empty() && !IsThere(options.left_mark))

@@ -20,6 +20,7 @@
 #include "agent/node/pod_processes.h"
 #include "agent/node/pod_sockets.h"
 #include "agent/node/process_walk.h"
+#include "lib/base/file.h"
 #include "lib/base/status.h"
 
 namespace heddle::agent {
@@ -78,8 +79,6 @@ std::vector<std::string> LeafCgroups(const std::string& cgroup) {
 std::string PluginPath(const NodePlaces& places) {
   return absl::StrCat(places.cni.bin_dir, "/", kCniPluginName);
 }
-
-bool IsThere(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 
 // As a record names it, seen from here.
 std::string NetnsPath(const NodePlaces& places, const std::string& path) {

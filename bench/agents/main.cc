@@ -11,8 +11,7 @@ namespace {
 constexpr const char* kPurpose =
     "Simulated agents of a controller: how long all of them take to get everything, and how long a "
     "change of one pod takes to become effective in each. The change is made here, in the "
-    "controller's directory of objects, or by somebody else (--announce). Prints JSON; exits with "
-    "1 "
+    "controller's directory of objects, or by somebody else (--announce). Prints JSON; exits with 1 "
     "on any error.";
 
 void AddOptions(CLI::App& app, ConvergenceOptions& options, double& pause_ms, bool& announce) {

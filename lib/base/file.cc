@@ -66,4 +66,6 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, uint64_t size_max)
   return bytes;
 }
 
+bool IsThere(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
+
 }  // namespace heddle

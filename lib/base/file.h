@@ -23,4 +23,7 @@ absl::Status ReplaceFile(const std::string& path, std::string_view bytes, Durabi
 // NOT_FOUND when there is none, OUT_OF_RANGE when it is longer than `size_max`.
 absl::StatusOr<std::string> ReadFile(const std::string& path, uint64_t size_max);
 
+// Whether the path leads to a file or directory; never for an empty one.
+bool IsThere(const std::string& path);
+
 }  // namespace heddle
