@@ -1,7 +1,8 @@
 #pragma once
 
-#include <absl/container/flat_hash_map.h>
+#include <absl/container/flat_hash_set.h>
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
@@ -12,6 +13,7 @@
 #include "controlplane/api/decode.h"
 #include "controlplane/api/object_store.h"
 #include "controlplane/api/problem.h"
+#include "controlplane/sources/file_objects.h"
 
 namespace heddle::controlplane::sources {
 
@@ -26,7 +28,8 @@ namespace heddle::controlplane::sources {
 //   first by name); in the other
 //     it is a problem. When the first lets go of it, the other takes over.
 //
-// Belongs to one thread.
+// An object that comes anew and is what it was stays the one that it was: the store has that one. Belongs to
+// one thread.
 class ObjectClaims {
  public:
   // The file's text was parsed: its objects in order.
@@ -47,30 +50,50 @@ class ObjectClaims {
 
  private:
   struct FileState {
-    std::vector<api::Decoded> objects;
-    std::map<api::ObjectKey, size_t> first;  // Where in `objects` a key appears first.
-    std::set<size_t> suspects;  // Those of `objects` that are refused, or given a second time.
+    FileObjects objects;
     std::optional<api::Problem> problem;
     bool good = false;  // It has been parsed.
   };
-  struct KeyState {
+  using FileTable = std::map<std::string, FileState>;
+
+  // A key that one file has, whose good object there is in effect: all but a few are such. Hashes and
+  // compares as its object, so that no name is held a second time.
+  struct Settled {
+    FileTable::value_type* file;
+    uint32_t claim;  // Among the file's.
+    FileObjects::Claim& get() const { return file->second.objects.claims[claim]; }
+    KeyView key() const { return KeyView(get().object); }
+  };
+  struct HashOfKey {
+    using is_transparent = void;
+    size_t operator()(const Settled& settled) const { return settled.key().Hash(); }
+    size_t operator()(const KeyView& key) const { return key.Hash(); }
+  };
+  struct SameKey {
+    using is_transparent = void;
+    bool operator()(const Settled& a, const Settled& b) const { return a.key() == b.key(); }
+    bool operator()(const Settled& a, const KeyView& b) const { return a.key() == b; }
+  };
+  // Any other key; and between a change and TakeDiff() each that the change is about.
+  struct Unsettled {
     std::string owner;
-    std::set<std::string> files;  // All that have it.
-    std::optional<api::Object> effective;
+    std::map<std::string, uint32_t> files;  // All that have it, and where in them.
+    std::optional<api::Object> effective;   // As the last diff left it.
     bool stand_in = false;
-    std::optional<api::Object> told;  // What the last diff left the store with.
   };
 
   void SetObjects(const std::string& file, std::vector<api::Decoded> objects);
-  void LetGo(const std::string& file, const api::ObjectKey& key);
-  void Take(const std::string& file, const api::ObjectKey& key);
-  void Resolve(const api::ObjectKey& key);
-  api::Problem ProblemOf(const std::string& file, size_t index) const;
+  void LetGo(FileTable::value_type& file);
+  // As it was at the last diff.
+  Unsettled& Unsettle(const api::ObjectKey& key);
+  void Resolve(Unsettled& state);
+  bool TrySettle(const Unsettled& state);
+  api::Problem ProblemOf(const std::string& file, const FileObjects::Suspect& suspect) const;
 
-  std::map<std::string, FileState> files_;
-  std::map<api::ObjectKey, KeyState> keys_;
-  std::set<api::ObjectKey> contested_;  // Those that several files have.
-  std::set<api::ObjectKey> dirty_;
+  FileTable files_;
+  absl::flat_hash_set<Settled, HashOfKey, SameKey> settled_;
+  std::map<api::ObjectKey, Unsettled> unsettled_;
+  std::set<api::ObjectKey> dirty_;  // Of the unsettled ones.
 };
 
 }  // namespace heddle::controlplane::sources

@@ -48,6 +48,16 @@ TEST(ObjectClaims, TellsOnlyDifferences) {
   EXPECT_TRUE(claims.TakeDiff().empty());
 }
 
+TEST(ObjectClaims, HoldsAnObjectThatCameAnewUnchangedOnce) {
+  ObjectClaims claims;
+  claims.SetFile("a", Objects(Namespace("x")));
+  const auto told =
+      std::get<std::shared_ptr<const api::Namespace>>(claims.TakeDiff().upserted.at(0));
+  claims.SetFile("a", Objects(Namespace("x")));
+  EXPECT_TRUE(claims.TakeDiff().empty());
+  EXPECT_EQ(told.use_count(), 2) << "here, and in the file";
+}
+
 TEST(ObjectClaims, DoesNotLoseAnObjectThatMovesBetweenFiles) {
   ObjectClaims claims;
   claims.SetFile("a", Objects(Namespace("x")));
