@@ -43,8 +43,8 @@ enum hd_stat {
 };
 
 /* Events that one pod may cause each second on each CPU: enough to see what goes wrong with it, and
- * so few that hd_events, which holds some 13 000, is not filled by it before the agent's next turn,
- * however fast its processes try. */
+ * so few that hd_events, which holds some 3 200, is not filled by it before the agent's next turn,
+ * however fast its processes try, on up to 32 CPUs. */
 #define HD_EVENTS_PER_POD_SECOND 100u
 
 /* hd_pod_stats: the same facts by pod, in the order of importance to a person. */

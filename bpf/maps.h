@@ -132,5 +132,5 @@ struct {
  * CPU. Full: the event is lost and counted. */
 struct {
     __uint(type, BPF_MAP_TYPE_RINGBUF);
-    __uint(max_entries, 1 << 20);
+    __uint(max_entries, 1 << 18);
 } hd_events __weak SEC(".maps");

@@ -7,6 +7,10 @@ set(CMAKE_C_STANDARD 17)
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
 
 set(HEDDLE_SANITIZE "" CACHE STRING "Sanitizers to build with: '', 'address,undefined' or 'thread'")
+set(HEDDLE_STATIC_LIBRARIES ON)
+if(HEDDLE_SANITIZE)
+  set(HEDDLE_STATIC_LIBRARIES OFF)  # Their runtimes take the place of functions in shared objects.
+endif()
 option(HEDDLE_FUZZ "Build the libFuzzer targets instead of replaying their corpora" OFF)
 option(HEDDLE_COVERAGE "Count which lines run, for scripts/fuzz_coverage.py" OFF)
 
@@ -25,6 +29,11 @@ set(CMAKE_C_FLAGS_SANITIZE "-O1 -g1")
 add_compile_options(-fPIE -fno-omit-frame-pointer -fdiagnostics-color=auto)
 add_link_options(-pie)
 add_link_options(-fuse-ld=lld)
+if(HEDDLE_STATIC_LIBRARIES)
+  # A program that is static as a whole (HEDDLE_STATIC_PIE) must not name one of its libraries so.
+  add_link_options($<$<NOT:$<BOOL:$<TARGET_PROPERTY:HEDDLE_STATIC_PIE>>>:-static-libstdc++>
+    -Wl,--gc-sections -Wl,--icf=safe -Wl,-z,pack-relative-relocs)
+endif()
 if(HEDDLE_SANITIZE)
   add_compile_options(-fsanitize=${HEDDLE_SANITIZE} -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${HEDDLE_SANITIZE})
