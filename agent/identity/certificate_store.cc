@@ -42,6 +42,7 @@ CertificateStore::CertificateStore(const Parts& parts, const CertificateStoreLim
     : parts_(parts),
       limits_(limits),
       publish_(std::move(publish)),
+      tls_{parts.groups, std::make_shared<tls::VerifiedChains>()},
       fetch_ended_(parts.loop),
       renewal_asked_(parts.loop),
       scope_(parts.loop) {}
@@ -136,7 +137,7 @@ Task<absl::Status> CertificateStore::Fetch(Identity& identity, StopToken stop) {
                                            deadline.token());
   if (!chain.ok()) co_return chain.status();
   const IssuedCertificate issued{.key = key.ToPem(), .chain = *std::move(chain)};
-  auto certificate = MakeIdentityCertificate(identity.id, issued, parts_.groups, parts_.loop.clock());
+  auto certificate = MakeIdentityCertificate(identity.id, issued, tls_, parts_.loop.clock());
   if (!certificate.ok()) co_return Annotate(certificate.status(), "unusable certificate");
   // Forgotten meanwhile: its key must not come back to the run directory.
   if (stop.requested()) co_return absl::CancelledError("stopped");
@@ -174,7 +175,7 @@ void CertificateStore::LoadSaved(Identity& identity) {
   text << file.rdbuf();
   const auto issued = DecodeIssuedCertificate(text.str());
   if (!issued.ok()) return;
-  auto certificate = MakeIdentityCertificate(identity.id, *issued, parts_.groups, parts_.loop.clock());
+  auto certificate = MakeIdentityCertificate(identity.id, *issued, tls_, parts_.loop.clock());
   if (certificate.ok()) identity.certificate = *std::move(certificate);
 }
 

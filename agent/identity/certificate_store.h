@@ -76,6 +76,7 @@ class CertificateStore {
   const Parts parts_;
   const CertificateStoreLimits limits_;
   Publish publish_;
+  const TunnelTls tls_;  // Contexts of one node share what they know of peers.
   absl::flat_hash_map<tls::SpiffeId, std::unique_ptr<Identity>> identities_;
   std::shared_ptr<const Certificates> current_ = std::make_shared<const Certificates>();
   size_t fetches_ = 0;

@@ -169,6 +169,16 @@ TEST_F(CertificateStoreTest, RefusesACertificateForSomebodyElse) {
   EXPECT_THAT(published_->entries().at(Id("a")).failure, testing::HasSubstr("not for"));
 }
 
+TEST_F(CertificateStoreTest, ItsIdentitiesShareWhatTheyKnowOfPeers) {
+  store_.Want({Id("a"), Id("b")});
+  Settle();
+  const auto known = [this](const tls::SpiffeId& id) {
+    return published_->FindValid(id, clock_.Wall())->context->options().verified_chains;
+  };
+  ASSERT_NE(known(Id("a")), nullptr);
+  EXPECT_EQ(known(Id("a")), known(Id("b")));
+}
+
 TEST_F(CertificateStoreTest, RemembersCertificatesAcrossARestart) {
   store_.Want({Id("a")});
   Settle();

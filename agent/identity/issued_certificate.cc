@@ -30,7 +30,7 @@ absl::Status CheckLeaf(const tls::SpiffeId& identity, const tls::Certificate& le
 
 absl::StatusOr<IdentityCertificate> MakeIdentityCertificate(const tls::SpiffeId& identity,
                                                             const IssuedCertificate& issued,
-                                                            const std::vector<tls::Group>& groups,
+                                                            const TunnelTls& tls,
                                                             const Clock& clock) {
   if (issued.chain.size() < 2) {
     return absl::InvalidArgumentError("the answer has no leaf or no root certificate");
@@ -49,7 +49,8 @@ absl::StatusOr<IdentityCertificate> MakeIdentityCertificate(const tls::SpiffeId&
   TRY_STATUS(CheckLeaf(identity, leaf, clock.Wall()));
   options.credential = std::move(credential);
   options.alpn = {"h2"};
-  options.groups = groups;
+  options.groups = tls.groups;
+  options.verified_chains = tls.verified_chains;
   IdentityCertificate certificate{
       .context = nullptr, .not_before = leaf.not_before(), .not_after = leaf.not_after()};
   TRY_ASSIGN(certificate.context, tls::TlsContext::Create(std::move(options), clock));

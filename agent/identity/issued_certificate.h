@@ -2,6 +2,7 @@
 
 #include <absl/status/statusor.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -22,12 +23,18 @@ struct IssuedCertificate {
   bool operator==(const IssuedCertificate&) const = default;
 };
 
+// What the TLS contexts of all identities have in common.
+struct TunnelTls {
+  std::vector<tls::Group> groups = {tls::Group::kX25519};  // Key exchange, preferred first.
+  std::shared_ptr<tls::VerifiedChains> verified_chains;    // Of peers; none: each is verified anew.
+};
+
 // Checks that the answer is usable for `identity` now (its first certificate names exactly this
-// identity, belongs to the key and is valid) and makes the TLS context that the proxy uses, which
-// exchanges keys by one of `groups`. Every refusal says what is wrong with the answer.
+// identity, belongs to the key and is valid) and makes the TLS context that the proxy uses, in the
+// way of `tls`. Every refusal says what is wrong with the answer.
 absl::StatusOr<IdentityCertificate> MakeIdentityCertificate(const tls::SpiffeId& identity,
                                                             const IssuedCertificate& issued,
-                                                            const std::vector<tls::Group>& groups,
+                                                            const TunnelTls& tls,
                                                             const Clock& clock);
 
 // When a certificate is to be replaced: at half its life.

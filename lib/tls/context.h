@@ -12,6 +12,7 @@
 #include "lib/tls/certificate.h"
 #include "lib/tls/private_key.h"
 #include "lib/tls/trust_roots.h"
+#include "lib/tls/verified_chains.h"
 
 struct ssl_ctx_st;
 
@@ -43,6 +44,8 @@ struct ContextOptions {
   // Records that are sealed with one key before it is updated. AES-GCM allows 2^24.5 (RFC 8446
   // section 5.5).
   uint64_t records_per_key = uint64_t{1} << 23;
+  // Chains that need not be verified again; shared with other contexts. None: each is, each time.
+  std::shared_ptr<VerifiedChains> verified_chains;
 };
 
 // What the connections of one identity have in common: certificate, key, roots, parameters. TLS 1.3

@@ -48,9 +48,13 @@ struct EngineCallbacks {
       chain.emplace_back(reinterpret_cast<const char*>(CRYPTO_BUFFER_data(one)),
                          CRYPTO_BUFFER_len(one));
     }
-    auto peer = VerifyPeer(*engine.context_->options().roots, engine.rule_,
-                           engine.role_ == Role::kServer ? PeerRole::kClient : PeerRole::kServer,
-                           chain, engine.context_->clock().Wall());
+    const ContextOptions& options = engine.context_->options();
+    const PeerRole role = engine.role_ == Role::kServer ? PeerRole::kClient : PeerRole::kServer;
+    const absl::Time now = engine.context_->clock().Wall();
+    auto peer =
+        options.verified_chains != nullptr
+            ? options.verified_chains->Verify(*options.roots, engine.rule_, role, chain, now)
+            : VerifyPeer(*options.roots, engine.rule_, role, chain, now);
     if (peer) {
       engine.peer_ = *std::move(peer);
       return ssl_verify_ok;

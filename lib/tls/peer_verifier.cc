@@ -95,8 +95,29 @@ Refusal ChainRefusal(X509_STORE_CTX* context, const TrustRoots& roots) {
   }
 }
 
-Result<void, Refusal> VerifyChain(const TrustRoots& roots, const Chain& chain, PeerRole role,
-                                  absl::Time now) {
+// From when until when every certificate of a chain is valid.
+struct Window {
+  absl::Time from = absl::InfinitePast();
+  absl::Time until = absl::InfiniteFuture();
+};
+
+Window WindowOf(const X509_STORE_CTX* context) {
+  Window window;
+  const STACK_OF(X509)* chain = X509_STORE_CTX_get0_chain(context);
+  for (size_t i = 0; i < sk_X509_num(chain); ++i) {
+    const X509* certificate = sk_X509_value(chain, i);
+    int64_t from = 0;
+    int64_t until = 0;
+    CHECK(ASN1_TIME_to_posix(X509_get0_notBefore(certificate), &from) &&
+          ASN1_TIME_to_posix(X509_get0_notAfter(certificate), &until));  // They were compared with.
+    window.from = std::max(window.from, absl::FromUnixSeconds(from));
+    window.until = std::min(window.until, absl::FromUnixSeconds(until));
+  }
+  return window;
+}
+
+Result<Window, Refusal> VerifyChain(const TrustRoots& roots, const Chain& chain, PeerRole role,
+                                    absl::Time now) {
   bssl::UniquePtr<STACK_OF(X509)> untrusted(sk_X509_new_null());
   bssl::UniquePtr<X509_STORE_CTX> context(X509_STORE_CTX_new());
   CHECK(untrusted && context);
@@ -114,7 +135,7 @@ Result<void, Refusal> VerifyChain(const TrustRoots& roots, const Chain& chain, P
   const bool verified = X509_verify_cert(context.get()) == 1;
   ERR_clear_error();
   if (!verified) return Unexpected<Refusal>(ChainRefusal(context.get(), roots));
-  return {};
+  return WindowOf(context.get());
 }
 
 // Usages that are absent allow everything (RFC 5280 section 4.2.1.3); BoringSSL reports those as
@@ -137,28 +158,6 @@ Result<void, Refusal> CheckUsage(X509* leaf, PeerRole role) {
                       : "the peer's certificate has an extendedKeyUsage without serverAuth");
   }
   return {};
-}
-
-Result<std::optional<SpiffeId>, Refusal> CheckIdentity(const Certificate& leaf,
-                                                       const AnyInTrustDomain* domain,
-                                                       const OneOfIdentities* expected) {
-  auto identity = ClaimedSpiffeId(leaf);
-  if (!identity.ok())
-    return Refuse(Kind::kWrongIdentity, std::string(ToStd(identity.status().message())));
-  if (domain != nullptr && identity->trust_domain() != domain->trust_domain) {
-    return Refuse(Kind::kWrongIdentity,
-                  absl::StrCat("the peer is ", identity->ToString(),
-                               ", which is not of the trust domain ", domain->trust_domain));
-  }
-  if (expected != nullptr &&
-      std::ranges::find(expected->identities, *identity) == expected->identities.end()) {
-    const size_t count = expected->identities.size();
-    return Refuse(Kind::kWrongIdentity,
-                  absl::StrCat("the peer is ", identity->ToString(), ", and expected was ",
-                               count == 0 ? "nobody" : expected->identities.front().ToString(),
-                               count > 1 ? absl::StrCat(" or one of ", count - 1, " others") : ""));
-  }
-  return std::optional<SpiffeId>(*std::move(identity));
 }
 
 Result<void, Refusal> CheckDnsName(X509* leaf, const Certificate& certificate,
@@ -201,32 +200,77 @@ Result<void, Refusal> CheckIpAddress(X509* leaf, const Certificate& certificate,
                              rule.address.ToString()));
 }
 
+// A leaf whose chain was verified.
+struct Leaf {
+  Chain chain;
+  Certificate certificate;
+  Window window;
+  X509* x509() const { return chain.front().get(); }
+};
+
+Result<Leaf, Refusal> VerifyLeaf(const TrustRoots& roots, PeerRole peer_role,
+                                 std::span<const std::string_view> ders, absl::Time now) {
+  TRY(Chain chain, ParseChain(ders));
+  auto certificate = Certificate::FromX509(chain.front().get());
+  if (!certificate.ok())
+    return Refuse(Kind::kBadCertificate, std::string(ToStd(certificate.status().message())));
+  TRY_VOID(CheckUsage(chain.front().get(), peer_role));
+  TRY(const Window window, VerifyChain(roots, chain, peer_role, now));
+  return Leaf{std::move(chain), *std::move(certificate), window};
+}
+
 }  // namespace
+
+Result<VerifiedChain, Refusal> VerifySpiffeChain(const TrustRoots& roots, PeerRole peer_role,
+                                                 std::span<const std::string_view> ders,
+                                                 absl::Time now) {
+  TRY(const Leaf leaf, VerifyLeaf(roots, peer_role, ders, now));
+  auto identity = ClaimedSpiffeId(leaf.certificate);
+  if (!identity.ok())
+    return Refuse(Kind::kWrongIdentity, std::string(ToStd(identity.status().message())));
+  return VerifiedChain{.identity = *std::move(identity),
+                       .serial = leaf.certificate.serial(),
+                       .not_after = leaf.certificate.not_after(),
+                       .valid_from = leaf.window.from,
+                       .valid_until = leaf.window.until};
+}
+
+Result<VerifiedPeer, Refusal> AdmitIdentity(const VerifiedChain& chain, const PeerRule& rule) {
+  const auto* domain = std::get_if<AnyInTrustDomain>(&rule);
+  const auto* expected = std::get_if<OneOfIdentities>(&rule);
+  CHECK(domain != nullptr || expected != nullptr);
+  const SpiffeId& identity = chain.identity;
+  if (domain != nullptr && identity.trust_domain() != domain->trust_domain) {
+    return Refuse(Kind::kWrongIdentity,
+                  absl::StrCat("the peer is ", identity.ToString(),
+                               ", which is not of the trust domain ", domain->trust_domain));
+  }
+  if (expected != nullptr &&
+      std::ranges::find(expected->identities, identity) == expected->identities.end()) {
+    const size_t count = expected->identities.size();
+    return Refuse(Kind::kWrongIdentity,
+                  absl::StrCat("the peer is ", identity.ToString(), ", and expected was ",
+                               count == 0 ? "nobody" : expected->identities.front().ToString(),
+                               count > 1 ? absl::StrCat(" or one of ", count - 1, " others") : ""));
+  }
+  return VerifiedPeer{.identity = identity, .serial = chain.serial, .not_after = chain.not_after};
+}
 
 Result<VerifiedPeer, Refusal> VerifyPeer(const TrustRoots& roots, const PeerRule& rule,
                                          PeerRole peer_role, std::span<const std::string_view> ders,
                                          absl::Time now) {
   if (std::holds_alternative<NoCertificate>(rule)) return VerifiedPeer{};
-  TRY(Chain chain, ParseChain(ders));
-  X509* leaf = chain.front().get();
-  const auto certificate = Certificate::FromX509(leaf);
-  if (!certificate.ok())
-    return Refuse(Kind::kBadCertificate, std::string(ToStd(certificate.status().message())));
-  TRY_VOID(CheckUsage(leaf, peer_role));
-  TRY_VOID(VerifyChain(roots, chain, peer_role, now));
-
-  VerifiedPeer peer{.serial = certificate->serial(), .not_after = certificate->not_after()};
-  if (const auto* dns = std::get_if<HasDnsName>(&rule)) {
-    TRY_VOID(CheckDnsName(leaf, *certificate, *dns));
-    return peer;
+  const auto* dns = std::get_if<HasDnsName>(&rule);
+  const auto* address = std::get_if<HasIpAddress>(&rule);
+  if (dns == nullptr && address == nullptr) {
+    TRY(const VerifiedChain chain, VerifySpiffeChain(roots, peer_role, ders, now));
+    return AdmitIdentity(chain, rule);
   }
-  if (const auto* address = std::get_if<HasIpAddress>(&rule)) {
-    TRY_VOID(CheckIpAddress(leaf, *certificate, *address));
-    return peer;
-  }
-  TRY(peer.identity, CheckIdentity(*certificate, std::get_if<AnyInTrustDomain>(&rule),
-                                   std::get_if<OneOfIdentities>(&rule)));
-  return peer;
+  TRY(const Leaf leaf, VerifyLeaf(roots, peer_role, ders, now));
+  if (dns != nullptr) TRY_VOID(CheckDnsName(leaf.x509(), leaf.certificate, *dns));
+  if (address != nullptr) TRY_VOID(CheckIpAddress(leaf.x509(), leaf.certificate, *address));
+  return VerifiedPeer{.serial = leaf.certificate.serial(),
+                      .not_after = leaf.certificate.not_after()};
 }
 
 }  // namespace heddle::tls

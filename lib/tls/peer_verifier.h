@@ -54,6 +54,16 @@ struct VerifiedPeer {
   absl::Time not_after = absl::InfiniteFuture();  // When the leaf expires.
 };
 
+// What a chain that was verified says by itself, whoever is expected.
+struct VerifiedChain {
+  SpiffeId identity;
+  std::string serial;    // Of the leaf, as is the identity.
+  absl::Time not_after;  // When the leaf expires.
+  // The chain, its root included, verifies from the first of these moments until before the second.
+  absl::Time valid_from = absl::InfinitePast();
+  absl::Time valid_until = absl::InfiniteFuture();
+};
+
 // Why a chain was refused, in the classes that TLS alerts know (RFC 8446 section 6.2), and as a
 // sentence.
 struct Refusal {
@@ -79,5 +89,12 @@ enum class PeerRole : uint8_t { kClient, kServer };
 Result<VerifiedPeer, Refusal> VerifyPeer(const TrustRoots& roots, const PeerRule& rule,
                                          PeerRole peer_role,
                                          std::span<const std::string_view> chain, absl::Time now);
+
+// The two halves of it for a SPIFFE ID: what belongs to the chain alone,
+Result<VerifiedChain, Refusal> VerifySpiffeChain(const TrustRoots& roots, PeerRole peer_role,
+                                                 std::span<const std::string_view> chain,
+                                                 absl::Time now);
+// and whether that is who is expected. `rule` is AnyInTrustDomain or OneOfIdentities.
+Result<VerifiedPeer, Refusal> AdmitIdentity(const VerifiedChain& chain, const PeerRule& rule);
 
 }  // namespace heddle::tls

@@ -3,11 +3,21 @@
 #include <openssl/mem.h>
 #include <openssl/x509.h>
 
+#include <utility>
+
 #include "lib/base/check.h"
 #include "lib/base/status.h"
+#include "lib/tls/digest.h"
 #include "lib/tls/library_error.h"
 
 namespace heddle::tls {
+
+TrustRoots::TrustRoots(std::vector<Certificate> certificates, std::shared_ptr<x509_store_st> store)
+    : certificates_(std::move(certificates)), store_(std::move(store)) {
+  std::string digests;
+  for (const Certificate& root : certificates_) digests += Sha256(root.der());
+  digest_ = Sha256(digests);
+}
 
 absl::StatusOr<std::shared_ptr<const TrustRoots>> TrustRoots::FromPem(std::string_view pem) {
   TRY_ASSIGN(std::vector<Certificate> roots, ParseCertificatesPem(pem));

@@ -3,8 +3,8 @@
 #include <absl/status/statusor.h>
 
 #include <memory>
+#include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "lib/tls/certificate.h"
@@ -23,12 +23,14 @@ class TrustRoots {
 
   const std::vector<Certificate>& certificates() const { return certificates_; }
   x509_store_st* store() const { return store_.get(); }
+  // SHA-256 over all of them, in order: equal for equal roots, and for no others.
+  const std::string& digest() const { return digest_; }
 
  private:
-  TrustRoots(std::vector<Certificate> certificates, std::shared_ptr<x509_store_st> store)
-      : certificates_(std::move(certificates)), store_(std::move(store)) {}
+  TrustRoots(std::vector<Certificate> certificates, std::shared_ptr<x509_store_st> store);
   std::vector<Certificate> certificates_;
   std::shared_ptr<x509_store_st> store_;
+  std::string digest_;
 };
 
 }  // namespace heddle::tls
