@@ -60,6 +60,13 @@ absl::Status ApplyProbeRule(const NodeConfig& config, NodeSetup& setup) {
   TRY_ASSIGN(const ProbeRule rule, MakeProbeRule(KernelMode(config.probe_mode), config.cgroup,
                                                  setup.place, config.probe_cgroup));
   setup.bpf->settings().SetProbeRule(rule);
+  const bool missed =
+      rule.cgroup_id == 0 && (rule.mode == HD_PROBE_OUTSIDE || rule.mode == HD_PROBE_INSIDE);
+  if (missed && !setup.probe_cgroup_missed)
+    LOG_WARN("probe.cgroup.missing", KV("cgroup", config.probe_cgroup), KV("below", config.cgroup),
+             KV("effect", "the node's own connects to captured pods count as plaintext of a stranger, so "
+                          "probes of pods with STRICT mTLS fail; see --probe-cgroup and --probe-mode"));
+  setup.probe_cgroup_missed = missed;
   return absl::OkStatus();
 }
 

@@ -15,6 +15,7 @@ namespace heddle::agent {
 struct NodeSetup {
   CgroupPlace place;
   std::unique_ptr<BpfLoader> bpf;
+  bool probe_cgroup_missed = false;  // And said so.
 };
 
 // Makes the directories, raises the limit of descriptors, moves this process into its own cgroup,

@@ -101,7 +101,7 @@ static __always_inline struct hd_decision hd_decide_connect(const struct hd_conn
 /* ---- connect: a TCP socket of the agent's own netns, to a captured pod ---- */
 
 /* ancestor_id: the caller's ancestor at the level of probe_cgroup; 0: the caller sits above that
- * level. */
+ * level. Without a cgroup nobody can be told apart, so nothing is a probe. */
 static __always_inline int hd_is_probe(__u32 mode, __u64 probe_cgroup_id,
                                        __u64 ancestor_id)
 {
@@ -111,7 +111,7 @@ static __always_inline int hd_is_probe(__u32 mode, __u64 probe_cgroup_id,
     case HD_PROBE_ALL:
         return 1;
     case HD_PROBE_OUTSIDE:
-        return !inside;
+        return probe_cgroup_id != 0 && !inside;
     case HD_PROBE_INSIDE:
         return inside;
     case HD_PROBE_NONE:

@@ -153,7 +153,9 @@ absl::StatusOr<ProbeRule> MakeProbeRule(hd_probe_mode mode, const std::string& c
     return absl::InvalidArgumentError(absl::StrCat(
         "the probe cgroup '", relative_path, "' must be a path below --cgroup, such as kubepods"));
   }
-  const absl::StatusOr<uint64_t> id = CgroupId((fs::path(cgroup_root) / relative).string());
+  const std::string named = (fs::path(cgroup_root) / relative).string();
+  absl::StatusOr<uint64_t> id = CgroupId(named);
+  if (absl::IsNotFound(id.status())) id = CgroupId(absl::StrCat(named, ".slice"));
   if (!id.ok())
     return absl::IsNotFound(id.status()) ? absl::StatusOr<ProbeRule>(rule) : id.status();
   rule.cgroup_id = *id;

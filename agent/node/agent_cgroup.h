@@ -31,8 +31,9 @@ absl::StatusOr<CgroupPlace> JoinLeafCgroup(const std::string& cgroup_root, std::
 // come back. What cannot be done is left.
 void LeaveLeafCgroup(const std::string& cgroup_root, std::string_view prefix);
 
-// The rule for probes by a cgroup below `cgroup_root` ("kubepods", "kubepods.slice"). A cgroup that
-// does not exist yet gives a rule with id 0: nobody is inside it. Ask again until it exists.
+// The rule for probes by a cgroup below `cgroup_root`: "kubepods", or where there is none the slice of that
+// name ("kubepods.slice"), which systemd makes of it. If neither exists the id is 0: then nothing is a
+// probe. Ask again until one exists.
 absl::StatusOr<ProbeRule> MakeProbeRule(hd_probe_mode mode, const std::string& cgroup_root,
                                         const CgroupPlace& place, const std::string& relative_path);
 

@@ -180,7 +180,8 @@ TEST_F(InboundTest, ProbesOfTheNodeReachTheApplicationAsTheirRuleSays) {
                {HD_PROBE_ALL, "", "kubepods/a", true},
                {HD_PROBE_OUTSIDE, "kubepods", "system", true},
                {HD_PROBE_OUTSIDE, "kubepods", "kubepods/a", false},
-               {HD_PROBE_OUTSIDE, "none-yet", "system", true},
+               {HD_PROBE_OUTSIDE, "none-yet", "system", false},
+               {HD_PROBE_OUTSIDE, "none-yet", "kubepods/a", false},
                {HD_PROBE_INSIDE, "system", "system", true},
                {HD_PROBE_INSIDE, "system", "kubepods/a", false}};
   for (const auto& c : cases) {

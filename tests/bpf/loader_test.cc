@@ -156,6 +156,9 @@ TEST_F(LoaderTest, ProbeRuleNamesTheCgroupByIdAndDepth) {
   EXPECT_EQ(rule->cgroup_id, info.st_ino);
   EXPECT_EQ(rule->cgroup_level, 3u);
   EXPECT_EQ(MakeProbeRule(HD_PROBE_OUTSIDE, options_.cgroup, place_, "not-there")->cgroup_id, 0u);
+  MakeCgroup("pods.slice");
+  ASSERT_EQ(stat(CgroupPath("pods.slice").c_str(), &info), 0);
+  EXPECT_EQ(MakeProbeRule(HD_PROBE_OUTSIDE, options_.cgroup, place_, "pods")->cgroup_id, info.st_ino);
   EXPECT_FALSE(MakeProbeRule(HD_PROBE_INSIDE, options_.cgroup, place_, "../elsewhere").ok());
 }
 
