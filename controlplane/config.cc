@@ -70,6 +70,11 @@ void AddMeshOptions(CLI::App& app, translate::MeshOptions& mesh) {
   app.add_option("--own-namespace", mesh.own_namespace,
                  "Namespace that Heddle itself runs in; its pods are never captured")
       ->capture_default_str();
+  app.add_option("--exempt-namespaces", mesh.exempt_namespaces,
+                 "Namespaces whose pods are never captured, whatever their labels say; besides "
+                 "--own-namespace")
+      ->delimiter(',')
+      ->capture_default_str();
   app.add_option("--cluster-id", mesh.cluster_id, "Name of this cluster")->capture_default_str();
   app.add_option("--cluster-domain", mesh.cluster_domain, "Suffix of the services' host names")
       ->capture_default_str();
@@ -148,7 +153,7 @@ std::string ConfigJson(const Config& config) {
   json["ownNamespace"] = config.mesh.own_namespace;
   json["clusterId"] = config.mesh.cluster_id;
   json["clusterDomain"] = config.mesh.cluster_domain;
-  json["excludedNamespaces"] = config.mesh.excluded_namespaces;
+  json["exemptNamespaces"] = config.mesh.exempt_namespaces;
   json["logLevel"] = daemon::NameOf(config.log.level);
   return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }

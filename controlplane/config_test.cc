@@ -35,6 +35,15 @@ TEST(ControllerConfig, TakesSeveralServerNames) {
               testing::ElementsAre("heddle-controller", "heddle.svc"));
 }
 
+TEST(ControllerConfig, ItsOwnNamespaceIsExemptBesidesThoseNamed) {
+  const auto parsed = Parse(With({"--own-namespace", "mesh", "--exempt-namespaces", "a,b"}));
+  ASSERT_TRUE(parsed) << parsed.error().text;
+  const translate::MeshOptions& mesh = parsed->config.mesh;
+  for (const char* name : {"mesh", "a", "b"}) EXPECT_TRUE(mesh.Exempts(name)) << name;
+  EXPECT_FALSE(mesh.Exempts("kube-system"));
+  EXPECT_TRUE(Parse(With({}))->config.mesh.Exempts("kube-system"));
+}
+
 TEST(ControllerConfig, SaysWhatIsMissing) {
   const auto parsed = Parse({"run", "--config-dir", "c"});
   ASSERT_FALSE(parsed);

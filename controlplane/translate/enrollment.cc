@@ -18,7 +18,7 @@ bool HasSidecar(const api::ObjectMeta& pod) {
 
 bool IsEnrolled(const api::Pod& pod, const api::ObjectStore& objects, const MeshOptions& options) {
   if (pod.host_network || HasSidecar(pod.meta)) return false;
-  if (options.excluded_namespaces.contains(pod.meta.name_space)) return false;
+  if (options.Exempts(pod.meta.name_space)) return false;
   const std::string_view own = pod.meta.Label(kModeLabel);
   if (own == "ambient") return true;
   if (own == "none") return false;
@@ -27,7 +27,7 @@ bool IsEnrolled(const api::Pod& pod, const api::ObjectStore& objects, const Mesh
 
 std::optional<bool> IsNamespaceEnrolled(std::string_view name, const api::ObjectStore& objects,
                                         const MeshOptions& options) {
-  if (options.excluded_namespaces.contains(std::string(name))) return false;
+  if (options.Exempts(name)) return false;
   const auto* name_space = objects.Find<api::Namespace>({"", std::string(name)});
   if (name_space == nullptr) return std::nullopt;
   return name_space->meta.Label(kModeLabel) == "ambient";

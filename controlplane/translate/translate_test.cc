@@ -165,6 +165,27 @@ TEST(Translate, EnrollsByLabelOfPodOrNamespace) {
   }
 }
 
+TEST(Translate, EnrollsNothingOfExemptNamespacesWhateverTheirLabelsSay) {
+  const MeshOptions options{.own_namespace = "mesh", .exempt_namespaces = {"critical"}};
+  const struct {
+    const char* name_space;
+    bool want;
+  } cases[] = {{"mesh", false}, {"critical", false}, {"heddle-system", true}, {"shop", true}};
+  for (const auto& c : cases) {
+    for (const char* pod_labels : {"{}", "{istio.io/dataplane-mode: ambient}"}) {
+      const std::string text = absl::StrCat(
+          "{apiVersion: v1, kind: Namespace, metadata: {name: ", c.name_space,
+          ", labels: {istio.io/dataplane-mode: ambient}}}\n---\napiVersion: v1\nkind: Pod\n"
+          "metadata: {name: a, namespace: ", c.name_space, ", uid: u, labels: ", pod_labels,
+          "}\nspec: {}\nstatus: {podIP: 10.0.0.1}\n");
+      const Translation translation = Translate(Objects(text), {{"", {"u"}}}, options);
+      const auto* workload =
+          FindWorkload(translation, absl::StrCat("Kubernetes//Pod/", c.name_space, "/a"));
+      EXPECT_EQ(workload->tunnel_protocol() == istio::workload::HBONE, c.want) << text;
+    }
+  }
+}
+
 TEST(Translate, GivesANodeItsPodsBeforeTheyHaveAnAddressAndNotAfterTheyEnded) {
   const Translation translation = Translate(Objects(R"(
 {apiVersion: v1, kind: Pod, metadata: {name: bound, uid: u1}, spec: {nodeName: n1, serviceAccountName: sa}}

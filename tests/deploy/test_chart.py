@@ -116,6 +116,8 @@ def test_agent_and_controller_agree_on_names_and_ports(cluster):
     name = f"heddle-controller.{NAMESPACE}.svc"
     assert {f"--controller={name}:15012", f"--controller-name={name}"} < set(agent)
     assert f"--server-names={name},heddle-controller" in controller and "--listen=[::]:15012" in controller
+    exempt = f"--exempt-namespaces=kube-system,{NAMESPACE}"
+    assert exempt in agent and exempt in controller
     service = find(objects, "Service", "heddle-controller")
     assert service["spec"]["selector"] == {"app": "heddle-controller"}
     assert {port["port"] for port in service["spec"]["ports"]} == {15012, 15014}
