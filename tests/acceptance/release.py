@@ -70,6 +70,17 @@ class Release:
         lines = self.heddlectl(node, "pods").splitlines()[1:]
         return {word for line in lines if " NO:" not in line for word in line.split() if "/" in word}
 
+    def controllers_log(self):
+        """Of all of them, and of nothing that ran before them."""
+        return "".join(self.cluster.kubectl("logs", each["metadata"]["name"], f"--namespace={NAMESPACE}")
+                       for each in self.pods("heddle-controller"))
+
+    def controllers_page(self, path):
+        """What all of them show at a path of theirs."""
+        return "".join(self.cluster.control.run(
+            ["curl", "-fsS", "-m", "5", f"http://{each['status']['podIP']}:15014{path}"]).stdout
+            for each in self.pods("heddle-controller"))
+
     def metric(self, node, name, **labels):
         """Of the node's agent; the sum when there are several series; None without any."""
         shown = node.run(["curl", "-sS", "-m", "5", "http://127.0.0.1:15020/metrics"]).stdout

@@ -3,6 +3,7 @@ run, and with the start-up taint there are none."""
 
 import pytest
 from acceptance.namespace import HTTPD, Namespace, pod, pod_spec
+from kube import metrics
 from topology.waiting import wait_until
 
 CONFLIST = "/etc/cni/net.d/10-pods.conflist"
@@ -35,12 +36,9 @@ def taints(cluster, node):
     return [taint["key"] for taint in cluster.find("node", node.name)["spec"].get("taints", ())]
 
 
-def taints_removed(cluster, release):
+def taints_removed(release):
     """By whichever controller led."""
-    said = [cluster.control.run(["curl", "-fsS", "-m", "5", f"http://{each['status']['podIP']}:15014/metrics"]).stdout
-            for each in release.pods("heddle-controller")]
-    return sum(float(line.split()[-1]) for text in said for line in text.splitlines()
-               if line.startswith(TAINTS_REMOVED))
+    return metrics.total(release.controllers_page("/metrics"), TAINTS_REMOVED)
 
 
 def test_a_node_that_registers_with_the_taint_gets_pods_once_its_agent_is_ready(cluster, release, late):
@@ -61,4 +59,4 @@ def test_a_node_that_registers_with_the_taint_gets_pods_once_its_agent_is_ready(
     assert TAINT not in taints(cluster, node)
     assert "late/patient" in release.captured(node)
     assert release.metric(node, CAPTURED_RUNNING) == 0  # By its ADD.
-    assert taints_removed(cluster, release) == 1
+    assert taints_removed(release) == 1

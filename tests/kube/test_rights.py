@@ -8,9 +8,9 @@ import pathlib
 import pytest
 import yaml
 from kube import audit, istio
+from kube.caller import Caller, field, token, varint
 from kube.cluster import Cluster
 from kube.controllers import NAMESPACE
-from kube.test_identity import Caller, field, token, varint
 from kube.test_source import definition
 from topology.waiting import Timeout, wait_until
 
