@@ -1,12 +1,15 @@
 """`helm uninstall` of a mesh that carries traffic on two real nodes: it leaves in order, and can be installed again."""
 
 import test_mesh as mesh
+from acceptance.namespace import ECHO
+from acceptance.traffic import Connection
 from kube import istio
 from kube.cluster.images import BUSYBOX
 from test_mesh import NAMESPACE, SECONDS, address_of, agent_says, ports_between_nodes, rolled_out, whoami
 from topology import wait_until
 
 cluster = mesh.cluster  # The fixture: a mesh with a client, a server and a pod outside.
+DRAIN_SECONDS = 20
 STRICT = """
 apiVersion: security.istio.io/v1
 kind: PeerAuthentication
@@ -66,25 +69,63 @@ def start(cluster, name, node):
                     timeout=SECONDS + 9)
 
 
+class Hammer:
+    """Connects from one pod to another all the time."""
+
+    def __init__(self, cluster, client, server):
+        self._cluster, self._client = cluster, client
+        script = HAMMER.format(server=address_of(cluster, server))
+        self._loop = cluster.control.spawn([cluster.programs["kubectl"], "exec", client, "--namespace=shop", "--", "sh",
+                                            "-c", script], f"hammer-{client}")
+
+    def stop(self):
+        """(connects, those that failed)"""
+        self._cluster.kubectl("exec", self._client, "--namespace=shop", "--", "touch", "/tmp/stop")
+        said = wait_until(lambda: [line for line in self._loop.output().splitlines() if line.startswith("count")],
+                          f"{self._client} ends", 30)
+        return tuple(map(int, said[-1].split()[1::2]))
+
+
+class Shop:
+    """For a Connection between its pods."""
+
+    def __init__(self, cluster):
+        self._cluster = cluster
+
+    def shell(self, pod, script):
+        return self._cluster.kubectl("exec", pod, "--namespace=shop", "--", "sh", "-c", script)
+
+
+def connect(cluster):
+    """From the client to the server, which sends back what comes."""
+    shop = Shop(cluster)
+    shop.shell("server", f"nc -ll -p {ECHO} -e cat >/dev/null 2>&1 &")
+    wait_until(lambda: f":{ECHO} " in shop.shell("server", "netstat -ltn"), "the server listens", 10)
+    return Connection(shop, "client", address_of(cluster, "server"), "removal")
+
+
 def test_uninstall_under_traffic(cluster, prefix, tmp_path):
-    """STRICT, which without the mesh nobody could keep."""
+    """STRICT, which without the mesh nobody could keep. What the mesh carries then goes on for as long as is said."""
     istio.install(cluster, "PeerAuthentication")
     cluster.kubectl("apply", "--filename=-", input=STRICT)
     wait_until(lambda: refuses_plaintext(cluster), "plaintext is refused", 30, 0.5)
     assert ports_between_nodes(cluster, tmp_path, lambda: talk(cluster)) <= {mesh.HBONE}
     assert cluster.audit.refused() == []
+    cluster.helm("upgrade", "heddle", mesh.CHART, f"--namespace={NAMESPACE}", "--reuse-values",
+                 f"--set=removal.drainSeconds={DRAIN_SECONDS}")
     # As of a node that its platform registered anew, and whose agent was never ready.
     cluster.kubectl("taint", "node", "node2", "heddle.io/not-ready=:NoSchedule")
-    hammer = cluster.control.spawn([cluster.programs["kubectl"], "exec", "client", "--namespace=shop", "--", "sh", "-c",
-                                    HAMMER.format(server=address_of(cluster, "server"))], "hammer")
+    hammers = [Hammer(cluster, "client", "server"), Hammer(cluster, "server", "client")]
+    connection = connect(cluster)
+    lines = connection.count()
     try:
         cluster.helm("uninstall", "heddle", f"--namespace={NAMESPACE}", "--timeout=280s", timeout=600)
     finally:
-        cluster.kubectl("exec", "client", "--namespace=shop", "--", "touch", "/tmp/stop")
-    said = wait_until(lambda: [line for line in hammer.output().splitlines() if line.startswith("count")],
-                      "the client ends", 30)
-    count, failed = said[-1].split()[1::2]
-    assert int(count) > 50 and int(failed) == 0, said
+        counts = [hammer.stop() for hammer in hammers]
+    assert all(count > 50 and failed == 0 for count, failed in counts), counts
+    # Two lines a second, but for those of a busy machine.
+    assert connection.count() - lines > DRAIN_SECONDS
+    wait_until(connection.has_ended, "it was cut then", 30)
     assert ports_between_nodes(cluster, tmp_path, lambda: talk(cluster)) == {mesh.PORT}
     assert not refuses_plaintext(cluster)
     assert_nothing_is_left(cluster)
@@ -97,8 +138,12 @@ def test_uninstall_under_traffic(cluster, prefix, tmp_path):
         assert found.returncode == 0, found.stdout + found.stderr
         # What no container may take out of the kubelet's folder is said.
         assert "kept: /var/lib/kubelet/seccomp/heddle/agent.json" in found.stdout, found.stdout
-    start(cluster, "late", "node1")
-    assert whoami(cluster, address_of(cluster, "server"), "late") == [address_of(cluster, "late"), "server"]
+    late = (("late", "node1"), ("late2", "node2"))
+    for name, node in late:
+        start(cluster, name, node)
+    for (client, _), (server, _) in zip(late, reversed(late)):
+        for other in (server, "server"):
+            assert whoami(cluster, address_of(cluster, other), client) == [address_of(cluster, client), other]
 
 
 def test_it_can_be_installed_again(cluster, tmp_path):
@@ -108,7 +153,7 @@ def test_it_can_be_installed_again(cluster, tmp_path):
     address = cluster.find("service", "heddle-controller", NAMESPACE)["spec"]["clusterIP"]
     mesh.install(cluster, f"agent.controllerAddress={address}:15012")
     rolled_out(cluster, "daemonset/heddle-agent")
-    for node, name in (("node1", "client"), ("node1", "late"), ("node2", "server")):
+    for node, name in (("node1", "client"), ("node1", "late"), ("node2", "server"), ("node2", "late2")):
         wait_until(lambda: f"shop/{name}" in agent_says(cluster, node, "pods"), "running pods are captured", 60, 0.5)
     wait_until(lambda: refuses_plaintext(cluster), "plaintext is refused", 30, 0.5)
     start(cluster, "new", "node2")
