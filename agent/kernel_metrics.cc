@@ -18,6 +18,9 @@ KernelMetrics::KernelMetrics(metrics::Registry& registry, const BpfCounters& cou
       repaired_(registry, {"heddle_capture_repairs", "Gaps that the reconciler found and closed"}),
       captured_running_(registry, {"heddle_pods_captured_running",
                                    "Pods that were captured in place, while their processes ran"}),
+      faster_(registry, {"heddle_pods_faster_than_agent",
+                         "Of the pods captured in place those that were enrolled when this agent "
+                         "first heard of them: they had started without it"}),
       open_before_capture_(
           registry, {"heddle_connections_open_before_capture",
                      "Connections that pods had open when they were captured in place: they go on "
@@ -43,6 +46,7 @@ void KernelMetrics::Update() {
   strays_.Set(static_cast<int64_t>(pods_.stats().stray_processes));
   repaired_.Add(pods_.stats().repaired_total - repaired_.value());
   captured_running_.Add(pods_.stats().captured_running_total - captured_running_.value());
+  faster_.Add(pods_.stats().faster_total - faster_.value());
   open_before_capture_.Add(pods_.stats().open_before_capture_total - open_before_capture_.value());
 }
 

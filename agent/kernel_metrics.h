@@ -26,6 +26,7 @@ class KernelMetrics {
   metrics::Gauge strays_;
   metrics::Counter repaired_;
   metrics::Counter captured_running_;
+  metrics::Counter faster_;
   metrics::Counter open_before_capture_;
 };
 

@@ -34,6 +34,8 @@ if ! command -v cargo >/dev/null && [ ! -x "${HOME:-}/.cargo/bin/cargo" ]; then 
 # tests/kube finds them: an installed containerd or etcd would start on this machine.
 kube_packages=(nftables iptables openssl)
 kube_unpacked=(etcd-server containerd runc busybox-static)
+# promtool, which evaluates the alerts of the documents.
+prometheus_unpacked=(prometheus)
 
 install_missing() {
   local missing=() package
@@ -66,21 +68,22 @@ download() {  # download FOLDER PACKAGE...
   try "$@" || { apt-get update -q && try "$@"; }
 }
 
-unpack_for_kube() {
+unpack() {  # unpack NAME PACKAGE...
   local cache=${HEDDLE_KUBE_CACHE:-$HOME/.cache/heddle/kube} folder unfinished package
-  folder=$cache/debian
-  if [ "$(cat "$folder/packages" 2>/dev/null)" = "${kube_unpacked[*]}" ]; then
-    say "all ${#kube_unpacked[@]} packages of the test cluster are unpacked; nothing to do"
+  folder=$cache/$1
+  shift
+  if [ "$(cat "$folder/packages" 2>/dev/null)" = "$*" ]; then
+    say "all $# packages in $folder are unpacked; nothing to do"
     return
   fi
-  say "unpacking into $folder: ${kube_unpacked[*]}"
+  say "unpacking into $folder: $*"
   mkdir -p "$cache"
   unfinished=$(mktemp -d "$cache/.debian-XXXXXX")
   workplaces+=("$unfinished")
   mkdir "$unfinished/root"
-  download "$unfinished" "${kube_unpacked[@]}"
+  download "$unfinished" "$@"
   for package in "$unfinished"/*.deb; do dpkg -x "$package" "$unfinished/root"; done
-  echo "${kube_unpacked[*]}" >"$unfinished/root/packages"
+  echo "$*" >"$unfinished/root/packages"
   rm -rf "$folder"
   mv "$unfinished/root" "$folder"
   say "done"
@@ -118,7 +121,8 @@ case ${1:-} in
   '') install_missing "${packages[@]}" ;;
   --kube)
     install_missing "${packages[@]}" "${kube_packages[@]}"
-    unpack_for_kube
+    unpack debian "${kube_unpacked[@]}"
+    unpack prometheus "${prometheus_unpacked[@]}"
     provide_go
     ;;
   *) die "usage: scripts/deps.sh [--kube]" ;;

@@ -24,6 +24,7 @@ struct PodRegistryStats {
   uint64_t released_total = 0;
   uint64_t repaired_total = 0;             // Gaps that the reconciler found and closed.
   uint64_t captured_running_total = 0;     // Of the captured ones: their processes ran before.
+  uint64_t faster_total = 0;               // Of those: no label took them in, as far as is known.
   uint64_t open_before_capture_total = 0;  // Connections that were open then, and went on outside.
   size_t stray_processes = 0;              // In captured netns but outside the cgroup of the hooks.
   // At the last look: pods that should be captured and are not, or not all of their processes.
@@ -200,6 +201,9 @@ class PodRegistry final : public CniHandler {
   absl::flat_hash_map<std::string, Command> busy_;  // By UID.
   WaitQueue idle_;
   absl::flat_hash_map<std::string, Attempt> attempts_;  // By UID.
+  // By UID: pods of which the controller has said, to this agent or in the state that it began with, that
+  // they are not enrolled, and those that were let go. They are outside rightly.
+  absl::flat_hash_set<std::string> rightly_outside_;
   // By UID: sandboxes that a DEL has ended, whose pods the controller still lists.
   absl::flat_hash_map<std::string, NetnsInode> ended_;
   size_t unowned_ = 0;  // Records of the kernel that nobody here knows, at the last look.

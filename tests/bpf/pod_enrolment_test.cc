@@ -133,6 +133,7 @@ TEST_F(EnrolmentTest, ARunningPodIsCapturedInPlaceAndItsDelLeavesNothing) {
   EXPECT_TRUE(proxy_->Serves(kUid));
   EXPECT_TRUE(RedirectsConnects(*a_));
   EXPECT_EQ(registry_->stats().captured_running_total, 1u);
+  EXPECT_EQ(registry_->stats().faster_total, 1u) << "nobody has said that it was outside rightly";
   EXPECT_EQ(registry_->stats().gaps, 0u);
   EXPECT_TRUE(registry_->List().at(0).record.in_place());
   EXPECT_FALSE(registry_->StateChanged());
@@ -141,6 +142,32 @@ TEST_F(EnrolmentTest, ARunningPodIsCapturedInPlaceAndItsDelLeavesNothing) {
   Reconcile();
   EXPECT_FALSE(proxy_->Serves(kUid)) << "the sandbox has ended, although a process still lives";
   EXPECT_EQ(registry_->stats().gaps, 0u);
+}
+
+TEST_F(EnrolmentTest, WhatALabelTakesInWasNotFaster) {
+  const auto process = Run(a_->netns);
+  Say({.enrolled = false});
+  EXPECT_FALSE(registry_->StateChanged());
+  Reconcile();
+  Say({});
+  EXPECT_TRUE(registry_->StateChanged());
+  Reconcile();
+  EXPECT_EQ(registry_->stats().captured_running_total, 1u);
+  EXPECT_EQ(registry_->stats().faster_total, 0u);
+}
+
+TEST_F(EnrolmentTest, WhatWasLetGoAndIsTakenInAgainWasNotFaster) {
+  const auto process = Run(a_->netns);
+  Reconcile();
+  // Without a word of the controller about the pod: the mesh leaves the node, and stays after all.
+  registry_->LeaveAll({.announce = absl::ZeroDuration(), .drain_max = absl::ZeroDuration()});
+  Reconcile();
+  Reconcile();
+  EXPECT_EQ(registry_->Remaining(), 0u);
+  registry_->StayAll();
+  Reconcile();
+  EXPECT_EQ(registry_->stats().captured_running_total, 2u);
+  EXPECT_EQ(registry_->stats().faster_total, 1u) << "the first time";
 }
 
 TEST_F(EnrolmentTest, PlaintextIsTakenOnlyWhenThePodWasAnnouncedAtTwoLooks) {

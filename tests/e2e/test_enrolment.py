@@ -216,14 +216,18 @@ def test_restarted_agent(mesh, late):
 def test_started_while_the_agent_was_away(mesh, late):
     """A namespace that was not enrolled then: its pods started, and are captured in place by the next agent."""
     node = late.client.node
+    uid = late.client.spec.uid.encode()
+    wait_until(lambda: uid in (node.state_dir / "state").read_bytes(), "what it knows is on disk")
     node.agent.kill()
     pod = mesh.pod("slipped", 0, late.name)
     serve(pod)
     late.label(True)
     node.start_agent()
-    wait_captured(mesh, pod)
+    wait_captured(mesh, late.client, pod)
     assert answers(late.client, pod)
-    assert metric(node, "heddle_pods_captured_running_total") >= 2
+    assert metric(node, "heddle_pods_captured_running_total") == 2
+    # Of the other one it knows from before that it was not enrolled.
+    assert metric(node, "heddle_pods_faster_than_agent_total") == 1
     mesh.remove(pod)
 
 
