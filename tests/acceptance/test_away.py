@@ -13,6 +13,7 @@ from topology.waiting import wait_until
 
 REFUSAL = "the mesh agent of this node does not answer, and the pod must not start outside the mesh"
 CAPTURED_RUNNING = "heddle_pods_captured_running_total"
+FASTER = "heddle_pods_faster_than_agent_total"
 OPEN = {"apiVersion": "heddle.io/v1alpha1", "kind": "InterceptionPolicy", "metadata": {"name": "open"},
         "spec": {"failMode": "Open"}}
 
@@ -96,6 +97,7 @@ def test_without_agents_the_cluster_gets_what_it_needs_and_what_slips_through_is
     """Labelled pods slip through, the first ones of a namespace that has no other in the mesh: the plugin does not see
     labels."""
     node = cluster.nodes[0]
+    restarts = shop.restarts()
     wait_until(lambda: fails_open(node, "opened/opened"), "the fail mode is in the kernel", 30, 0.5)
     slips, mixed, opened = (namespaces[name] for name in ("slips", "mixed", "opened"))
     outside = plain.address("first")
@@ -133,6 +135,8 @@ def test_without_agents_the_cluster_gets_what_it_needs_and_what_slips_through_is
     slips.taken_in()
     assert slips.ask("slipped-node1", there) == (slips.address("slipped-node1"), "slipped-node2")
     # Of these agents, which began with 0.
-    assert [release.metric(each, CAPTURED_RUNNING) for each in cluster.nodes] == [1, 1]
+    for name in (CAPTURED_RUNNING, FASTER):
+        assert [release.metric(each, name) for each in cluster.nodes] == [1, 1]
     assert set(slips.restarts().values()) == {0}
+    assert shop.restarts() == restarts
     assert_inside(cluster, release, shop)
