@@ -5,8 +5,9 @@ import contextlib
 import json
 
 import pytest
-from acceptance.namespace import HTTPD, is_ready, pod, pod_spec
+from acceptance.namespace import HTTPD, container, is_ready, pod, pod_spec, request
 from acceptance.traffic import assert_inside
+from acceptance.witness import HBONE, LinkWitness
 from kube import metrics
 from topology.waiting import Timeout, wait_until
 
@@ -31,8 +32,8 @@ def assert_policy_works(shop, traffic):
 
 
 @contextlib.contextmanager
-def one_pod(namespace, name, node, ready=True):
-    namespace.apply(pod(name, pod_spec([HTTPD], node=node)))
+def one_pod(namespace, name, node, ready=True, containers=(HTTPD,)):
+    namespace.apply(pod(name, pod_spec(list(containers), node=node)))
     if ready:
         namespace.ready(name)
     yield namespace
@@ -197,22 +198,36 @@ def test_an_agent_is_killed(cluster, release, shop, traffic):
     traffic.requests.go_on()
 
 
-def test_a_node_loses_power(cluster, release, shop):
+@pytest.fixture
+def dialed(cluster, shop):
+    """The address of a pod on node1, at which one on node2 asks from its first instruction on, again and again."""
+    server = shop.pods("web")[0]
+    assert server["spec"]["nodeName"] == cluster.nodes[0].name
+    address = server["status"]["podIP"]
+    loop = f"while :; do {request(address)} | grep -q 200 && echo ok >>/tmp/answers; sleep 0.2; done"
+    with one_pod(shop, "dialer", cluster.nodes[1].name, containers=[container(["sh", "-c", loop])]):
+        yield address
+
+
+def test_a_node_loses_power(cluster, release, shop, dialed):
     """Last: every pod of the node is started anew by it, in the mesh from its first moment."""
-    node = cluster.nodes[1]
+    other, node = cluster.nodes
     lost = [each for each in shop.pods() if each["spec"]["nodeName"] == node.name]
     before = shop.restarts()
     for each in lost:
         shop.forget(each)
     node.power_off()
-    node.power_on()
-    cluster.wait_ready(node)
 
     def is_back(each):
         now = shop.pod(each["metadata"]["name"])
         return is_ready(now) and all(status["restartCount"] == 1 for status in now["status"]["containerStatuses"])
 
-    wait_until(lambda: all(map(is_back, lost)), "its pods run again", 120, 1)
+    with LinkWitness(cluster, other) as witness:  # Also of the moments before they are Ready.
+        node.power_on()
+        cluster.wait_ready(node)
+        wait_until(lambda: all(map(is_back, lost)), "its pods run again", 120, 1)
+        wait_until(lambda: "ok" in shop.shell("dialer", "cat /tmp/answers", check=False), "it is answered", 60, 0.5)
+    assert {syn.port for syn in witness.syns() if syn.target == dialed} == {HBONE}
     release.rolled_out("daemonset/heddle-agent")
     release.wait_connected()
     shop.watch_all()
