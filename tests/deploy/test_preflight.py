@@ -25,6 +25,9 @@ WEBHOOK = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingW
                          "clientConfig": {"service": {"namespace": "shop", "name": "hook"}},
                          "rules": [{"apiGroups": ["nothing.example"], "apiVersions": ["v1"], "operations": ["CREATE"],
                                     "resources": ["things"]}]}]}
+AGGREGATED = {"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": "v1.other.example"},
+              "spec": {"group": "other.example", "version": "v1", "groupPriorityMinimum": 100, "versionPriority": 100,
+                       "insecureSkipTLSVerify": True, "service": {"namespace": "shop", "name": "hook", "port": 443}}}
 STRICT = {"apiVersion": "security.istio.io/v1", "kind": "PeerAuthentication",
           "metadata": {"name": "strict", "namespace": "istio-system"}, "spec": {"mtls": {"mode": "STRICT"}}}
 POLICY = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
@@ -73,18 +76,20 @@ def test_what_is_in_the_way_is_named(cluster, build):
     cluster.kubectl("create", "namespace", "shop")
     cluster.kubectl("label", "namespace", "shop", "istio.io/dataplane-mode=ambient")
     apply(cluster, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": "shop"}},
-          SERVICE, WEBHOOK, STRICT, POLICY, ZTUNNEL)
+          SERVICE, WEBHOOK, AGGREGATED, STRICT, POLICY, ZTUNNEL)
     apply(cluster, POD)
     apply(cluster, {"apiVersion": "v1", "kind": "Namespace", "metadata": {
         "name": "heddle-system", "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}})
     code, found = check_cluster(cluster, build)
-    failed = {name: finding["sentence"] for name, findings in found.items() for finding in findings
-              if finding["verdict"] == "failed"}
+    cluster.kubectl("delete", "apiservice", AGGREGATED["metadata"]["name"])  # Who lists kinds would ask it.
+    failed = {name: " ".join(finding["sentence"] for finding in findings if finding["verdict"] == "failed")
+              for name, findings in found.items() if any(finding["verdict"] == "failed" for finding in findings)}
     assert code == 1 and set(failed) == {"pod-security", "other-meshes", "network-policies", "strict-calls"}
     assert "istio-system/ztunnel" in failed["other-meshes"]
     assert "https-only" in failed["network-policies"] and "hook-1" in failed["network-policies"]
-    assert "ValidatingWebhookConfiguration hooks" in failed["strict-calls"] and "shop/hook" in failed["strict-calls"]
-    assert '"9443"' in found["strict-calls"][0]["advice"]
+    for what in ("ValidatingWebhookConfiguration hooks", "APIService v1.other.example"):
+        assert f"{what}: the API server calls shop/hook, whose pods take mutual TLS only" in failed["strict-calls"]
+    assert ['"9443"' in finding["advice"] for finding in found["strict-calls"]] == [True, True]
 
 
 def test_who_may_not_install_or_look_is_told_so(cluster, build):
@@ -187,3 +192,31 @@ def test_a_process_moves_into_its_leaf_where_cgroups_are_delegated(cluster, buil
     moved, = (one for one in json.loads(said)["findings"] if one["check"] == "cgroup-move")
     assert moved["verdict"] == "ok", moved
     assert cgroup2()[1] == before
+
+
+# A load balancer in pods' sockets, as Cilium's: it lets everything pass.
+OTHERS = """
+__attribute__((section("cgroup/connect4"), used)) int others_connect(void *context) { return 1; }
+__attribute__((section("license"), used)) char terms[] = "GPL";
+"""
+
+
+def test_programs_of_others_at_the_hooks_are_named(build, tmp_path):
+    """A real one, in a part of this machine's cgroups that is the whole for who looks."""
+    root, _ = cgroup2()
+    own, pin = pathlib.Path(root) / f"heddle-others-{os.getpid()}", f"/sys/fs/bpf/heddle-others-{os.getpid()}"
+    subprocess.run(["clang-19", "-target", "bpf", "-O2", "-x", "c", "-c", "-o", tmp_path / "others.o", "-"],
+                   input=OTHERS, text=True, check=True)
+    own.mkdir()
+    look = f"mount --bind {own} {root} && exec \"$0\" check --pre --no-cluster --output=json"
+    enter = f"echo $$ >{own}/cgroup.procs; exec unshare --cgroup --mount sh -c '{look}' \"$0\""
+    try:
+        subprocess.run(["bpftool", "prog", "load", tmp_path / "others.o", pin], check=True)
+        subprocess.run(["bpftool", "cgroup", "attach", own, "connect4", "pinned", pin, "multi"], check=True)
+        said = subprocess.run(["sh", "-c", enter, build / "bin/heddlectl"], capture_output=True, text=True).stdout
+    finally:
+        pathlib.Path(pin).unlink(missing_ok=True)
+        own.rmdir()
+    named, = (finding for finding in json.loads(said)["findings"] if finding["check"] == "bpf-programs")
+    assert (named["verdict"], "others_connect at connect4" in named["sentence"]) == ("warning", True), named
+    assert "socketLB.hostNamespaceOnly=true" in named["advice"]
