@@ -12,6 +12,7 @@ CYCLES = int(os.environ.get("HEDDLE_POD_CYCLES", "300"))
 AT_ONCE = 10  # On each node.
 SETTLE_SECONDS = 60
 QUIET_SECONDS = 10
+GROWTH_MIB = 8  # Of an agent's memory, whatever the number of cycles.
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +39,10 @@ def come_and_go(cluster, namespace, name):
 
 def counts_of(cluster, release):
     return {node.name: census.of_node(release, node) for node in cluster.nodes}
+
+
+def memory_of_agents(cluster, release):
+    return {node.name: round(census.memory_of_agent(release, node), 1) for node in cluster.nodes}
 
 
 def quiet(cluster, release):
@@ -72,13 +77,18 @@ def settled(cluster, release, before):
 
 def test_nothing_is_left_of_many_pods_and_none_fails_to_start(cluster, release, meshed):
     before = quiet(cluster, release)
+    assert all(counts["BPF programs"] > 0 and counts["BPF links"] > 0 for counts in before.values())
+    memory = memory_of_agents(cluster, release)
     started = time.monotonic()
     rounds = -(-CYCLES // (AT_ONCE * len(cluster.nodes)))
     for number in range(rounds):
         come_and_go(cluster, meshed, f"round-{number}")
     seconds = round(time.monotonic() - started, 1)
-    results.record("pod_cycles", pods=rounds * AT_ONCE * len(cluster.nodes), seconds=seconds)
     failed = meshed.kubectl("get", "events", "--field-selector=reason=FailedCreatePodSandBox",
                             "--output=jsonpath={.items[*].message}")
     assert failed == ""
     assert settled(cluster, release, before) == {}
+    grown = {name: round(now - memory[name], 1) for name, now in memory_of_agents(cluster, release).items()}
+    results.record("pod_cycles", pods=rounds * AT_ONCE * len(cluster.nodes), seconds=seconds, agents_grown_mib=grown,
+                   agents_before_mib=memory)
+    assert max(grown.values()) < GROWTH_MIB, grown
