@@ -63,7 +63,8 @@ void AddNodeOptions(CLI::App& app, NodeConfig& node) {
          "Which of the node's own connects to a pod are probes and pass untouched: none, all, "
          "outside-pods (not from --probe-cgroup), inside-cgroup (only from --probe-cgroup)")
       ->transform(daemon::OneOf(kProbeModes));
-  app.add_option("--probe-cgroup", node.probe_cgroup, "cgroup below --cgroup, for --probe-mode; where it is not there, the slice of that name")
+  app.add_option("--probe-cgroup", node.probe_cgroup,
+                 "cgroup below --cgroup, for --probe-mode; where it is not there, the slice of that name")
       ->capture_default_str();
   app.add_option("--exempt-namespaces", node.exempt_namespaces,
                  "Namespaces whose pods start even while the agent is away")

@@ -2,8 +2,8 @@
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 
-# Programs carry their libraries (docs/decisions/019-programs-carry-their-libraries.md): an archive is taken where Debian
-# has one, which is all but libmnl and libc.
+# Programs carry their libraries (docs/decisions/019-programs-carry-their-libraries.md): an archive is taken where
+# Debian has one, which is all but libmnl and libc.
 if(HEDDLE_STATIC_LIBRARIES)
   set(CMAKE_FIND_LIBRARY_SUFFIXES .a .so)
 endif()
