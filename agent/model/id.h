@@ -29,6 +29,18 @@ class Id {
   std::string value_;
 };
 
+// An id that somebody else holds; hashes and compares like it.
+template <typename Id>
+struct IdView {
+  const Id& id;
+  explicit operator Id() const { return id; }
+  friend bool operator==(const Id& a, const IdView& b) { return a == b.id; }
+  template <typename H>
+  friend H AbslHashValue(H state, const IdView& view) {
+    return H::combine(std::move(state), view.id);
+  }
+};
+
 using WorkloadUid = Id<struct WorkloadUidKind>;  // "Kubernetes//Pod/default/web-1" (ambient-wire.md section 3.3).
 using ServiceName = Id<struct ServiceNameKind>;  // "default/web.default.svc.cluster.local".
 using PolicyName = Id<struct PolicyNameKind>;    // "default/allow-web".

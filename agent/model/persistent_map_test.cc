@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "lib/base/random.h"
 
@@ -66,6 +67,35 @@ TEST(PersistentMap, CopiesStayAsTheyWereWhileTheOriginalChanges) {
   for (const auto& [copy, want] : copies) EXPECT_EQ(Contents(copy), want);
 }
 
+TEST(PersistentMap, IsMadeOfManyEntriesAsIfTheyWerePut) {
+  SeededRandom random(11);
+  for (const size_t size : {0u, 1u, 64u, 65u, 5000u}) {
+    std::vector<Map::Entry> entries;
+    Plain plain;
+    for (size_t i = 0; i < size; ++i) {
+      // Some come twice.
+      entries.push_back({std::to_string(random.Below(2 * size)), static_cast<int>(i)});
+      plain[entries.back().key] = entries.back().value;
+    }
+    Map map = Map::Make(1, std::move(entries));
+    EXPECT_EQ(Contents(map), plain);
+    for (const auto& [key, value] : plain) EXPECT_EQ(*map.Find(key), value);
+    const Map copy = map;
+    const Plain before = plain;
+    for (int i = 0; i < 1000; ++i) {
+      const std::string key = std::to_string(random.Below(2 * size + 1));
+      if (i % 2 == 0) {
+        map.Put(2, key, -i);
+        plain[key] = -i;
+      } else {
+        EXPECT_EQ(map.Erase(2, key), plain.erase(key) == 1);
+      }
+    }
+    EXPECT_EQ(Contents(map), plain);
+    EXPECT_EQ(Contents(copy), before);
+  }
+}
+
 // Hashes to one of two values, so that shards fill up with equal hashes.
 struct Colliding {
   int id = 0;
@@ -86,6 +116,17 @@ TEST(PersistentMap, KeepsKeysWithEqualHashesApart) {
     ASSERT_EQ(found != nullptr, i % 2 == 1) << i;
     if (found != nullptr) EXPECT_EQ(*found, i);
   }
+}
+
+TEST(PersistentMap, IsMadeOfKeysWithEqualHashes) {
+  using Collisions = PersistentMap<Colliding, int>;
+  std::vector<Collisions::Entry> entries;
+  for (int i = 0; i < 800; ++i) entries.push_back({Colliding{i % 400}, i});
+  Collisions map = Collisions::Make(1, std::move(entries));
+  EXPECT_EQ(map.size(), 400u);
+  for (int i = 0; i < 400; ++i) EXPECT_EQ(*map.Find(Colliding{i}), 400 + i);
+  for (int i = 0; i < 400; ++i) EXPECT_TRUE(map.Erase(2, Colliding{i}));
+  EXPECT_TRUE(map.empty());
 }
 
 }  // namespace

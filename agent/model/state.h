@@ -40,6 +40,7 @@ struct NetworkAddressView {
   friend bool operator==(const NetworkAddress& a, const NetworkAddressView& b) {
     return a.ip == b.ip && a.network == b.network;
   }
+  explicit operator NetworkAddress() const { return {std::string(network), ip}; }
   template <typename H>
   friend H AbslHashValue(H state, const NetworkAddressView& a) {
     return H::combine(std::move(state), ToAbsl(a.network), a.ip);
@@ -134,6 +135,7 @@ class State {
 
  private:
   friend class StateBuilder;
+  friend class WorkloadLoad;
   // Blocks of each length, so that a lookup tries only lengths that are in use.
   using LengthCounts = std::array<uint32_t, 129>;
 

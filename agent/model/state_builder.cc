@@ -16,11 +16,15 @@ absl::Status NameDiffers(std::string_view what, const std::string& inside) {
   return absl::InvalidArgumentError(absl::StrCat("it contains the ", ToAbsl(what), " ", inside));
 }
 
+absl::Status NoRoom(size_t there) {
+  return absl::ResourceExhaustedError(
+      absl::StrCat("there are ", there, " resources of its kind already"));
+}
+
 template <typename Map, typename Key>
 absl::Status CheckRoom(const Map& map, const Key& key) {
   if (map.size() < kMaxResourcesPerKind || map.Find(key) != nullptr) return absl::OkStatus();
-  return absl::ResourceExhaustedError(
-      absl::StrCat("there are ", map.size(), " resources of its kind already"));
+  return NoRoom(map.size());
 }
 
 // The key of a policy among those that apply without being referenced; empty optional: selected by name only.
@@ -42,6 +46,7 @@ absl::Status StateBuilder::PutAddress(std::string_view name,
       TRY_ASSIGN(Workload workload, DecodeWorkload(message.workload()));
       if (workload.uid.ToString() != name) return NameDiffers("workload", workload.uid.ToString());
       TRY_STATUS(CheckRoom(state_.workloads_, workload.uid));
+      if (load_.has_value() && load_->size() >= kMaxResourcesPerKind) return NoRoom(load_->size());
       PutWorkload(std::make_shared<const Workload>(std::move(workload)));
       return absl::OkStatus();
     }
@@ -58,6 +63,7 @@ absl::Status StateBuilder::PutAddress(std::string_view name,
 }
 
 void StateBuilder::PutWorkload(WorkloadRef workload) {
+  if (load_.has_value()) return load_->Add(workload);
   if (const WorkloadRef old = state_.FindWorkload(workload->uid); old != nullptr) {
     if (*old == *workload) return;
     UnindexWorkload(*old);
@@ -73,6 +79,11 @@ void StateBuilder::PutWorkload(WorkloadRef workload) {
     AddMember(state_.endpoints_, edit_, membership.service, Endpoint(workload, membership));
     if (workload->capacity != 1) ++state_.weighted_endpoints_.Mutable(edit_, membership.service);
   }
+}
+
+void StateBuilder::EndLoad() {
+  std::move(*load_).BuildInto(state_, edit_);
+  load_.reset();
 }
 
 void StateBuilder::UnindexWorkload(const Workload& workload) {

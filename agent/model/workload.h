@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "agent/model/id.h"
+#include "lib/base/rare.h"
 #include "lib/io/address.h"
 #include "lib/tls/spiffe_id.h"
 
@@ -85,8 +86,8 @@ struct Workload {
 
   std::vector<ServiceMembership> services;
   std::vector<PolicyName> authorization_policies;
-  std::optional<GatewayAddress> waypoint;
-  std::optional<GatewayAddress> network_gateway;
+  Rare<GatewayAddress> waypoint;
+  Rare<GatewayAddress> network_gateway;
   std::optional<ApplicationTunnel> application_tunnel;
 
   bool operator==(const Workload&) const = default;

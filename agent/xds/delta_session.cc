@@ -21,6 +21,17 @@ absl::Status ParseAndPut(const std::string& value, Message& message, Put put) {
   return put(message);
 }
 
+// The order of a map is none in memory, and a hundred thousand resources are more than a cache holds.
+std::vector<std::pair<const HeldResource*, const std::string*>> InOrderOfMemory(const HeldKind& kind) {
+  std::vector<std::pair<const HeldResource*, const std::string*>> all;
+  all.reserve(kind.resources.size());
+  kind.resources.ForEach([&all](const std::string& name, const auto& resource) {
+    all.emplace_back(resource.get(), &name);
+  });
+  std::sort(all.begin(), all.end());
+  return all;
+}
+
 }  // namespace
 
 DeltaSession::DeltaSession(StateBuilder& builder, NodeDescription node,
@@ -158,19 +169,20 @@ StateRef DeltaSession::Restore(const HeldResources& held) {
   // What was loaded is shared, not copied; changes go into shards of our own.
   held_ = held;
   for (const HeldKind& kind : held) edit_ = std::max(edit_, kind.resources.last_edit() + 1);
+  builder_.BeginLoad();
   for (const ResourceKind kind : kAllResourceKinds) {
     const HeldKind& from = held[static_cast<size_t>(kind)];
-    from.resources.ForEach(
-        [&](const std::string& name, const std::shared_ptr<const HeldResource>& resource) {
-          const bool stand_in = resource->version.empty() && resource->value.empty();
-          if (stand_in && kind == ResourceKind::kAuthorization) {
-            builder_.RefusePolicy(name, "it was refused before the restart");
-          }
-          // Asked for again, whatever its version was.
-          if (!stand_in && !Put(kind, name, resource->value).ok()) Hold(kind, name, {});
-        });
+    for (const auto& [resource, name] : InOrderOfMemory(from)) {
+      const bool stand_in = resource->version.empty() && resource->value.empty();
+      if (stand_in && kind == ResourceKind::kAuthorization) {
+        builder_.RefusePolicy(*name, "it was refused before the restart");
+      }
+      // Asked for again, whatever its version was.
+      if (!stand_in && !Put(kind, *name, resource->value).ok()) Hold(kind, *name, {});
+    }
     if (from.received) builder_.SetReceived(kind);
   }
+  builder_.EndLoad();
   EndEdit();
   return builder_.Publish();
 }

@@ -252,5 +252,47 @@ TEST(DeltaSession, RestoresWhatWasHeldWithVersionsStandInsAndReadiness) {
   EXPECT_THAT(second.Versions(ResourceKind::kAuthorization), ElementsAre(Pair("default/p", "")));
 }
 
+// A first state is built at once, later ones change by change.
+TEST(DeltaSession, RestoresTheStateThatResponsesHadMade) {
+  Session first;
+  Pushed all(ResourceKind::kAddress);
+  for (int i = 0; i < 300; ++i) {
+    all.AddPod({.name = absl::StrCat("web-", i),
+                // Some share an address; some have two, and one another capacity.
+                .ips = i % 3 == 0 ? std::vector<std::string>{absl::StrCat("10.0.0.", i % 250),
+                                                             absl::StrCat("fd00::", i)}
+                                  : std::vector<std::string>{absl::StrCat("10.0.0.", i % 250)},
+                .capacity = i == 7 ? 3u : 1u,
+                .services = {{absl::StrCat("default/web-", i % 20), {{80, 8080}}},
+                             {"default/all", {{80, 8080}}}}});
+  }
+  const StateRef before = first.Handle(std::move(all)).state;
+
+  Session second;
+  const auto held = DecodeState(*EncodeState(first.session.held()));
+  ASSERT_TRUE(held.ok()) << held.status();
+  const StateRef after = second.session.Restore(*held);
+  EXPECT_EQ(after->workloads().size(), 300u);
+  for (int i = 0; i < 300; ++i) {
+    const WorkloadUid uid(absl::StrCat("Kubernetes//Pod/default/web-", i));
+    ASSERT_NE(after->FindWorkload(uid), nullptr) << i;
+    EXPECT_EQ(*after->FindWorkload(uid), *before->FindWorkload(uid));
+    EXPECT_NE(after->FindWorkload("", *io::IpAddress::Parse(absl::StrCat("10.0.0.", i % 250))),
+              nullptr);
+  }
+  EXPECT_EQ(after->FindEndpoints(ServiceName("default/all")).size(), 300u);
+  EXPECT_EQ(after->FindEndpoints(ServiceName("default/web-3")).size(), 15u);
+  EXPECT_TRUE(after->HasWeights(ServiceName("default/web-7")));
+  EXPECT_FALSE(after->HasWeights(ServiceName("default/web-8")));
+
+  Pushed removal(ResourceKind::kAddress);
+  for (int i = 0; i < 300; ++i) removal.Remove(absl::StrCat("Kubernetes//Pod/default/web-", i));
+  const StateRef empty = second.Handle(std::move(removal)).state;
+  EXPECT_TRUE(empty->workloads().empty());
+  EXPECT_TRUE(empty->FindEndpoints(ServiceName("default/all")).empty());
+  EXPECT_EQ(empty->FindWorkload("", *io::IpAddress::Parse("10.0.0.1")), nullptr);
+  EXPECT_EQ(after->workloads().size(), 300u) << "who holds a state keeps it";
+}
+
 }  // namespace
 }  // namespace heddle::agent

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "agent/xds/crc32c.h"
 #include "lib/base/strings.h"
@@ -80,12 +81,16 @@ absl::StatusOr<HeldResources> DecodeState(std::string_view file) {
   for (auto& stored : *state.mutable_kinds()) {
     const auto kind = KindOf(stored.type_url());
     if (!kind.has_value()) continue;  // Of a newer version, which also kept what we know.
-    HeldKind& to = held[static_cast<size_t>(*kind)];
-    to.received = stored.received();
+    std::vector<decltype(HeldKind::resources)::Entry> resources;
+    resources.reserve(static_cast<size_t>(stored.resources_size()));
     for (auto& entry : *stored.mutable_resources()) {
       HeldResource resource{std::move(*entry.mutable_version()), std::move(*entry.mutable_value())};
-      to.resources.Put(kDecodeEdit, entry.name(), std::make_shared<const HeldResource>(std::move(resource)));
+      resources.push_back(
+          {std::move(*entry.mutable_name()), std::make_shared<const HeldResource>(std::move(resource))});
     }
+    held[static_cast<size_t>(*kind)] = {
+        .received = stored.received(),
+        .resources = decltype(HeldKind::resources)::Make(kDecodeEdit, std::move(resources))};
   }
   return held;
 }
