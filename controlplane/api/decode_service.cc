@@ -87,6 +87,7 @@ EndpointSlice DecodeEndpointSlice(TreeReader& object) {
   if (object.String("addressType") == "FQDN") return slice;
   for (TreeReader& endpoint : object.Children("endpoints"))
     slice.endpoints.push_back(DecodeEndpoint(endpoint));
+  slice.endpoints.shrink_to_fit();  // Held for good, by the ten thousand.
   if (slice.endpoints.size() > kMaxEndpointsPerSlice)
     object.Fail(object.line(), "the slice has too many endpoints");
   return slice;

@@ -17,7 +17,7 @@ DeltaResponse::DeltaResponse(ResourceType type, const Head& head, std::vector<Re
       changed_(std::move(changed)),
       cursor_(*Snapshot::Empty()),
       size_(head_.size()) {
-  for (const ResourcePtr& resource : changed_) size_ += resource->wire().size();
+  for (const ResourcePtr& resource : changed_) size_ += resource->wire_size();
 }
 
 DeltaResponse::DeltaResponse(ResourceType type, const Head& head, SnapshotPtr whole)
@@ -46,9 +46,9 @@ void DeltaResponse::AppendNext(std::string& out) {
   out += std::exchange(head_, {});
   for (const EncodedResource* next = Current();
        next != nullptr &&
-       (out.size() == before || out.size() - before + next->wire().size() <= kPieceBytes);
+       (out.size() == before || out.size() - before + next->wire_size() <= kPieceBytes);
        next = Current()) {
-    out += next->wire();
+    next->AppendTo(out);
     Advance();
   }
 }

@@ -5,11 +5,23 @@
 namespace heddle::controlplane::xds {
 namespace {
 
+const AnyType& AnyTypeOf(ResourceType type) {
+  static const AnyType node_pod(TypeUrl(ResourceType::kNodePod));
+  static const AnyType authorization(TypeUrl(ResourceType::kAuthorization));
+  static const AnyType address(TypeUrl(ResourceType::kAddress));
+  switch (type) {
+    case ResourceType::kNodePod: return node_pod;
+    case ResourceType::kAuthorization: return authorization;
+    case ResourceType::kAddress: break;
+  }
+  return address;
+}
+
 SnapshotEdit EncodeAll(ResourceType type, translate::ResourceChanges changes) {
   SnapshotEdit edit{.removed = std::move(changes.removed)};
   edit.upserted.reserve(changes.upserted.size());
   for (translate::Resource& resource : changes.upserted) {
-    edit.upserted.push_back(std::make_shared<const EncodedResource>(TypeUrl(type), resource));
+    edit.upserted.push_back(std::make_shared<const EncodedResource>(AnyTypeOf(type), resource));
     std::string().swap(resource.body);  // All at once would be there twice.
   }
   return edit;

@@ -42,27 +42,34 @@ bool NamedBefore(const ResourcePtr& resource, std::string_view name) {
 
 }  // namespace
 
-EncodedResource::EncodedResource(std::string_view type_url, const translate::Resource& resource) {
+AnyType::AnyType(std::string_view url) {
+  google::protobuf::io::StringOutputStream stream(&field_);
+  CodedOutputStream out(&stream);
+  WriteField(out, google::protobuf::Any::kTypeUrlFieldNumber, url);
+}
+
+// The order of fields is free: name and version first, where they are found, and the type last.
+EncodedResource::EncodedResource(const AnyType& type, const translate::Resource& resource)
+    : type_(type) {
   using Message = envoy::service::discovery::v3::Resource;
   using Response = envoy::service::discovery::v3::DeltaDiscoveryResponse;
-  using google::protobuf::Any;
-  const size_t any = FieldSize(type_url.size()) + FieldSize(resource.body.size());
+  const size_t any = FieldSize(resource.body.size()) + type.field().size();
   const size_t whole =
       FieldSize(resource.name.size()) + FieldSize(resource.version.size()) + FieldSize(any);
-  wire_.reserve(FieldSize(whole));
-  google::protobuf::io::StringOutputStream stream(&wire_);
+  size_ = static_cast<uint32_t>(FieldSize(whole) - type.field().size());
+  auto bytes = std::make_unique_for_overwrite<char[]>(size_);
+  google::protobuf::io::ArrayOutputStream stream(bytes.get(), static_cast<int>(size_));
   CodedOutputStream out(&stream);
   out.WriteTag(LengthDelimited(Response::kResourcesFieldNumber));
   out.WriteVarint32(static_cast<uint32_t>(whole));
-  // The order of fields is free: these two first, where they are found.
   name_at_ = Narrow(WriteField(out, Message::kNameFieldNumber, resource.name));
   name_size_ = Narrow(resource.name.size());
   version_at_ = Narrow(WriteField(out, Message::kVersionFieldNumber, resource.version));
   version_size_ = Narrow(resource.version.size());
   out.WriteTag(LengthDelimited(Message::kResourceFieldNumber));
   out.WriteVarint32(static_cast<uint32_t>(any));
-  WriteField(out, Any::kTypeUrlFieldNumber, type_url);
-  WriteField(out, Any::kValueFieldNumber, resource.body);
+  WriteField(out, google::protobuf::Any::kValueFieldNumber, resource.body);
+  bytes_ = std::move(bytes);
 }
 
 // Edits one shard after the other into a new snapshot.
@@ -143,13 +150,13 @@ class SnapshotBuilder {
         ResourcePtr& next = edit_.upserted[upserted_++];
         const bool same = there && (*shard)[old]->version() == next->version();
         changed |= !same;
-        if (!same) added_bytes_ += next->wire().size();
-        if (!same && there) removed_bytes_ += (*shard)[old]->wire().size();
+        if (!same) added_bytes_ += next->wire_size();
+        if (!same && there) removed_bytes_ += (*shard)[old]->wire_size();
         edited.push_back(same ? (*shard)[old] : std::move(next));
       } else {
         ++removed_;
         changed |= there;
-        if (there) removed_bytes_ += (*shard)[old]->wire().size();
+        if (there) removed_bytes_ += (*shard)[old]->wire_size();
       }
       if (there) ++old;
     }

@@ -12,22 +12,38 @@
 
 namespace heddle::controlplane::xds {
 
+// The type of a resource's Any as it goes over the wire. Stands last in it, so that all resources of a type
+// share it.
+class AnyType {
+ public:
+  explicit AnyType(std::string_view url);
+  const std::string& field() const { return field_; }
+
+ private:
+  std::string field_;
+};
+
 // A resource as it goes over the wire: encoded once, shared by all subscribers. Immutable.
 class EncodedResource {
  public:
-  EncodedResource(std::string_view type_url, const translate::Resource& resource);
+  // `type` outlives it.
+  EncodedResource(const AnyType& type, const translate::Resource& resource);
 
-  std::string_view name() const { return std::string_view(wire_).substr(name_at_, name_size_); }
-  std::string_view version() const {
-    return std::string_view(wire_).substr(version_at_, version_size_);
-  }
+  std::string_view name() const { return {bytes_.get() + name_at_, name_size_}; }
+  std::string_view version() const { return {bytes_.get() + version_at_, version_size_}; }
   // As it stands among the resources of a DeltaDiscoveryResponse: field, length and the serialized
   // envoy.service.discovery.v3.Resource.
-  const std::string& wire() const { return wire_; }
+  size_t wire_size() const { return size_ + type_.field().size(); }
+  void AppendTo(std::string& out) const {
+    out.append(bytes_.get(), size_);
+    out += type_.field();
+  }
 
  private:
-  std::string wire_;
-  // Where the name and the version stand in `wire_`: they are not held twice.
+  std::unique_ptr<const char[]> bytes_;  // All but the type.
+  const AnyType& type_;
+  uint32_t size_ = 0;
+  // Where the name and the version stand in `bytes_`: they are not held twice.
   uint16_t name_at_ = 0;
   uint16_t name_size_ = 0;
   uint16_t version_at_ = 0;

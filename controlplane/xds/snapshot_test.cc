@@ -15,8 +15,9 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 
 ResourcePtr Encoded(const std::string& name, const std::string& body) {
+  static const AnyType type("type");
   return std::make_shared<const EncodedResource>(
-      "type",
+      type,
       translate::Resource{.name = name, .version = translate::ContentVersion(body), .body = body});
 }
 
@@ -34,7 +35,7 @@ std::map<std::string, std::string> Held(const Snapshot& snapshot) {
 
 size_t WireBytes(const Snapshot& snapshot) {
   size_t bytes = 0;
-  snapshot.ForEach([&bytes](const ResourcePtr& resource) { bytes += resource->wire().size(); });
+  snapshot.ForEach([&bytes](const ResourcePtr& resource) { bytes += resource->wire_size(); });
   return bytes;
 }
 
@@ -48,7 +49,10 @@ TEST(EncodedResource, IsAMessageOfTheWireWhoseNameAndVersionCanBeRead) {
   const ResourcePtr resource = Encoded("a name", std::string(300, 'b'));
   envoy::service::discovery::v3::Resource message;
   envoy::service::discovery::v3::DeltaDiscoveryResponse response;
-  ASSERT_TRUE(response.ParseFromString(resource->wire()));
+  std::string wire;
+  resource->AppendTo(wire);
+  EXPECT_EQ(wire.size(), resource->wire_size());
+  ASSERT_TRUE(response.ParseFromString(wire));
   ASSERT_EQ(response.resources_size(), 1);
   message = response.resources(0);
   EXPECT_EQ(message.name(), "a name");
