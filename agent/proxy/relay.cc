@@ -1,8 +1,10 @@
 #include "agent/proxy/relay.h"
 
+#include <array>
 #include <cerrno>
 #include <utility>
 
+#include "agent/proxy/either_readable.h"
 #include "lib/base/scope.h"
 #include "lib/http/error_code.h"
 #include "lib/io/read_size.h"
@@ -25,6 +27,7 @@ class WriteWatch final : private Timer {
  public:
   WriteWatch(RelayRun& run, const Direction& direction) : run_(run), direction_(direction) {}
 
+  bool writing() const { return writing_; }
   void Begin();
   void End() {
     writing_ = false;
@@ -43,16 +46,19 @@ class WriteWatch final : private Timer {
   StopSource* watch_ = nullptr;  // Of the watch under way.
 };
 
-// One relay: its two directions, and the tasks that watch senders. The scope is joined before it
-// goes.
-class RelayRun {
+// One relay from a beginning or a wake-up to its end or until it is parked: its two directions, and the tasks that
+// watch senders. The scope is joined before it goes.
+class RelayRun final : private Timer {
  public:
-  RelayRun(io::Loop& loop, Scope& scope, StopToken stop) : loop(loop), scope(scope), stop_(stop) {}
+  RelayRun(io::Loop& loop, Scope& scope, const std::array<Direction, 2>& directions, StopToken stop);
 
-  Task<void> Move(Direction direction, WriteWatch& watch);
+  // Starts both directions in the scope.
+  void Start();
   // Until the sender resets or is lost.
   Task<void> WatchSender(Direction direction, StopToken stop);
   std::optional<RelayFailure> failure() const { return failure_; }
+  // Once the scope has been joined: the streams are as they were, with nothing under way.
+  bool parked() const { return paused_directions_ == 2 && !failure_; }
 
   io::Loop& loop;
   Scope& scope;
@@ -69,12 +75,24 @@ class RelayRun {
     direction.to.Reset();
     over_.RequestStop();
   }
+  Task<void> Move(size_t index);
+  // What ends a Read: a relay of which one direction has ended is not parked.
+  StopToken reading() { return ended_directions_ == 0 ? pause_.token() : stop_; }
+  void Paused(size_t index);
   void Ended(const Direction& direction);
   Task<void> WatchEndedSender(Direction direction);
+  void OnTimer() override;
 
+  const std::array<Direction, 2> directions_;
+  std::array<WriteWatch, 2> watches_;
   StopToken stop_;
+  StopSource pause_;  // Also requested by stop_.
   std::optional<RelayFailure> failure_;
+  uint32_t blocks_ = 0;
+  uint32_t blocks_when_armed_ = 0;
   size_t ended_directions_ = 0;
+  size_t paused_directions_ = 0;
+  size_t paused_index_ = 0;  // Of the direction that was paused last.
   StopSource over_;  // Both directions have ended, or one has failed.
 };
 
@@ -100,13 +118,49 @@ Task<void> WriteWatch::Watch() {
   watch_ = nullptr;
 }
 
-Task<void> RelayRun::Move(Direction direction, WriteWatch& watch) {
+RelayRun::RelayRun(io::Loop& loop, Scope& scope, const std::array<Direction, 2>& directions,
+                   StopToken stop)
+    : loop(loop),
+      scope(scope),
+      directions_(directions),
+      watches_{WriteWatch(*this, directions_[0]), WriteWatch(*this, directions_[1])},
+      stop_(stop),
+      pause_(stop) {}
+
+void RelayRun::Start() {
+  if (directions_[0].from.watchable() && directions_[1].from.watchable()) loop.Arm(*this, kParkDelay);
+  scope.Spawn(Move(0));
+  scope.Spawn(Move(1));
+}
+
+// It runs on while there is traffic, so that a block costs nothing: it fires once per kParkDelay.
+void RelayRun::OnTimer() {
+  if (ended_directions_ > 0 || failure_) return;
+  const bool idle = blocks_ == std::exchange(blocks_when_armed_, blocks_);
+  if (!idle || watches_[0].writing() || watches_[1].writing()) return loop.Arm(*this, kParkDelay);
+  pause_.RequestStop();
+}
+
+// A stopped Read has taken nothing, so it can be begun anew.
+void RelayRun::Paused(size_t index) {
+  ++paused_directions_;
+  paused_index_ = index;
+}
+
+Task<void> RelayRun::Move(size_t index) {
+  const Direction& direction = directions_[index];
+  WriteWatch& watch = watches_[index];
   io::ReadSize size;
   size_t moved_in_turn = 0;
   while (true) {
-    auto block = co_await direction.from.Read(size.hint(), stop_);
+    auto block = co_await direction.from.Read(size.hint(), reading());
+    if (!block && block.error().stopped() && !stop_.requested()) {
+      if (ended_directions_ == 0) co_return Paused(index);
+      continue;
+    }
     if (!block) co_return Fail(direction, block.error(), direction.from_side);
     if (block->empty()) break;
+    ++blocks_;
     size.Note(block->size());
     watch.Begin();
     auto written = co_await direction.to.Write(block->bytes(), stop_);
@@ -129,6 +183,8 @@ void RelayRun::Ended(const Direction& direction) {
     over_.RequestStop();
   } else if (!over_.requested()) {
     scope.Spawn(WatchEndedSender(direction));
+    // The other one was paused while this had its last bytes to move.
+    if (std::exchange(paused_directions_, 0) > 0) scope.Spawn(Move(paused_index_));
   }
 }
 
@@ -147,20 +203,33 @@ Task<void> RelayRun::WatchSender(Direction direction, StopToken stop) {
   Fail(direction, *broken, direction.from_side);
 }
 
+struct RunEnd {
+  bool parked = false;
+  std::optional<RelayFailure> failure;
+};
+
+FRAME_OF_ITS_OWN Task<RunEnd> RunUntilIdle(io::Loop& loop, const std::array<Direction, 2>& directions,
+                                           StopToken stop) {
+  Scope scope(loop);
+  RelayRun run(loop, scope, directions, stop);
+  run.Start();
+  co_await scope.Join();
+  co_return RunEnd{run.parked(), run.failure()};
+}
+
 }  // namespace
 
 Task<std::optional<RelayFailure>> Relay(io::Loop& loop, io::Stream& client, io::Stream& server,
                                         RelayBytes& bytes, StopToken stop) {
-  Scope scope(loop);
-  RelayRun run(loop, scope, stop);
-  const Direction up{client, server, bytes.from_client, RelaySide::kClient};
-  const Direction down{server, client, bytes.from_server, RelaySide::kServer};
-  WriteWatch up_watch(run, up);
-  WriteWatch down_watch(run, down);
-  scope.Spawn(run.Move(up, up_watch));
-  co_await run.Move(down, down_watch);
-  co_await scope.Join();
-  co_return run.failure();
+  while (true) {
+    const std::array<Direction, 2> directions{
+        Direction{client, server, bytes.from_client, RelaySide::kClient},
+        Direction{server, client, bytes.from_server, RelaySide::kServer}};
+    const RunEnd end = co_await RunUntilIdle(loop, directions, stop);
+    if (!end.parked) co_return end.failure;
+    // Its end or a stop is found by the next run.
+    co_await EitherReadable(loop, client, server, stop);
+  }
 }
 
 bool IsOrderlyClose(const io::Error& error) {

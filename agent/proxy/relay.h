@@ -23,6 +23,10 @@ inline constexpr size_t kRelayBytesPerTurn = 256 * 1024;
 // nothing is spent on it: most such times are short.
 inline constexpr absl::Duration kSenderWatchDelay = absl::Seconds(1);
 
+// A relay in which nothing has come from either side for this long (and at most twice that) is parked: its reads are
+// stopped and its frames go, until one of the streams has something to read.
+inline constexpr absl::Duration kParkDelay = absl::Milliseconds(500);
+
 // Bytes that the other side has taken, counted while the relay runs.
 struct RelayBytes {
   uint64_t from_client = 0;
@@ -42,7 +46,8 @@ struct RelayFailure {
 // any failure of a stream (a reset, a lost tunnel, an end without its announcement) is passed on as
 // a reset of both, never as an orderly end: at once, or for a sender that is not being read from
 // within 3 * kSenderWatchDelay. It reads only after the other side has taken the last
-// block: that is the back-pressure, and no buffer is held while it waits for bytes.
+// block: that is the back-pressure, and no buffer is held while it waits for bytes. While both directions are open and
+// neither has bytes for long it is parked, which costs a twentieth of the memory.
 //
 // Both streams, `bytes` and the stop token outlive the task. On return nothing is under way on
 // either stream, and unless both directions ended in order both have been reset. A stop resets

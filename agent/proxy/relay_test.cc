@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "lib/base/frame_allocator.h"
 #include "lib/base/scope.h"
 #include "lib/io/testing/co_test.h"
 #include "lib/io/testing/pipe.h"
@@ -209,6 +210,108 @@ TIMED_TEST(EndsAtOnceWithItsSecondDirection) {
   co_await between.scope.Join();
   EXPECT_LT(loop.Now() - begin, absl::Milliseconds(1));
   EXPECT_FALSE(between.failure);
+}
+
+// Long enough that the relay is parked.
+auto Idle(io::Loop& loop) { return loop.Sleep(3 * kParkDelay, {}); }
+
+TIMED_TEST(ParksWhileNothingComesAndGoesOnWhenBytesDo) {
+  for (const bool client_sends : {true, false}) {
+    Between between(loop);
+    const uint64_t frames = ThreadFrameStats().live_bytes;
+    between.Start();
+    io::Stream& sender = client_sends ? between.app() : between.far();
+    io::Stream& receiver = client_sends ? between.far() : between.app();
+    const uint64_t running = ThreadFrameStats().live_bytes - frames;
+    for (int i = 0; i < 3; ++i) {
+      co_await Idle(loop);
+      EXPECT_LT(2 * (ThreadFrameStats().live_bytes - frames), running);
+      CO_ASSERT_TRUE(co_await sender.Write(Bytes("late"), {}));
+      EXPECT_EQ(co_await ReadExactly(receiver, 4), "late");
+      CO_ASSERT_TRUE(co_await receiver.Write(Bytes("answer"), {}));
+      EXPECT_EQ(co_await ReadExactly(sender, 6), "answer");
+    }
+    EXPECT_EQ(between.bytes.from_client, client_sends ? 12u : 18u);
+    EXPECT_EQ(between.bytes.from_server, client_sends ? 18u : 12u);
+    between.stop.RequestStop();
+    co_await between.scope.Join();
+  }
+}
+
+TIMED_TEST(WakesForBothSidesAtOnce) {
+  Between between(loop);
+  between.Start();
+  co_await Idle(loop);
+  bool up = false;
+  bool down = false;
+  Scope writers(loop);
+  writers.Spawn(WriteAll(between.app(), std::string(200'000, 'u'), &up));
+  writers.Spawn(WriteAll(between.far(), std::string(100, 'd'), &down));
+  EXPECT_EQ(co_await ReadExactly(between.app(), 100), std::string(100, 'd'));
+  EXPECT_EQ(co_await ReadExactly(between.far(), 200'000), std::string(200'000, 'u'));
+  co_await writers.Join();
+  EXPECT_TRUE(up && down);
+  between.stop.RequestStop();
+  co_await between.scope.Join();
+}
+
+TIMED_TEST(PassesOnAnEndThatComesWhileItIsParked) {
+  for (const bool client_first : {true, false}) {
+    Between between(loop);
+    between.Start();
+    co_await Idle(loop);
+    io::Stream& first = client_first ? between.app() : between.far();
+    io::Stream& second = client_first ? between.far() : between.app();
+    CO_ASSERT_TRUE(co_await first.ShutdownWrite({}));
+    EXPECT_TRUE(co_await ReadsEnd(second));
+    co_await Idle(loop);  // Half open, it is not parked: it watches for a reset of the side that has ended.
+    CO_ASSERT_TRUE(co_await second.Write(Bytes("late"), {}));
+    EXPECT_EQ(co_await ReadExactly(first, 4), "late");
+    CO_ASSERT_TRUE(co_await second.ShutdownWrite({}));
+    EXPECT_TRUE(co_await ReadsEnd(first));
+    co_await between.scope.Join();
+    EXPECT_FALSE(between.failure);
+  }
+}
+
+TIMED_TEST(PassesOnAResetThatComesWhileItIsParked) {
+  for (const bool client_resets : {true, false}) {
+    Between between(loop);
+    between.Start();
+    co_await Idle(loop);
+    (client_resets ? between.app() : between.far()).Reset();
+    EXPECT_FALSE((co_await (client_resets ? between.far() : between.app()).Read(4096, {})).has_value());
+    co_await between.scope.Join();
+    CO_ASSERT_TRUE(between.failure.has_value());
+    EXPECT_EQ(between.failure->side, client_resets ? RelaySide::kClient : RelaySide::kServer);
+  }
+}
+
+TIMED_TEST(ResetsBothSidesWhenStoppedWhileItIsParked) {
+  Between between(loop);
+  between.Start();
+  co_await Idle(loop);
+  between.stop.RequestStop();
+  co_await between.scope.Join();
+  EXPECT_FALSE((co_await between.app().Read(4096, {})).has_value());
+  EXPECT_FALSE((co_await between.far().Read(4096, {})).has_value());
+  CO_ASSERT_TRUE(between.failure.has_value());
+  EXPECT_TRUE(between.failure->error.stopped());
+}
+
+TIMED_TEST(IsNotParkedWhileTheOtherSideDoesNotTakeItsBytes) {
+  Between between(loop, 4096);
+  between.Start();
+  bool done = false;
+  Scope writer(loop);
+  const std::string text(100'000, 'x');
+  writer.Spawn(WriteAll(between.app(), text, &done));
+  co_await Idle(loop);
+  EXPECT_FALSE(done);
+  EXPECT_EQ(co_await ReadExactly(between.far(), text.size()), text);
+  co_await writer.Join();
+  between.stop.RequestStop();
+  co_await between.scope.Join();
 }
 
 CO_TEST(Relay, HoldsNoBufferWhileItWaits) {

@@ -6,6 +6,7 @@
 
 #include "lib/http/testing/connection_pair.h"
 #include "lib/io/testing/co_test.h"
+#include "lib/io/testing/told_watcher.h"
 
 namespace heddle::http {
 namespace {
@@ -137,6 +138,36 @@ CO_TEST(H2Connection, TellsOfAResetWithoutReading) {
   CO_ASSERT_TRUE(broken.has_value());
   EXPECT_TRUE(Is(*broken, ErrorCode::kConnectError)) << broken->ToString();
   ends = {};
+  co_await pair.End();
+}
+
+CO_TEST(H2Connection, TellsAWatcherOfBytesOfTheEndAndOfAReset) {
+  ConnectionPair pair(loop);
+  {
+    auto ends = co_await OpenStream(pair);
+    auto other = co_await OpenStream(pair);
+    io::ToldWatcher watcher(loop);
+    ends.server->Unwatch();
+    EXPECT_EQ(watcher.times, 0);
+    ends.server->Watch(watcher);
+    EXPECT_EQ(watcher.times, 0);
+    EXPECT_TRUE(co_await ends.client->Write(AsBytes("hello"), {}));
+    co_await watcher.Told();
+    ends.server->Watch(watcher);  // What is there already, too.
+    EXPECT_EQ(std::exchange(watcher.times, 0), 1);
+    EXPECT_EQ((*co_await ends.server->Read(100, {})).size(), 5u);
+    ends.server->Watch(watcher);
+    EXPECT_TRUE(co_await ends.client->ShutdownWrite({}));
+    co_await watcher.Told();
+    EXPECT_TRUE((*co_await ends.server->Read(100, {})).empty());
+    other.server->Watch(watcher);
+    other.client->Reset();
+    co_await watcher.Told();
+    EXPECT_FALSE(co_await other.server->Read(100, {}));
+    ends.client->Watch(watcher);
+    ends.client->Reset();  // Our own.
+    co_await watcher.Told();
+  }
   co_await pair.End();
 }
 

@@ -17,6 +17,7 @@ H2Stream::H2Stream(H2Connection& connection, StreamId id, bool is_connect)
 
 H2Stream::~H2Stream() {
   CHECK(!read_changed_.has_waiters() && !write_changed_.has_waiters() && !over_.has_waiters());
+  CHECK(watcher_ == nullptr);
   connection_.Forget(*this);
 }
 
@@ -40,13 +41,13 @@ io::Result<void> H2Stream::Respond(const Headers& response, bool end) {
   if (!connection_.session_.Respond(id_, response, end)) {
     return std::unexpected(io::Error::Io(io::IoCode::kClosed, io::Op::kWrite));
   }
-  read_changed_.NotifyAll();  // What came on a CONNECT before our answer may be read now.
+  NotifyReader();  // What came on a CONNECT before our answer may be read now.
   connection_.Kick();
   return {};
 }
 
 Task<io::Result<io::Buffer>> H2Stream::Read(size_t, StopToken stop) {
-  CHECK(!read_changed_.has_waiters());
+  CHECK(!read_changed_.has_waiters() && watcher_ == nullptr);
   ReturnWindow();
   while (true) {
     if (is_connect_ && response_status_ != 0 && !readable()) {
@@ -64,6 +65,29 @@ Task<io::Result<io::Buffer>> H2Stream::Read(size_t, StopToken stop) {
       co_return std::unexpected(io::Error::Stopped(stop.reason(), io::Op::kRead));
     }
   }
+}
+
+bool H2Stream::ReadIsReady() const {
+  if (failure_) return true;
+  if (!readable()) return is_connect_ && response_status_ != 0;
+  return read_ended_ || !received_.empty();
+}
+
+void H2Stream::NotifyReader() {
+  read_changed_.NotifyAll();
+  if (watcher_ != nullptr && ReadIsReady()) Unwatch();
+}
+
+void H2Stream::Watch(io::ReadWatcher& watcher) {
+  CHECK(!read_changed_.has_waiters() && watcher_ == nullptr);
+  // Nothing is read for as long as this lasts, so what was read is done with.
+  ReturnWindow();
+  watcher_ = &watcher;
+  if (ReadIsReady()) Unwatch();
+}
+
+void H2Stream::Unwatch() {
+  if (watcher_ != nullptr) std::exchange(watcher_, nullptr)->OnReadable();
 }
 
 Task<io::Result<void>> H2Stream::Write(std::span<const uint8_t> data, StopToken stop) {
@@ -113,7 +137,7 @@ void H2Stream::Reset(ErrorCode code) {
 void H2Stream::OnHeaders(Headers headers) {
   headers_ = std::move(headers);
   response_status_ = headers_.status();
-  read_changed_.NotifyAll();
+  NotifyReader();
 }
 
 void H2Stream::OnData(std::span<const uint8_t> data) {
@@ -133,7 +157,7 @@ void H2Stream::OnData(std::span<const uint8_t> data) {
     block.Commit(fits);
     data = data.subspan(fits);
   }
-  read_changed_.NotifyAll();
+  NotifyReader();
 }
 
 // Bytes that the session has received and that are not in received_ yet: what came in several frames
@@ -147,7 +171,7 @@ size_t H2Stream::BytesToCome(size_t at_least) const {
 
 void H2Stream::OnEnd() {
   read_ended_ = true;
-  read_changed_.NotifyAll();
+  NotifyReader();
   over_.NotifyAll();
 }
 
@@ -162,7 +186,7 @@ void H2Stream::Fail(io::Error error) {
   // What came before an orderly end can still be read; of a direction that broke off nothing more.
   if (!read_ended_) received_.clear();
   aborted_.RequestStop();
-  read_changed_.NotifyAll();
+  NotifyReader();
   write_changed_.NotifyAll();
   over_.NotifyAll();
 }

@@ -46,6 +46,9 @@ class H2Stream final : public io::Stream {
   Task<io::Result<void>> Write(std::span<const uint8_t> data, StopToken stop) override;
   Task<io::Result<void>> ShutdownWrite(StopToken stop) override;
   Task<std::optional<io::Error>> AwaitBroken(StopToken stop) override;
+  bool watchable() const override { return true; }
+  void Watch(io::ReadWatcher& watcher) override;
+  void Unwatch() override;
   // A tunnel's end by error is CONNECT_ERROR (RFC 9113 section 8.5), that of another request CANCEL.
   void Reset() override { Reset(is_connect_ ? ErrorCode::kConnectError : ErrorCode::kCancel); }
 
@@ -82,6 +85,9 @@ class H2Stream final : public io::Stream {
   bool readable() const {
     return !is_connect_ || (response_status_ >= 200 && response_status_ < 300);
   }
+  // Whether a Read would return without waiting.
+  bool ReadIsReady() const;
+  void NotifyReader();
   io::Error FailureFor(io::Op op) const;
   bool ended_in_order() const { return read_ended_ && write_ended_; }
   void ReturnWindow();
@@ -99,6 +105,7 @@ class H2Stream final : public io::Stream {
   bool write_pending_ = false;
   std::optional<io::Error> failure_;
   StopSource aborted_;
+  io::ReadWatcher* watcher_ = nullptr;
   WaitQueue read_changed_;
   WaitQueue write_changed_;
   WaitQueue over_;  // Notified when the stream failed, or a direction has ended.

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <optional>
+#include <utility>
 
 #include "lib/io/operation_awaiter.h"
 #include "lib/io/socket.h"
@@ -37,6 +38,9 @@ class SocketConnection final : public Connection {
   Task<Result<void>> Write(std::span<const uint8_t> data, StopToken stop) override;
   Task<Result<void>> ShutdownWrite(StopToken stop) override;
   Task<std::optional<Error>> AwaitBroken(StopToken stop) override;
+  bool watchable() const override { return true; }
+  void Watch(ReadWatcher& watcher) override;
+  void Unwatch() override { Cancel(&readiness_); }
   void Reset() override;
   void ResetUnlessEnded() override;
   void LimitUnsent(size_t bytes) override;
@@ -44,6 +48,15 @@ class SocketConnection final : public Connection {
   SocketAddress peer() const override;
 
  private:
+  // The kernel's word that there is something to read, for the watcher.
+  class Readiness final : public PollOperation {
+   public:
+    ReadWatcher* watcher = nullptr;
+
+   private:
+    void OnComplete(int32_t) override { std::exchange(watcher, nullptr)->OnReadable(); }
+  };
+
   void SetCloseResets(bool on);
   Error TakeError();
   // Ends the operation that is under way, on a later step.
@@ -57,6 +70,7 @@ class SocketConnection final : public Connection {
   ReceiveOperation* reading_ = nullptr;
   SendOperation* writing_ = nullptr;
   StopSource* watch_ = nullptr;  // Of AwaitBroken.
+  Readiness readiness_;
   std::optional<Error> broken_;  // The kernel tells an error of a socket once.
   bool read_ended_ = false;
   bool write_ended_ = false;
@@ -78,12 +92,12 @@ SocketAddress SocketConnection::peer() const {
 }
 
 SocketConnection::~SocketConnection() {
-  CHECK(reading_ == nullptr && writing_ == nullptr && watch_ == nullptr);
+  CHECK(reading_ == nullptr && writing_ == nullptr && watch_ == nullptr && !readiness_.in_flight());
   loop_.reactor().Forget(fd_.get());
 }
 
 Task<Result<Buffer>> SocketConnection::Read(size_t size_hint, StopToken stop) {
-  CHECK(reading_ == nullptr);
+  CHECK(reading_ == nullptr && !readiness_.in_flight());
   if (reset_) co_return std::unexpected(Error::Io(IoCode::kClosed, Op::kRead));
   if (broken_) co_return std::unexpected(*broken_);
   OperationAwaiter<ReceiveOperation> receive(loop_, stop);
@@ -151,6 +165,15 @@ Task<std::optional<Error>> SocketConnection::AwaitBroken(StopToken stop) {
   co_return broken_;
 }
 
+void SocketConnection::Watch(ReadWatcher& watcher) {
+  CHECK(reading_ == nullptr && !readiness_.in_flight());
+  if (reset_ || broken_) return watcher.OnReadable();
+  readiness_.watcher = &watcher;
+  readiness_.fd = fd_.get();
+  readiness_.events = POLLIN;
+  loop_.reactor().Start(readiness_);
+}
+
 Error SocketConnection::TakeError() {
   int error = 0;
   socklen_t size = sizeof(error);
@@ -187,6 +210,7 @@ void SocketConnection::Reset() {
   if (::connect(fd_.get(), &nowhere, sizeof(nowhere)) != 0) ::shutdown(fd_.get(), SHUT_RDWR);
   Cancel(reading_);
   Cancel(writing_);
+  Cancel(&readiness_);
   if (watch_ != nullptr) watch_->RequestStop();
 }
 

@@ -8,6 +8,7 @@
 #include "lib/base/frame_allocator.h"
 #include "lib/io/loop_pool.h"
 #include "lib/io/testing/backend_test.h"
+#include "lib/io/testing/told_watcher.h"
 
 namespace heddle::io {
 namespace {
@@ -52,6 +53,44 @@ CO_TEST_P(SocketTest, EchoesOverIpv4) { co_await EchoOnce(test, Loopback()); }
 CO_TEST_P(SocketTest, EchoesOverIpv6) {
   const SocketAddress at{*IpAddress::Parse("::1"), 0};
   co_await EchoOnce(test, at);
+}
+
+CO_TEST_P(SocketTest, TellsAWatcherOfBytesAndOfTheEnd) {
+  const auto ends = co_await test.ConnectEnds();
+  ToldWatcher watcher(loop);
+  for (int i = 0; i < 3; ++i) {
+    ends.server->Watch(watcher);
+    EXPECT_EQ(watcher.times, 0);
+    EXPECT_TRUE(co_await ends.client->Write(BytesOf("hello"), {}));
+    co_await watcher.Told();
+    EXPECT_EQ(*co_await ReadExactly(*ends.server, 5), "hello");
+  }
+  EXPECT_TRUE(co_await ends.client->Write(BytesOf("last"), {}));
+  ends.server->Watch(watcher);  // What is there already, too.
+  co_await watcher.Told();
+  EXPECT_EQ(*co_await ReadExactly(*ends.server, 4), "last");
+  ends.server->Watch(watcher);
+  EXPECT_TRUE(co_await ends.client->ShutdownWrite({}));
+  co_await watcher.Told();
+  EXPECT_EQ(*co_await ReadAll(*ends.server), "");
+}
+
+CO_TEST_P(SocketTest, TellsAWatcherOfAResetAndWhenTheWatchEnds) {
+  const auto ends = co_await test.ConnectEnds();
+  ToldWatcher watcher(loop);
+  ends.server->Unwatch();
+  EXPECT_EQ(watcher.times, 0);
+  ends.server->Watch(watcher);
+  ends.server->Unwatch();
+  co_await watcher.Told();
+  ends.client->Watch(watcher);
+  ends.client->Reset();
+  co_await watcher.Told();
+  ends.server->Watch(watcher);
+  co_await watcher.Told();
+  const auto read = co_await ends.server->Read(100, {});
+  CO_ASSERT_TRUE(!read);
+  EXPECT_TRUE(read.error().peer_gone());
 }
 
 CO_TEST_P(SocketTest, ReadsNoMoreThanAskedFor) {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 
+#include "lib/base/check.h"
 #include "lib/base/stop.h"
 #include "lib/base/task.h"
 #include "lib/io/address.h"
@@ -13,6 +14,16 @@
 #include "lib/io/error.h"
 
 namespace heddle::io {
+
+// Told by a stream that it watches for something to read.
+class ReadWatcher {
+ public:
+  // Called from inside other code, even from Watch() and Unwatch(): it may schedule what is to happen, and no more.
+  virtual void OnReadable() = 0;
+
+ protected:
+  ~ReadWatcher() = default;
+};
 
 // A reliable, ordered, two-way stream of bytes with half-close: TCP, a Unix socket, TLS, an HTTP/2 stream, a
 // pipe in memory.
@@ -42,6 +53,15 @@ class Stream {
   // gone. Returns why; empty when stopped, or when both directions have ended in order, so that no more can happen.
   // One at a time, beside a Read and a Write. Reset() ends it.
   virtual Task<std::optional<Error>> AwaitBroken(StopToken stop) = 0;
+
+  // For whoever waits for long, and holds many streams: a watch costs a pointer, where a Read that waits has a frame.
+  // Tells `watcher` exactly once: when a Read would not wait (bytes, the end, an error), and otherwise after Unwatch()
+  // or Reset(). No Read is under way meanwhile, and the stream is not destroyed before it has told. Only where
+  // watchable().
+  virtual bool watchable() const { return false; }
+  virtual void Watch(ReadWatcher&) { CHECK(false); }
+  // Ends the watch, if there is one, on this step or a later one.
+  virtual void Unwatch() {}
 
   // Ends both directions at once, so that the peer sees an error and not an orderly end (RST, RST_STREAM).
   // Operations under way end with IoCode::kClosed on a later step. Idempotent, never waits.

@@ -15,6 +15,11 @@ void Notify(std::optional<WaitQueue>& waiters) {
   if (waiters) waiters->NotifyAll();
 }
 
+void NotifyReader(FakeWire& wire) {
+  Notify(wire.reader);
+  if (wire.watcher != nullptr) std::exchange(wire.watcher, nullptr)->OnReadable();
+}
+
 class FakeEnd final : public Connection {
  public:
   FakeEnd(Loop& loop, std::shared_ptr<FakeLink> link, bool client);
@@ -24,6 +29,9 @@ class FakeEnd final : public Connection {
   Task<Result<void>> Write(std::span<const uint8_t> data, StopToken stop) override;
   Task<Result<void>> ShutdownWrite(StopToken stop) override;
   Task<std::optional<Error>> AwaitBroken(StopToken stop) override;
+  bool watchable() const override { return true; }
+  void Watch(ReadWatcher& watcher) override;
+  void Unwatch() override;
   void Reset() override;
   void ResetUnlessEnded() override { close_resets_ = true; }
   void LimitUnsent(size_t) override {}
@@ -60,7 +68,7 @@ FakeEnd::FakeEnd(Loop& loop, std::shared_ptr<FakeLink> link, bool client)
 }
 
 FakeEnd::~FakeEnd() {
-  CHECK(!reading_ && !writing_);
+  CHECK(!reading_ && !writing_ && in_.watcher == nullptr);
   if (close_resets_ && !(read_ended_ && out_.end_sent)) Reset();
   in_.reader_gone = true;
   in_.reader.reset();
@@ -78,7 +86,7 @@ FakeEnd::~FakeEnd() {
 void FakeEnd::MaybeBreak() {
   if (reset_ || in_.reset_arrived || !link_->network.Hits(link_->network.faults().reset_one_in)) return;
   in_.reset_arrived = true;
-  Notify(in_.reader);
+  NotifyReader(in_);
   Notify(out_.writer);
   out_.Send(FakeWire::Kind::kReset, {});
 }
@@ -103,8 +111,18 @@ Result<Buffer> FakeEnd::Take(size_t size_hint) {
   return buffer;
 }
 
+void FakeEnd::Watch(ReadWatcher& watcher) {
+  CHECK(!reading_ && in_.watcher == nullptr);
+  in_.watcher = &watcher;
+  if (Readable()) Unwatch();
+}
+
+void FakeEnd::Unwatch() {
+  if (in_.watcher != nullptr) std::exchange(in_.watcher, nullptr)->OnReadable();
+}
+
 Task<Result<Buffer>> FakeEnd::Read(size_t size_hint, StopToken stop) {
-  CHECK(!std::exchange(reading_, true));
+  CHECK(!std::exchange(reading_, true) && in_.watcher == nullptr);
   co_await loop_.Yield();
   MaybeBreak();
   bool stopped = stop.requested();
@@ -162,7 +180,7 @@ void FakeEnd::Reset() {
   if (std::exchange(reset_, true)) return;
   if (!in_.reset_arrived) out_.Send(FakeWire::Kind::kReset, {});
   in_.arrived.clear();
-  Notify(in_.reader);
+  NotifyReader(in_);
   Notify(out_.writer);
 }
 
@@ -231,7 +249,7 @@ void FakeWire::Arrive(Segment segment) {
     reset_arrived = true;
     Notify(reverse->writer);  // The end that reads here writes there.
   }
-  Notify(reader);
+  NotifyReader(*this);
 }
 
 size_t FakeWire::Take(std::span<uint8_t> room) {

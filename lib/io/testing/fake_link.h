@@ -38,6 +38,7 @@ class FakeWire final : public ListNode, private Timer {
   bool end_sent = false;
   bool reader_gone = false;
   std::optional<WaitQueue> reader;  // There once the reading end belongs to a loop.
+  ReadWatcher* watcher = nullptr;   // Of the reading end.
   std::optional<WaitQueue> writer;
 
  private:

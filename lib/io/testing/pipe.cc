@@ -18,7 +18,13 @@ struct Direction {
   bool ended = false;    // The writer ended in order.
   bool reset = false;    // Either end was reset.
   bool unread = false;   // The reading end is gone.
+  ReadWatcher* watcher = nullptr;  // Of the end that reads.
   WaitQueue changed;
+
+  void Notify() {
+    changed.NotifyAll();
+    if (watcher != nullptr && (ended || reset || !bytes.empty())) std::exchange(watcher, nullptr)->OnReadable();
+  }
 };
 
 class PipeEnd final : public Connection {
@@ -31,6 +37,9 @@ class PipeEnd final : public Connection {
   Task<Result<void>> Write(std::span<const uint8_t> data, StopToken stop) override;
   Task<Result<void>> ShutdownWrite(StopToken stop) override;
   Task<std::optional<Error>> AwaitBroken(StopToken stop) override;
+  bool watchable() const override { return true; }
+  void Watch(ReadWatcher& watcher) override;
+  void Unwatch() override;
   void Reset() override;
   void ResetUnlessEnded() override { close_resets_ = true; }
   void LimitUnsent(size_t) override {}
@@ -59,12 +68,12 @@ class PipeEnd final : public Connection {
 };
 
 PipeEnd::~PipeEnd() {
-  CHECK(!reading_ && !writing_);
+  CHECK(!reading_ && !writing_ && in_->watcher == nullptr);
   if (close_resets_ && !(read_ended_ && out_->ended)) Reset();
   in_->unread = true;
   out_->ended = true;
-  in_->changed.NotifyAll();
-  out_->changed.NotifyAll();
+  in_->Notify();
+  out_->Notify();
 }
 
 Result<Buffer> PipeEnd::Take(size_t size_hint) {
@@ -82,12 +91,22 @@ Result<Buffer> PipeEnd::Take(size_t size_hint) {
   std::copy(in_->bytes.begin(), end, room.begin());
   in_->bytes.erase(in_->bytes.begin(), end);
   buffer.Commit(n);
-  in_->changed.NotifyAll();
+  in_->Notify();
   return buffer;
 }
 
+void PipeEnd::Watch(ReadWatcher& watcher) {
+  CHECK(!reading_ && in_->watcher == nullptr);
+  in_->watcher = &watcher;
+  if (Readable()) Unwatch();
+}
+
+void PipeEnd::Unwatch() {
+  if (in_->watcher != nullptr) std::exchange(in_->watcher, nullptr)->OnReadable();
+}
+
 Task<Result<Buffer>> PipeEnd::Read(size_t size_hint, StopToken stop) {
-  CHECK(!std::exchange(reading_, true));
+  CHECK(!std::exchange(reading_, true) && in_->watcher == nullptr);
   co_await loop_.Yield();
   bool stopped = stop.requested();
   while (!stopped && !Readable()) stopped = !co_await in_->changed.Wait(stop);
@@ -102,7 +121,7 @@ Result<size_t> PipeEnd::Put(std::span<const uint8_t> data) {
   if (out_->unread || out_->ended) return std::unexpected(Error::Errno(EPIPE, Op::kWrite));
   const size_t n = std::min(data.size(), capacity_ - out_->bytes.size());
   out_->bytes.insert(out_->bytes.end(), data.begin(), data.begin() + static_cast<ptrdiff_t>(n));
-  out_->changed.NotifyAll();
+  out_->Notify();
   return n;
 }
 
@@ -130,7 +149,7 @@ Task<Result<void>> PipeEnd::ShutdownWrite(StopToken) {
   if (reset_) co_return std::unexpected(Error::Io(IoCode::kClosed, Op::kShutdown));
   if (out_->reset) co_return std::unexpected(Error::Errno(ENOTCONN, Op::kShutdown));
   out_->ended = true;
-  out_->changed.NotifyAll();
+  out_->Notify();
   co_return Result<void>();
 }
 
@@ -146,7 +165,7 @@ void PipeEnd::Reset() {
   // What the peer has not read yet stays readable for it, as with the kernel; then comes the reset.
   for (const auto& direction : {in_, out_}) {
     direction->reset = true;
-    direction->changed.NotifyAll();
+    direction->Notify();
   }
   in_->bytes.clear();
 }
