@@ -6,13 +6,20 @@
 #include <utility>
 
 #include "lib/base/check.h"
+#include "lib/base/frame_slabs.h"
 
 namespace heddle {
 namespace {
 
-constexpr size_t kClassStep = 16;  // What malloc rounds to: an idle connection has eight frames.
-constexpr size_t kClassMax = 4096;
+constexpr size_t kClassStep = FrameSlabs::kStep;
+constexpr size_t kClassMax = FrameSlabs::kFrameMax;
 constexpr size_t kClasses = kClassMax / kClassStep;
+
+// Frames of one size that malloc gives, before there is a slab of them: most sizes never have as many, and a slab that
+// is nearly empty takes a page.
+constexpr size_t kMallocFramesMax = 16;
+// Frames of one size that wait in the list for the next ones; more of them would keep slabs from getting empty.
+[[maybe_unused]] constexpr size_t kFreeFramesMax = 32;
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
@@ -29,10 +36,12 @@ struct FreeFrames {
   FreeFrameNode* first = nullptr;
   size_t count = 0;
   size_t unneeded = 0;  // The least that `count` was since the last trim.
+  size_t of_malloc = 0;  // In use or free.
 };
 
 struct ThreadFrames {
   std::array<FreeFrames, kClasses> free{};
+  FrameSlabs slabs;
   FrameStats stats;
 
   ~ThreadFrames() {
@@ -46,13 +55,26 @@ struct ThreadFrames {
       FreeFrames& frames = free[i];
       for (; frames.unneeded > 0; --frames.unneeded, --frames.count) {
         FreeFrameNode* node = std::exchange(frames.first, frames.first->next);
-        std::free(node);
         bytes += (i + 1) * kClassStep;
+        Release(frames, node);
       }
       frames.unneeded = frames.count;
     }
     stats.free_bytes -= bytes;
-    return bytes;
+    return bytes + slabs.Trim();
+  }
+
+  void* Obtain(FreeFrames& frames, size_t size) {
+    if (frames.of_malloc >= kMallocFramesMax) {
+      if (void* frame = slabs.Allocate(size)) return frame;
+    }
+    ++frames.of_malloc;
+    return std::malloc(size);
+  }
+  void Release(FreeFrames& frames, void* frame) {
+    if (slabs.Owns(frame)) return slabs.Free(frame);
+    --frames.of_malloc;
+    std::free(frame);
   }
 };
 
@@ -77,6 +99,9 @@ void* AllocateFrame(size_t size) {
       frames.stats.free_bytes -= rounded;
       return std::exchange(free.first, free.first->next);
     }
+    void* frame = frames.Obtain(free, rounded);
+    CHECK(frame != nullptr);
+    return frame;
   }
 #endif
   void* memory = std::malloc(rounded);
@@ -92,6 +117,7 @@ void FreeFrame(void* frame, size_t size) noexcept {
 #ifndef HEDDLE_PLAIN_FRAMES
   if (rounded <= kClassMax) {
     FreeFrames& free = frames.free[rounded / kClassStep - 1];
+    if (free.count >= kFreeFramesMax) return frames.Release(free, frame);
     free.first = new (frame) FreeFrameNode{free.first};
     ++free.count;
     frames.stats.free_bytes += rounded;
@@ -101,7 +127,11 @@ void FreeFrame(void* frame, size_t size) noexcept {
   std::free(frame);
 }
 
-FrameStats ThreadFrameStats() { return thread_frames.stats; }
+FrameStats ThreadFrameStats() {
+  FrameStats stats = thread_frames.stats;
+  stats.free_bytes += thread_frames.slabs.empty_bytes();
+  return stats;
+}
 
 size_t TrimFrames() { return thread_frames.Trim(); }
 

@@ -5,8 +5,8 @@
 
 namespace heddle {
 
-// Memory of coroutine frames: per-thread free lists by size class (16 B steps up to 4 KiB; larger frames go to malloc).
-// A frame must be freed on the thread that allocated it, which holds because a coroutine lives and dies on one loop.
+// Memory of coroutine frames: short per-thread free lists by size class (16 B steps up to 4 KiB; larger ones: malloc), and
+// FrameSlabs behind them. A frame is freed on its thread, which holds because a coroutine lives and dies on one loop.
 // Under AddressSanitizer every frame is a malloc of its own, so that use after destruction is seen.
 struct FrameStats {
   uint64_t allocated_total = 0;  // Frames ever allocated on this thread.
@@ -21,7 +21,7 @@ void FreeFrame(void* frame, size_t size) noexcept;
 // Counters of the calling thread.
 FrameStats ThreadFrameStats();
 
-// Gives the calling thread's frames that were not needed since the last call back to malloc; returns the bytes freed.
+// Frees the calling thread's frames that were not needed since the last call; returns the bytes freed since then.
 // A thread that goes on as before allocates none anew.
 size_t TrimFrames();
 

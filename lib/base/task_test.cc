@@ -2,9 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <memory>
+#include <set>
+#include <utility>
+#include <vector>
 
 #include "lib/base/executor.h"
+#include "lib/base/frame_slabs.h"
 #include "lib/base/result.h"
 #include "lib/base/scope.h"
 
@@ -108,6 +113,64 @@ TEST(Frames, ATrimFreesThoseThatWereNotNeededSinceTheLastOne) {
   EXPECT_EQ(TrimFrames(), 2 * frame);
   EXPECT_EQ(TrimFrames(), frame);
   EXPECT_EQ(ThreadFrameStats().free_bytes, 0u);
+}
+
+TEST(FrameSlabs, GiveTheirPagesBackAndUseTheirAddressesAgain) {
+  FrameSlabs slabs;
+  constexpr size_t kFrames = 10'000;
+  constexpr size_t kSize = 304;
+  for (int round = 0; round < 3; ++round) {
+    std::set<uint8_t*> frames;
+    for (size_t i = 0; i < kFrames; ++i) {
+      auto* frame = static_cast<uint8_t*>(slabs.Allocate(kSize));
+      ASSERT_NE(frame, nullptr);
+      ASSERT_TRUE(slabs.Owns(frame) && slabs.Owns(frame + kSize - 1));
+      std::memset(frame, static_cast<int>(i), kSize);
+      ASSERT_TRUE(frames.insert(frame).second);
+    }
+    EXPECT_LT(*frames.rbegin() - *frames.begin(), static_cast<ptrdiff_t>(kFrames * kSize * 11 / 10));
+    uint8_t* last = nullptr;
+    for (uint8_t* frame : frames) {
+      ASSERT_TRUE(last == nullptr || frame - last >= static_cast<ptrdiff_t>(kSize));
+      last = frame;
+    }
+    for (uint8_t* frame : frames) slabs.Free(frame);
+    EXPECT_LE(slabs.empty_bytes(), FrameSlabs::kEmptyMax * FrameSlabs::kSlabBytes);
+    EXPECT_GT(slabs.Trim(), kFrames * kSize / 2);
+  }
+  EXPECT_GT(slabs.Trim(), 0u);
+  EXPECT_EQ(slabs.empty_bytes(), 0u);
+}
+
+TEST(FrameSlabs, HoldFramesOfManySizesAtOnce) {
+  FrameSlabs slabs;
+  std::vector<std::pair<uint8_t*, size_t>> frames;
+  for (size_t i = 0; i < 20'000; ++i) {
+    const size_t size = (i * 7 % (FrameSlabs::kFrameMax / FrameSlabs::kStep) + 1) * FrameSlabs::kStep;
+    auto* frame = static_cast<uint8_t*>(slabs.Allocate(size));
+    ASSERT_NE(frame, nullptr);
+    std::memset(frame, static_cast<int>(i), size);
+    frames.emplace_back(frame, size);
+    if (i % 3 == 0) {  // Others go before.
+      auto& [other, bytes] = frames[i / 3 * 2];
+      if (other != nullptr) slabs.Free(std::exchange(other, nullptr));
+    }
+  }
+  for (size_t i = 0; i < frames.size(); ++i) {
+    const auto [frame, size] = frames[i];
+    if (frame == nullptr) continue;
+    ASSERT_EQ(frame[0], static_cast<uint8_t>(i));
+    ASSERT_EQ(frame[size - 1], static_cast<uint8_t>(i));
+    slabs.Free(frame);
+  }
+}
+
+TEST(Frames, ABurstOfThemIsGivenBackAtOnce) {
+  while (ThreadFrameStats().free_bytes > 0) (void)TrimFrames();
+  std::vector<void*> frames;
+  for (int i = 0; i < 10'000; ++i) frames.push_back(AllocateFrame(500));
+  for (void* frame : frames) FreeFrame(frame, 500);
+  EXPECT_LT(ThreadFrameStats().free_bytes, 600'000u);
 }
 
 }  // namespace
