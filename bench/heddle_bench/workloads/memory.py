@@ -11,7 +11,7 @@ from .workload import Metric, Workload
 
 FEW, MANY = 1000, 8000
 BURST = 1 << 20
-SETTLE = 1.0        # After opening, before looking.
+SETTLE = 5.0        # After opening, before looking: idle is what has had nothing to do for this long.
 AFTER_CLOSE = 5.0   # As the issue says.
 
 
