@@ -14,9 +14,10 @@ std::string_view ToString(ConnectionKind kind) {
 }
 
 TrackedConnection::TrackedConnection(ConnectionTable& table, ConnectionKind kind,
-                                     PodContext& pod_context)
+                                     PodContext& pod_context, const io::SocketAddress& source)
     : kind(kind),
       pod(pod_context.pod()),
+      source(source),
       table_(table),
       pod_context_(pod_context),
       id_(table.next_id_++),

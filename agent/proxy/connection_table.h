@@ -24,19 +24,21 @@ std::string_view ToString(ConnectionKind kind);
 
 // A connection that is being served: what operators may ask about it, what policy is asked about
 // it, and how to end it. Lives in the frame of the coroutine that serves it; in the table from
-// construction to destruction.
+// construction to destruction. There are very many: nothing here is text that somebody may want.
 class TrackedConnection {
  public:
-  TrackedConnection(ConnectionTable& table, ConnectionKind kind, PodContext& pod_context);
+  TrackedConnection(ConnectionTable& table, ConnectionKind kind, PodContext& pod_context,
+                    const io::SocketAddress& source);
   ~TrackedConnection();
   TrackedConnection(const TrackedConnection&) = delete;
   TrackedConnection& operator=(const TrackedConnection&) = delete;
 
   const ConnectionKind kind;
   const CapturedPod& pod;
-  io::SocketAddress source;
-  std::string original_destination;  // As the client named it: an address, or an authority.
-  std::string actual_destination;    // Where we dialled.
+  const io::SocketAddress source;
+  std::optional<io::SocketAddress> original_destination;  // What the client connected to ...
+  const std::string* authority = nullptr;  // ... or asked a tunnel for. Outlives the connection.
+  std::optional<io::SocketAddress> actual_destination;  // Where we dialled.
   // What an inbound connection was authorized with; empty before. The identity it points to
   // outlives the connection.
   std::optional<ConnectionFacts> facts;

@@ -9,43 +9,66 @@ namespace {
 
 using Application = TunnelResult<std::unique_ptr<io::Connection>>;
 
-FRAME_OF_ITS_OWN Task<Application> Establish(Worker& worker, PodContext& pod, TrackedConnection& connection,
-                            ConnectionRecord& record) {
-  const auto failed = co_await AwaitWorkload(worker, pod, connection.stop());
+struct Inbound {
+  Worker& worker;
+  PodContext& pod;
+  Served served;
+  std::unique_ptr<io::Connection> client;
+  std::unique_ptr<io::Connection> application;
+};
+
+FRAME_OF_ITS_OWN Task<Application> DialWhenAllowed(Inbound& in) {
+  TrackedConnection& connection = in.served.connection;
+  const auto failed = co_await AwaitWorkload(in.worker, in.pod, connection.stop());
   if (failed) co_return std::unexpected(TunnelFailure{{*failed}, {}});
   // Not before: while it waits for its workload, no state without it may judge the connection. And
   // not later: a change of policy during the dial must find the facts in the table.
-  const io::SocketAddress local = *record.destination.address;
+  const io::SocketAddress local = *connection.original_destination;
   connection.facts = ConnectionFacts{.source = connection.source.ip,
                                      .destination = local.ip,
                                      .destination_port = local.port};
-  DescribeInbound(worker, pod, *connection.facts, record);
-  record.Open();
-  CO_TRY_VOID(Authorize(worker, pod, *connection.facts));
-  co_return co_await DialLocal(worker, pod, connection, connection.stop());
+  DescribeInbound(in.worker, in.pod, *connection.facts, in.served.record);
+  in.served.record.Open();
+  CO_TRY_VOID(Authorize(in.worker, in.pod, *connection.facts));
+  co_return co_await DialLocal(in.worker, in.pod, connection, connection.stop());
+}
+
+// Everything that may fail: false when it did and all is said.
+FRAME_OF_ITS_OWN Task<bool> Establish(Inbound& in,
+                                      std::unique_ptr<io::AcceptedConnection> accepted) {
+  const io::SocketAddress local = accepted->local();
+  in.served.record.destination.address = local;
+  if (IsMeshPort(local.port)) {
+    in.served.record.Fail({FailureReason::kMeshPort});
+    co_return false;
+  }
+  in.served.connection.original_destination = in.served.connection.actual_destination = local;
+  in.client = accepted->Attach(in.worker.loop());
+  in.client->ResetUnlessEnded();
+  auto application = co_await DialWhenAllowed(in);
+  if (!application) {
+    in.client->Reset();
+    in.served.RecordFailure(std::move(application.error()));
+    co_return false;
+  }
+  in.application = *std::move(application);
+  co_return true;
 }
 
 }  // namespace
 
 Task<void> ServeInboundPlaintext(Worker& worker, PodContext& pod, Incoming incoming) {
-  const io::SocketAddress client = incoming.accepted->peer();
-  const io::SocketAddress local = incoming.accepted->local();
-  ConnectionRecord record(worker.telemetry(), Direction::kInbound, client);
-  record.destination.address = local;
-  if (IsMeshPort(local.port)) co_return record.Fail({FailureReason::kMeshPort});
-
-  TrackedConnection connection(worker.connections(), ConnectionKind::kInboundPlaintext, pod);
-  connection.source = client;
-  connection.original_destination = connection.actual_destination = local.ToString();
-  const auto stream = incoming.accepted->Attach(worker.loop());
-  stream->ResetUnlessEnded();
-  auto application = co_await Establish(worker, pod, connection, record);
-  if (!application) {
-    stream->Reset();
-    co_return record.Fail(Explain(application.error().failure, connection),
-                          std::move(application.error().detail));
-  }
-  co_await RelayAndRecord(worker.loop(), *stream, **application, connection, record);
+  Inbound in{.worker = worker,
+             .pod = pod,
+             .served = Served(worker, pod, ConnectionKind::kInboundPlaintext,
+                              incoming.accepted->peer()),
+             .client = nullptr,
+             .application = nullptr};
+  const bool established = co_await Establish(in, std::move(incoming.accepted));
+  if (!established) co_return;
+  Served& served = in.served;
+  served.RecordEnd(co_await Relay(worker.loop(), *in.client, *in.application, served.bytes,
+                                  served.connection.stop()));
 }
 
 }  // namespace heddle::agent

@@ -15,8 +15,8 @@ struct InboundStream {
   PodContext& pod;
   const InboundPeer& peer;
   http::H2Stream& stream;
-  TrackedConnection& connection;
-  ConnectionRecord& record;
+  Served served;
+  std::unique_ptr<io::Connection> application;
 };
 
 using Application = TunnelResult<std::unique_ptr<io::Connection>>;
@@ -35,20 +35,22 @@ std::unique_ptr<const PeerClaim> ClaimOf(const Baggage& baggage) {
 }
 
 void Describe(InboundStream& in, const ConnectRequest& request, const InboundTarget& target) {
-  in.record.service = target.service;
-  DescribeInbound(in.worker, in.pod, *in.connection.facts, in.record);
-  if (!in.record.source.workload) in.record.source.claim = ClaimOf(request.claims.source);
-  in.record.destination.identity = in.pod.identity;
+  ConnectionRecord& record = in.served.record;
+  record.service = target.service;
+  DescribeInbound(in.worker, in.pod, *in.served.connection.facts, record);
+  if (!record.source.workload) record.source.claim = ClaimOf(request.claims.source);
+  if (in.pod.identity) record.destination.identity = &*in.pod.identity;
 }
 
 // Everything that may fail before the answer. The token of the stream also ends with its tunnel and
 // its pod.
-FRAME_OF_ITS_OWN Task<Application> Establish(InboundStream& in) {
+FRAME_OF_ITS_OWN Task<Application> DialWhenAllowed(InboundStream& in) {
+  TrackedConnection& connection = in.served.connection;
   const http::Headers headers = in.stream.TakeHeaders();
   const auto request = ReadConnectRequest(headers);
-  in.connection.original_destination = headers.Get(":authority");
   if (!request) co_return Refuse(request.error());
-  in.record.hbone_address = ToString(request->authority);
+  in.served.record.hbone_address = ToString(request->authority);
+  connection.authority = &in.served.record.hbone_address;
   const auto failed = co_await AwaitWorkload(in.worker, in.pod, in.stream.aborted());
   if (failed) co_return Refuse(*failed);
 
@@ -57,16 +59,16 @@ FRAME_OF_ITS_OWN Task<Application> Establish(InboundStream& in) {
       FindInboundTarget(*in.worker.state(), *workload, in.pod.pod(), *request, in.peer.local.ip);
   if (!target) co_return Refuse(target.error());
   // In the table with its facts first, then judged: a change of policy in between cannot be missed.
-  in.connection.facts =
+  connection.facts =
       ConnectionFacts{.source = in.peer.address.ip,
                       .destination = target->application.ip,
                       .destination_port = target->application.port,
                       .identity = in.peer.identity ? &*in.peer.identity : nullptr};
-  in.connection.actual_destination = target->application.ToString();
+  connection.actual_destination = target->application;
   Describe(in, *request, *target);
-  in.record.Open();
-  CO_TRY_VOID(Authorize(in.worker, in.pod, *in.connection.facts));
-  co_return co_await DialLocal(in.worker, in.pod, in.connection, in.stream.aborted());
+  in.served.record.Open();
+  CO_TRY_VOID(Authorize(in.worker, in.pod, *connection.facts));
+  co_return co_await DialLocal(in.worker, in.pod, connection, in.stream.aborted());
 }
 
 // With the destination's baggage, as Istio's node proxy answers; a refusal has none.
@@ -75,6 +77,26 @@ http::Headers AcceptingAnswer(const WorkloadRef& destination) {
   const std::string baggage = destination ? EncodeBaggage(BaggageOf(*destination)) : std::string();
   if (!baggage.empty()) answer.Add("baggage", baggage);
   return answer;
+}
+
+// Everything before the relay: false when it failed and all is said.
+FRAME_OF_ITS_OWN Task<bool> Establish(InboundStream& in) {
+  ConnectionRecord& record = in.served.record;
+  record.destination.address = in.peer.local;
+  if (in.peer.identity) record.source.identity = &*in.peer.identity;
+  record.mutual_tls = true;
+  auto application = co_await DialWhenAllowed(in);
+  if (!application) {
+    const Failure failure = Explain(application.error().failure, in.served.connection);
+    RefuseInboundStream(in.stream, failure.reason);
+    record.Fail(failure, std::move(application.error().detail));
+    co_return false;
+  }
+  in.application = *std::move(application);
+  if (in.stream.Respond(AcceptingAnswer(in.worker.FindWorkload(in.pod)), false)) co_return true;
+  in.application->Reset();
+  record.Fail({FailureReason::kTunnelLost, FailureSide::kDownstream});
+  co_return false;
 }
 
 }  // namespace
@@ -86,24 +108,17 @@ void RefuseInboundStream(http::H2Stream& stream, FailureReason reason) {
 
 Task<void> ServeInboundStream(Worker& worker, PodContext& pod, const InboundPeer& peer,
                               std::unique_ptr<http::H2Stream> stream, ConnectionPlace place) {
-  ConnectionRecord record(worker.telemetry(), Direction::kInbound, peer.address);
-  record.destination.address = peer.local;
-  record.source.identity = peer.identity;
-  record.mutual_tls = true;
-  TrackedConnection connection(worker.connections(), ConnectionKind::kInboundHbone, pod);
-  connection.source = peer.address;
-  InboundStream in{worker, pod, peer, *stream, connection, record};
-  auto application = co_await Establish(in);
-  if (!application) {
-    const Failure failure = Explain(application.error().failure, connection);
-    RefuseInboundStream(*stream, failure.reason);
-    co_return record.Fail(failure, std::move(application.error().detail));
-  }
-  if (!stream->Respond(AcceptingAnswer(worker.FindWorkload(pod)), false)) {
-    (*application)->Reset();
-    co_return record.Fail({FailureReason::kTunnelLost, FailureSide::kDownstream});
-  }
-  co_await RelayAndRecord(worker.loop(), *stream, **application, connection, record);
+  InboundStream in{.worker = worker,
+                   .pod = pod,
+                   .peer = peer,
+                   .stream = *stream,
+                   .served = Served(worker, pod, ConnectionKind::kInboundHbone, peer.address),
+                   .application = nullptr};
+  const bool established = co_await Establish(in);
+  if (!established) co_return;
+  Served& served = in.served;
+  served.RecordEnd(co_await Relay(worker.loop(), *stream, *in.application, served.bytes,
+                                  served.connection.stop()));
 }
 
 }  // namespace heddle::agent

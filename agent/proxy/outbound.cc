@@ -12,13 +12,13 @@ namespace {
 
 using Upstream = TunnelResult<std::unique_ptr<io::Stream>>;
 
-// Everything between accept and relay that may fail.
+// A connection of the pod's application.
 struct Outbound {
   Worker& worker;
   PodContext& pod;
-  TrackedConnection& connection;
-  ConnectionRecord& record;
-  const io::SocketAddress destination;
+  Served served;
+  std::unique_ptr<io::Stream> application;
+  std::unique_ptr<io::Stream> upstream;
 };
 
 Upstream Fail(FailureReason reason, std::string detail = {}) {
@@ -33,12 +33,12 @@ bool IsOwnMeshPort(const CapturedPod& pod, const io::SocketAddress& to) {
 }
 
 FRAME_OF_ITS_OWN Task<Upstream> DialPlain(Outbound& outbound, PlainHop hop) {
-  outbound.record.destination = {.address = hop.dial, .workload = hop.workload};
-  outbound.record.service = hop.service;
-  outbound.record.Open();
-  outbound.connection.actual_destination = hop.dial.ToString();
+  outbound.served.record.destination = {.address = hop.dial, .workload = hop.workload};
+  outbound.served.record.service = hop.service;
+  outbound.served.record.Open();
+  outbound.served.connection.actual_destination = hop.dial;
   Worker& worker = outbound.worker;
-  Deadline dial(worker.loop(), outbound.connection.stop(), worker.limits().connect_timeout);
+  Deadline dial(worker.loop(), outbound.served.connection.stop(), worker.limits().connect_timeout);
   auto connected = co_await outbound.pod.network->DialOut(worker.loop(), hop.dial, dial.token());
   if (!connected) co_return std::unexpected(DialFailure(connected.error(), hop.dial));
   (*connected)->ResetUnlessEnded();
@@ -48,44 +48,47 @@ FRAME_OF_ITS_OWN Task<Upstream> DialPlain(Outbound& outbound, PlainHop hop) {
 FRAME_OF_ITS_OWN Task<Upstream> JoinTunnel(Outbound& outbound, HboneHop hop) {
   Worker& worker = outbound.worker;
   PodContext& pod = outbound.pod;
-  ConnectionRecord& record = outbound.record;
+  ConnectionRecord& record = outbound.served.record;
   record.destination = {.address = hop.dial, .workload = hop.workload};
-  if (hop.workload) record.destination.identity = hop.workload->identity;
+  if (hop.workload && hop.workload->identity) {
+    record.destination.identity = &*hop.workload->identity;  // The record holds the workload.
+  }
   record.service = hop.service;
   record.hbone_address = hop.target.ToString();
-  record.source.identity = pod.identity;
+  if (pod.identity) record.source.identity = &*pod.identity;
   record.mutual_tls = true;
   record.Open();
-  outbound.connection.actual_destination = hop.dial.ToString();
+  outbound.served.connection.actual_destination = hop.dial;
 
-  auto context = co_await worker.AwaitContext(pod, outbound.connection.stop());
+  auto context = co_await worker.AwaitContext(pod, outbound.served.connection.stop());
   if (!context) co_return Fail(context.error());
   const WorkloadRef source = worker.FindWorkload(pod);
   ConnectClaims claims{.source = source ? BaggageOf(*source) : Baggage(),
                        .service_host = hop.service ? hop.service->hostname : std::string(),
                        .traceparent = NewTraceparent(worker.random())};
-  http::Headers request = MakeConnectRequest(hop.target, claims, outbound.connection.source);
+  http::Headers request = MakeConnectRequest(hop.target, claims, outbound.served.connection.source);
   TunnelTarget target{.next_hop = hop.dial,
                       .identities = hop.AcceptedIdentities(),
                       .context = *std::move(context)};
   CO_TRY(auto stream, co_await pod.tunnels.Connect(std::move(target), std::move(request),
-                                                   outbound.connection.stop()));
+                                                   outbound.served.connection.stop()));
   co_return Upstream(std::move(stream));
 }
 
-FRAME_OF_ITS_OWN Task<Upstream> Establish(Outbound& outbound) {
+FRAME_OF_ITS_OWN Task<Upstream> FindUpstream(Outbound& outbound) {
   Worker& worker = outbound.worker;
   PodContext& pod = outbound.pod;
   const auto known = [&worker, &pod] { return worker.FindWorkload(pod) != nullptr; };
   if (const auto failed = co_await worker.AwaitState(known, FailureReason::kStateTimeout,
-                                                     outbound.connection.stop())) {
+                                                     outbound.served.connection.stop())) {
     co_return Fail(*failed);
   }
   const WorkloadRef source = worker.FindWorkload(pod);
-  outbound.record.source.workload = source;
-  NextHop hop = FindNextHop(*worker.state(), *source, outbound.destination, worker.random());
+  outbound.served.record.source.workload = source;
+  NextHop hop = FindNextHop(*worker.state(), *source, *outbound.served.connection.original_destination,
+                            worker.random());
   if (auto* refused = std::get_if<RefusedHop>(&hop)) {
-    outbound.record.service = refused->service;
+    outbound.served.record.service = refused->service;
     co_return Fail(refused->reason, std::move(refused->sentence));
   }
   if (auto* plain = std::get_if<PlainHop>(&hop))
@@ -93,30 +96,51 @@ FRAME_OF_ITS_OWN Task<Upstream> Establish(Outbound& outbound) {
   co_return co_await JoinTunnel(outbound, std::move(std::get<HboneHop>(hop)));
 }
 
+// Everything that may fail: false when it did and all is said.
+FRAME_OF_ITS_OWN Task<bool> Establish(Outbound& outbound,
+                                      std::unique_ptr<io::AcceptedConnection> accepted) {
+  PodContext& pod = outbound.pod;
+  ConnectionRecord& record = outbound.served.record;
+  TrackedConnection& connection = outbound.served.connection;
+  connection.original_destination =
+      pod.network->TakeOriginalDestination(connection.source, accepted->local());
+  record.destination.address = connection.original_destination;
+  if (!record.destination.address) {
+    record.Fail({FailureReason::kNoOriginalDestination});
+    co_return false;
+  }
+  if (IsOwnMeshPort(pod.pod(), *record.destination.address)) {
+    record.Fail({FailureReason::kMeshPort});
+    co_return false;
+  }
+  auto application = accepted->Attach(outbound.worker.loop());
+  accepted.reset();
+  application->ResetUnlessEnded();
+  outbound.application = std::move(application);
+  auto upstream = co_await FindUpstream(outbound);
+  if (!upstream) {
+    outbound.application->Reset();
+    outbound.served.RecordFailure(std::move(upstream.error()));
+    co_return false;
+  }
+  outbound.upstream = *std::move(upstream);
+  co_return true;
+}
+
 }  // namespace
 
 Task<void> ServeOutbound(Worker& worker, PodContext& pod, Incoming incoming) {
-  const io::SocketAddress peer = incoming.accepted->peer();
-  ConnectionRecord record(worker.telemetry(), Direction::kOutbound, peer);
-  const auto destination = pod.network->TakeOriginalDestination(peer, incoming.accepted->local());
-  if (!destination) co_return record.Fail({FailureReason::kNoOriginalDestination});
-  record.destination.address = *destination;
-  if (IsOwnMeshPort(pod.pod(), *destination)) co_return record.Fail({FailureReason::kMeshPort});
-
-  TrackedConnection connection(worker.connections(), ConnectionKind::kOutbound, pod);
-  connection.source = peer;
-  connection.original_destination = destination->ToString();
-  const auto application = incoming.accepted->Attach(worker.loop());
-  incoming.accepted.reset();
-  application->ResetUnlessEnded();
-  Outbound outbound{worker, pod, connection, record, *destination};
-  auto upstream = co_await Establish(outbound);
-  if (!upstream) {
-    application->Reset();
-    co_return record.Fail(Explain(upstream.error().failure, connection),
-                          std::move(upstream.error().detail));
-  }
-  co_await RelayAndRecord(worker.loop(), *application, **upstream, connection, record);
+  Outbound outbound{.worker = worker,
+                    .pod = pod,
+                    .served = Served(worker, pod, ConnectionKind::kOutbound,
+                                     incoming.accepted->peer()),
+                    .application = nullptr,
+                    .upstream = nullptr};
+  const bool established = co_await Establish(outbound, std::move(incoming.accepted));
+  if (!established) co_return;
+  Served& served = outbound.served;
+  served.RecordEnd(co_await Relay(worker.loop(), *outbound.application, *outbound.upstream,
+                                  served.bytes, served.connection.stop()));
 }
 
 }  // namespace heddle::agent

@@ -11,6 +11,10 @@ namespace {
 // Connections that are copied or counted in one turn: some microseconds each at most.
 constexpr size_t kConnectionsPerSlice = 128;
 
+std::string TextOf(const std::optional<io::SocketAddress>& address) {
+  return address ? address->ToString() : std::string();
+}
+
 ConnectionInfo InfoOf(const TrackedConnection& connection) {
   const tls::SpiffeId* identity = connection.facts ? connection.facts->identity : nullptr;
   return {.kind = connection.kind,
@@ -18,8 +22,9 @@ ConnectionInfo InfoOf(const TrackedConnection& connection) {
           .pod_namespace = connection.pod.namespace_name,
           .pod_name = connection.pod.name,
           .source = connection.source,
-          .original_destination = connection.original_destination,
-          .actual_destination = connection.actual_destination,
+          .original_destination = connection.authority ? *connection.authority
+                                                       : TextOf(connection.original_destination),
+          .actual_destination = TextOf(connection.actual_destination),
           .source_identity = identity ? identity->ToString() : std::string()};
 }
 

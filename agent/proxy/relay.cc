@@ -208,9 +208,12 @@ struct RunEnd {
   std::optional<RelayFailure> failure;
 };
 
-FRAME_OF_ITS_OWN Task<RunEnd> RunUntilIdle(io::Loop& loop, const std::array<Direction, 2>& directions,
-                                           StopToken stop) {
+FRAME_OF_ITS_OWN Task<RunEnd> RunUntilIdle(io::Loop& loop, io::Stream& client, io::Stream& server,
+                                           RelayBytes& bytes, StopToken stop) {
   Scope scope(loop);
+  const std::array<Direction, 2> directions{
+      Direction{client, server, bytes.from_client, RelaySide::kClient},
+      Direction{server, client, bytes.from_server, RelaySide::kServer}};
   RelayRun run(loop, scope, directions, stop);
   run.Start();
   co_await scope.Join();
@@ -222,10 +225,7 @@ FRAME_OF_ITS_OWN Task<RunEnd> RunUntilIdle(io::Loop& loop, const std::array<Dire
 Task<std::optional<RelayFailure>> Relay(io::Loop& loop, io::Stream& client, io::Stream& server,
                                         RelayBytes& bytes, StopToken stop) {
   while (true) {
-    const std::array<Direction, 2> directions{
-        Direction{client, server, bytes.from_client, RelaySide::kClient},
-        Direction{server, client, bytes.from_server, RelaySide::kServer}};
-    const RunEnd end = co_await RunUntilIdle(loop, directions, stop);
+    const RunEnd end = co_await RunUntilIdle(loop, client, server, bytes, stop);
     if (!end.parked) co_return end.failure;
     // Its end or a stop is found by the next run.
     co_await EitherReadable(loop, client, server, stop);

@@ -2,6 +2,10 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <utility>
+
+#include "agent/proxy/worker.h"
+
 namespace heddle::agent {
 namespace {
 
@@ -30,10 +34,17 @@ TunnelFailure DialFailure(const io::Error& error, const io::SocketAddress& to) {
   return {{reason, FailureSide::kUpstream}, absl::StrCat(to.ToString(), ": ", error.ToString())};
 }
 
-Task<void> RelayAndRecord(io::Loop& loop, io::Stream& client, io::Stream& server,
-                          TrackedConnection& connection, ConnectionRecord& record) {
-  RelayBytes bytes;
-  const auto failure = co_await Relay(loop, client, server, bytes, connection.stop());
+Served::Served(Worker& worker, PodContext& pod, ConnectionKind kind,
+               const io::SocketAddress& source)
+    : record(worker.telemetry(),
+             kind == ConnectionKind::kOutbound ? Direction::kOutbound : Direction::kInbound, source),
+      connection(worker.connections(), kind, pod, source) {}
+
+void Served::RecordFailure(TunnelFailure failure) {
+  record.Fail(Explain(failure.failure, connection), std::move(failure.detail));
+}
+
+void Served::RecordEnd(const std::optional<RelayFailure>& failure) {
   record.bytes_from_client = bytes.from_client;
   record.bytes_from_server = bytes.from_server;
   if (!failure || IsOrderlyClose(failure->error)) {

@@ -32,7 +32,7 @@ void ConnectionRecord::Complete() { completed_ = true; }
 void ConnectionRecord::Fail(Failure failure, std::string detail) {
   if (failure_) return;
   failure_ = failure;
-  detail_ = std::move(detail);
+  if (!detail.empty()) detail_ = std::make_unique<const std::string>(std::move(detail));
 }
 
 std::string_view ConnectionRecord::response_flags() const {
@@ -42,7 +42,7 @@ std::string_view ConnectionRecord::response_flags() const {
 std::string ConnectionRecord::error() const {
   if (!failure_) return {};
   const std::string_view sentence = failure_->text().sentence;
-  return detail_.empty() ? std::string(sentence) : absl::StrCat(ToAbsl(sentence), ": ", detail_);
+  return detail_ ? absl::StrCat(ToAbsl(sentence), ": ", *detail_) : std::string(sentence);
 }
 
 absl::Duration ConnectionRecord::age() const { return telemetry_.clock().Monotonic() - born_; }

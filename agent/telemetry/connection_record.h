@@ -36,8 +36,8 @@ struct RecordedPeer {
   std::optional<io::SocketAddress> address;
   WorkloadRef workload;  // What the control plane says; nullptr: unknown.
   std::unique_ptr<const PeerClaim> claim;  // nullptr where `workload` tells more, or nobody claims.
-  // Of a source: verified by TLS. Of a destination: what TLS accepted.
-  std::optional<tls::SpiffeId> identity;
+  // Of a source: verified by TLS. Of a destination: what TLS accepted. Outlives the record; nullptr: none.
+  const tls::SpiffeId* identity = nullptr;
 };
 
 // The life of one connection for logs and metrics: born at accept, filled as facts arrive, written
@@ -82,7 +82,7 @@ class ConnectionRecord {
   bool opened_ = false;
   bool completed_ = false;
   std::optional<Failure> failure_;
-  std::string detail_;
+  std::unique_ptr<const std::string> detail_;  // Most records have none for all their life.
 };
 
 }  // namespace heddle::agent
