@@ -223,12 +223,16 @@ ssize_t H2Callbacks::ReadData(nghttp2_session* session, int32_t id, uint8_t*, si
   return static_cast<ssize_t>(std::min(size, kFrameBytes));
 }
 
-// How long a frame the peer takes, within the windows: what streams of one connection take turns in.
-ssize_t H2Callbacks::FrameLength(nghttp2_session*, uint8_t, int32_t, int32_t connection_window,
-                                 int32_t stream_window, uint32_t peer_frame_bytes_max, void*) {
+// How long a frame the peer takes, within the windows: what streams of one connection take turns in. No longer than
+// there are bytes: nghttp2 has a buffer of this size from then on.
+ssize_t H2Callbacks::FrameLength(nghttp2_session*, uint8_t, int32_t id, int32_t connection_window,
+                                 int32_t stream_window, uint32_t peer_frame_bytes_max,
+                                 void* user_data) {
   const auto window = static_cast<size_t>(std::max(0, std::min(connection_window, stream_window)));
-  return static_cast<ssize_t>(
-      std::min({window, static_cast<size_t>(peer_frame_bytes_max), kBulkFrameBytes}));
+  const State::Stream* stream = From(user_data).Find(id);
+  const size_t pending = stream == nullptr ? 0 : stream->pending.size();
+  return static_cast<ssize_t>(std::min({window, static_cast<size_t>(peer_frame_bytes_max),
+                                        kBulkFrameBytes, std::max<size_t>(pending, 1)}));
 }
 
 int H2Callbacks::SendData(nghttp2_session*, nghttp2_frame* frame, const uint8_t* header,
