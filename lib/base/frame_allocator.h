@@ -5,7 +5,7 @@
 
 namespace heddle {
 
-// Memory of coroutine frames: short per-thread free lists by size class (16 B steps up to 4 KiB; larger ones: malloc), and
+// Memory of coroutine frames: short per-thread lists by size class (16 B steps up to 4 KiB; larger ones: malloc), with
 // FrameSlabs behind them. A frame is freed on its thread, which holds because a coroutine lives and dies on one loop.
 // Under AddressSanitizer every frame is a malloc of its own, so that use after destruction is seen.
 struct FrameStats {
