@@ -13,7 +13,7 @@ namespace {
 constexpr absl::Duration kTrimInterval = absl::Seconds(2);
 constexpr size_t kTrimBytesPerTurn = 16u << 20;
 // So many bytes of frames that are needed no more tell of connections that have ended.
-constexpr size_t kFrameBytesOfABurst = 256u << 10;
+constexpr size_t kFrameBytesOfABurst = 64u << 10;
 
 std::unique_ptr<Reactor> MakeReactor(BufferPool& buffers, BackendChoice choice, std::string& fallback_reason) {
   if (choice == BackendChoice::kEpoll) return MakeEpollReactor(buffers);
