@@ -28,8 +28,7 @@ using EditId = uint64_t;
 //
 //     root -- 16 children by the next 4 bits of the hash -- ... -- shard: hashes in a row, and the entries beside them
 //
-// A full shard splits by itself, so that no change ever pays for the whole map (2 ms per turn of a loop, design.md
-// section 4).
+// A full shard splits by itself, so that no change ever pays for the whole map (design.md section 4).
 template <typename Key, typename Value>
 class PersistentMap {
  public:
@@ -62,6 +61,7 @@ class PersistentMap {
   // nullptr if there is none. Any type that hashes and compares like Key.
   template <typename Query>
   const Value* Find(const Query& key) const {
+    if (root_ == nullptr) return nullptr;  // Many maps are empty, and a hash has its price.
     const uint64_t hash = Hash(key);
     const Node* node = root_.get();
     for (int shift = 0; node != nullptr && node->children != nullptr; shift += kBits) {
