@@ -90,12 +90,16 @@ class MeshGround:
         self.topology.start_controller()
         for node in self.topology.nodes:
             node.start_agent()
-        self.recording = Capture(self.topology.control, "node1", self.topology.dir / "handshake.pcap", "tcp port 15008")
+        self.recording = self.record("handshake")
         self.client = self.pod("client", 0)
         self.server = self.pod("server", 1)
         start_server(self.load, self.server)
         wait_until(self._is_tunnelled, "the mesh carries a connection", 30)
         self.recording.stop(tls.server_hellos)
+
+    def record(self, name):
+        """A recording of what the two agents say to each other; the caller stops it."""
+        return Capture(self.topology.control, "node1", self.topology.dir / f"{name}.pcap", "tcp port 15008")
 
     def pod(self, name, node, service_account=None):
         spec = PodSpec(name, NAMESPACE, service_account=service_account or name, labels={"app": name})

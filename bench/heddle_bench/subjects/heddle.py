@@ -9,13 +9,14 @@ class Heddle(Subject):
     def __init__(self, grounds):
         super().__init__(grounds)
         self.ground = None
+        self.extra_flags = ()  # Of agents that are started from now on.
 
     def start(self):
         if self.ground is None:
             self.ground = self.grounds.mesh()
         else:  # After stop().
             for node in self.ground.topology.nodes:
-                node.start_agent()
+                node.start_agent(*self.extra_flags)
         wait_carried(self)
         if self.handshake is None:
             self.note_handshake(self.ground.recording.bytes())

@@ -5,7 +5,7 @@ from .connects import Connects
 from .convergence import (Convergence, ConvergenceLarge, ConvergenceMany, ConvergenceOne, ConvergenceSmall,
                           OpenLoopWhileItChanges)
 from .exchange import OpenLoop, OpenLoopHalf, PingPong, PingPongKilobyte, Requests
-from .handshakes import Handshakes
+from .handshakes import Handshakes, HybridHandshakes
 from .http import Http, Http2
 from .interception import Interception
 from .memory import Memory, MemoryAfterBurst
@@ -14,7 +14,8 @@ from .restart import Restart, RestartLarge
 
 ALL = {workload.name: workload for workload in (
     BulkUp, BulkDown, Bulk6, Flows8, Flows64, Flows1000, ManyPairs, Sizes, PingPong, PingPongKilobyte, OpenLoop,
-    OpenLoopHalf, Requests, Http, Http2, Handshakes, Connects, Memory, MemoryAfterBurst, Interception, Restart, Plugin,
+    OpenLoopHalf, Requests, Http, Http2, Handshakes, HybridHandshakes,
+    Connects, Memory, MemoryAfterBurst, Interception, Restart, Plugin,
     ConvergenceOne, ConvergenceSmall, Convergence, ConvergenceMany, ConvergenceLarge, OpenLoopWhileItChanges,
     RestartLarge)}
 DEFAULT = tuple(ALL)

@@ -5,7 +5,7 @@ import time
 
 from topology import wait_until
 
-from .. import load, quiet
+from .. import load, quiet, tls
 from ..ground import PORT
 from .connects import Connects
 from .workload import Metric, Workload
@@ -57,6 +57,38 @@ class Handshakes(Workload):
         count = sum(each["operations"] for each in reports)
         return {"connects_s": count / seconds,
                 "proxies_cpu_us": (cpu["proxy_a"] + cpu["proxy_b"]) * 1e6 / count}
+
+
+class HybridHandshakes(Handshakes):
+    """Heddle's two ways to exchange keys, one after the other in each round; the first is H1."""
+
+    name = "H1q"
+    title = "New identity pairs, keys exchanged by X25519MLKEM768; beside it the same by X25519"
+    sweep = True
+    metrics = (Metric("connects_s", "connects/s", "higher", "none"),
+               Metric("of_x25519", "of connects/s by X25519", "higher", "none"),
+               Metric("proxies_cpu_us", "both proxies CPU µs/connect", "lower", "none"),
+               Metric("cpu_of_x25519", "of the CPU by X25519", "lower", "none"))
+
+    def suits(self, subject):
+        return subject.name == "heddle"
+
+    def measure(self, subject, settings):
+        usual = self._sweep(subject, settings)
+        subject.extra_flags = ("--key-exchange", "hybrid")
+        recording = subject.ground.record(f"hybrid-{time.monotonic_ns()}")
+        try:
+            hybrid = self._sweep(subject, settings)
+        finally:
+            recording.stop()
+            subject.extra_flags = ()
+            subject.stop()
+            subject.start()
+        groups = {group for _, group in tls.server_hellos(recording.bytes())}
+        if groups != {tls.X25519MLKEM768}:
+            raise load.Void(f"groups {groups} were agreed on, not X25519MLKEM768 alone")
+        return {**hybrid, "of_x25519": hybrid["connects_s"] / usual["connects_s"],
+                "cpu_of_x25519": hybrid["proxies_cpu_us"] / usual["proxies_cpu_us"]}
 
 
 def _listening(pods, port):
