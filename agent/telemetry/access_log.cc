@@ -15,6 +15,7 @@ constexpr std::string_view kScope = "access";
 
 class Fields {
  public:
+  Fields() { fields_.reserve(kUsualFields); }
   // A field without a value is left out.
   void Add(std::string_view key, std::string value) {
     if (!value.empty()) fields_.push_back({key, std::move(value)});
@@ -22,6 +23,7 @@ class Fields {
   const std::vector<log::Field>& get() const { return fields_; }
 
  private:
+  static constexpr size_t kUsualFields = 17;  // All that a connection of the mesh has.
   std::vector<log::Field> fields_;
 };
 

@@ -44,9 +44,10 @@ void WorkerTelemetry::Close(const ConnectionRecord& record) {
   if (record.failure()) CountFailure(record.failure()->reason);
   if (record.opened()) {
     const TrafficLabels labels(record, record.response_flags());
-    closed_.With(labels.values()).Add();
-    received_.With(labels.values()).Add(record.bytes_from_client);
-    sent_.With(labels.values()).Add(record.bytes_from_server);
+    key_.Assign(labels.values());
+    closed_.With(key_).Add();
+    received_.With(key_).Add(record.bytes_from_client);
+    sent_.With(key_).Add(record.bytes_from_server);
   }
   access_log_.Write(record);
 }

@@ -41,6 +41,7 @@ class WorkerTelemetry {
   metrics::CounterSeries closed_;
   metrics::CounterSeries received_;
   metrics::CounterSeries sent_;
+  metrics::SeriesKey key_;  // Of the record that is being closed.
   std::array<std::unique_ptr<metrics::Counter>, static_cast<size_t>(FailureReason::kCount)> failed_;
 };
 

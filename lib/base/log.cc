@@ -1,7 +1,6 @@
 #include "lib/base/log.h"
 
 #include <absl/time/clock.h>
-#include <absl/time/time.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -9,6 +8,7 @@
 #include <optional>
 
 #include "lib/base/line_writer.h"
+#include "lib/base/log_time.h"
 
 namespace heddle::log {
 namespace {
@@ -43,14 +43,20 @@ std::string Quoted(std::string_view value) {
       .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-std::string Now() {
-  return absl::FormatTime("%Y-%m-%dT%H:%M:%E6SZ", absl::Now(), absl::UTCTimeZone());
+// A line of the access log has about 600 bytes.
+constexpr size_t kUsualLineBytes = 768;
+
+void AppendNow(std::string& line) {
+  thread_local LineTime line_time;
+  line_time.Append(absl::Now(), line);
 }
 
 // The scope may be empty.
 std::string TextLine(Level level, std::string_view scope, std::string_view event,
                      std::span<const Field> fields) {
-  std::string line = Now();
+  std::string line;
+  line.reserve(kUsualLineBytes);
+  AppendNow(line);
   line.append("\t")
       .append(Name(level))
       .append("\t")
@@ -69,7 +75,9 @@ std::string TextLine(Level level, std::string_view scope, std::string_view event
 std::string JsonLine(Level level, std::string_view scope, std::string_view event,
                      std::span<const Field> fields) {
   nlohmann::ordered_json object;
-  object["time"] = Now();
+  std::string time;
+  AppendNow(time);
+  object["time"] = std::move(time);
   object["level"] = std::string(Name(level));
   if (!scope.empty()) object["scope"] = std::string(scope);
   object["message"] = std::string(event);

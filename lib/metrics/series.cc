@@ -11,17 +11,28 @@ CounterSeries::CounterSeries(Registry& registry, const SeriesDescription& descri
   Register();
 }
 
-SeriesCell& CounterSeries::With(std::span<const std::string_view> values) {
+// The values alone, as they are: the text with its escapes is made once for a series, this for every count.
+void SeriesKey::Assign(std::span<const std::string_view> values) {
+  values_ = values;
+  text_.clear();
+  for (const std::string_view value : values) {
+    const auto size = static_cast<uint32_t>(value.size());
+    text_.append(reinterpret_cast<const char*>(&size), sizeof(size)).append(value);
+  }
+  hash_ = absl::flat_hash_map<std::string, SeriesCell*>::hasher()(text_);
+}
+
+SeriesCell& CounterSeries::With(const SeriesKey& key) {
+  const std::span<const std::string_view> values = key.values_;
   CHECK(values.size() == label_names_.size());
-  MakeKey(values);
-  if (const auto found = index_.find(key_); found != index_.end()) return *found->second;
+  if (const auto found = index_.find(key.text_, key.hash_); found != index_.end()) return *found->second;
   if (index_.size() < series_max_) {
     std::string labels;
     for (size_t i = 0; i < values.size(); ++i) {
       if (!values[i].empty()) AppendLabel(label_names_[i], values[i], labels);
     }
     SeriesCell& cell = Publish(std::move(labels));
-    index_.emplace(key_, &cell);
+    index_.emplace(key.text_, &cell);
     return cell;
   }
   registry_.folded().Add();
@@ -31,15 +42,6 @@ SeriesCell& CounterSeries::With(std::span<const std::string_view> values) {
     other_ = &Publish(std::move(labels));
   }
   return *other_;
-}
-
-// The values alone, as they are: the text with its escapes is made once for a series, this for every count.
-void CounterSeries::MakeKey(std::span<const std::string_view> values) {
-  key_.clear();
-  for (const std::string_view value : values) {
-    const auto size = static_cast<uint32_t>(value.size());
-    key_.append(reinterpret_cast<const char*>(&size), sizeof(size)).append(value);
-  }
 }
 
 SeriesCell& CounterSeries::Publish(std::string labels) {

@@ -28,6 +28,21 @@ class SeriesCell {
   std::atomic<const SeriesCell*> next_ = nullptr;
 };
 
+// The label values of one series, one for each label name in their order, as CounterSeries looks them up: made once
+// where several families with the same labels count. The values live as long as it is used.
+class SeriesKey {
+ public:
+  // Empty, and to be assigned; kept for its memory.
+  SeriesKey() = default;
+  void Assign(std::span<const std::string_view> values);
+
+ private:
+  friend class CounterSeries;
+  std::span<const std::string_view> values_;
+  std::string text_;  // The values, each with its length.
+  size_t hash_ = 0;
+};
+
 struct SeriesDescription {
   std::string_view name;
   std::string_view help;
@@ -44,18 +59,21 @@ class CounterSeries final : public Metric {
 
   // The series of these values, one for each label name, in their order. An empty value leaves its label out, which
   // is what Prometheus takes it for. Allocates only for a new series.
-  SeriesCell& With(std::span<const std::string_view> values);
+  SeriesCell& With(const SeriesKey& key);
+  SeriesCell& With(std::span<const std::string_view> values) {
+    key_.Assign(values);
+    return With(key_);
+  }
 
  private:
   void Visit(Visitor visit) const override;
-  void MakeKey(std::span<const std::string_view> values);
   SeriesCell& Publish(std::string labels);
 
   const std::vector<std::string> label_names_;
   const size_t series_max_;
-  std::string key_;  // Built anew by each With(); kept for its memory.
+  SeriesKey key_;  // Built anew for each list of values.
   std::deque<SeriesCell> cells_;
-  absl::flat_hash_map<std::string, SeriesCell*> index_;  // By the values, each with its length.
+  absl::flat_hash_map<std::string, SeriesCell*> index_;  // By the text of its key.
   SeriesCell* other_ = nullptr;
   SeriesCell* last_ = nullptr;
   std::atomic<const SeriesCell*> first_ = nullptr;  // The exposing thread walks from here.

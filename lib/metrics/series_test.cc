@@ -26,6 +26,20 @@ TEST(CounterSeries, GivesTheSameSeriesForTheSameLabels) {
   EXPECT_THAT(registry.Expose(), HasSubstr("s_total{a=\"12\"} 0\n"));
 }
 
+TEST(CounterSeries, OneKeyServesSeveralFamilies) {
+  Registry registry;
+  CounterSeries first(registry, {.name = "f", .help = "F.", .labels = {"a", "b"}, .series_max = 10});
+  CounterSeries second(registry, {.name = "s", .help = "S.", .labels = {"a", "b"}, .series_max = 10});
+  SeriesKey key;
+  using Values = std::array<std::string_view, 2>;
+  for (const Values& values : {Values{"1", "x"}, Values{"2", "x"}, Values{"1", "x"}}) {
+    key.Assign(values);
+    EXPECT_EQ(&first.With(key), &first.With(values));
+    second.With(key).Add(5);
+  }
+  EXPECT_THAT(registry.Expose(), HasSubstr("s_total{a=\"1\",b=\"x\"} 10\ns_total{a=\"2\",b=\"x\"} 5\n"));
+}
+
 TEST(CounterSeries, CannotBeFooledByQuotesInValues) {
   Registry registry;
   CounterSeries series(registry, {.name = "s", .help = "S.", .labels = {"a", "b"}, .series_max = 10});
