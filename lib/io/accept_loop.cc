@@ -25,12 +25,15 @@ bool IsShortage(int number) {
 
 }  // namespace
 
-Task<Result<UniqueFd>> AcceptNext(Loop& loop, int fd, uint64_t& pauses_total, StopToken stop) {
+Task<Result<Accepted>> AcceptNext(Loop& loop, int fd, uint64_t& pauses_total, StopToken stop) {
   while (true) {
     OperationAwaiter<AcceptOperation> accept(loop, stop);
     accept.fd = fd;
     const int32_t result = co_await accept;
-    if (result >= 0) co_return UniqueFd(result);
+    if (result >= 0) {
+      Accepted accepted{UniqueFd(result), SocketAddress::FromKernel(accept.peer).value_or(SocketAddress())};
+      co_return accepted;
+    }
     if (ConcernsOneConnection(-result)) continue;
     if (!IsShortage(-result)) co_return std::unexpected(FailureOf(result, Op::kAccept, stop));
     ++pauses_total;

@@ -190,7 +190,12 @@ void EpollReactor::Forget(int fd) {
 std::optional<int32_t> EpollReactor::Perform(Operation& operation, Descriptor& descriptor) {
   switch (operation.kind()) {
     case Operation::Kind::kAccept: {
-      const auto result = Try([&] { return ::accept4(operation.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC); });
+      auto& accept = static_cast<AcceptOperation&>(operation);
+      const auto result = Try([&] {
+        accept.peer_size = sizeof(accept.peer);
+        auto* peer = reinterpret_cast<sockaddr*>(&accept.peer);
+        return ::accept4(accept.fd, peer, &accept.peer_size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+      });
       if (!result) descriptor.ready &= ~EPOLLIN;
       return result;
     }

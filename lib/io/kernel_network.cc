@@ -19,20 +19,13 @@ Result<UniqueFd> SocketFor(ConnectOptions& options) {
   return fd;
 }
 
-int FamilyOf(int fd) {
-  int family = AF_UNSPEC;
-  socklen_t size = sizeof(family);
-  ::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &size);
-  return family;
-}
-
-Result<void> Bind(int fd, const SocketAddress& source) {
+Result<void> Bind(int fd, int family, const SocketAddress& source) {
   const int on = 1;
   // With port 0 the kernel chooses the port at connect(), when the destination is known: ports are then shared
   // by destinations.
   if (source.port == 0) ::setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
   sockaddr_storage address;
-  const socklen_t size = source.ToKernel(FamilyOf(fd), address);
+  const socklen_t size = source.ToKernel(family, address);
   if (::bind(fd, reinterpret_cast<const sockaddr*>(&address), size) == 0) return {};
   return std::unexpected(Error::Errno(errno, Op::kBind));
 }
@@ -42,10 +35,10 @@ Result<void> Bind(int fd, const SocketAddress& source) {
 Task<Result<std::unique_ptr<Connection>>> KernelNetwork::Connect(Loop& loop, ConnectOptions options, StopToken stop) {
   CO_TRY(UniqueFd fd, SocketFor(options));
   SetConnectionOptions(fd.get());
-  if (options.bind) CO_TRY_VOID(Bind(fd.get(), *options.bind));
+  if (options.bind) CO_TRY_VOID(Bind(fd.get(), options.to.family(), *options.bind));
   OperationAwaiter<ConnectOperation> connect(loop, stop);
   connect.fd = fd.get();
-  connect.address_size = options.to.ToKernel(FamilyOf(fd.get()), connect.address);
+  connect.address_size = options.to.ToKernel(options.to.family(), connect.address);
   const int32_t result = co_await connect;
   if (result < 0) {
     loop.reactor().Forget(fd.get());

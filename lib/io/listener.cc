@@ -11,8 +11,8 @@ namespace {
 
 class AcceptedSocket final : public AcceptedConnection {
  public:
-  explicit AcceptedSocket(UniqueFd fd)
-      : fd_(std::move(fd)), local_(LocalAddress(fd_.get())), peer_(PeerAddress(fd_.get())) {}
+  explicit AcceptedSocket(Accepted accepted)
+      : fd_(std::move(accepted.socket)), local_(LocalAddress(fd_.get())), peer_(accepted.peer) {}
   ~AcceptedSocket() override {
     if (!fd_.valid()) return;
     const linger at_once{.l_onoff = 1, .l_linger = 0};  // Closing sends a reset.
@@ -43,9 +43,9 @@ class SocketListener final : public Listener {
   uint64_t accept_pauses_total() const override { return pauses_total_; }
 
   Task<Result<std::unique_ptr<AcceptedConnection>>> Accept(StopToken stop) override {
-    CO_TRY(UniqueFd socket, co_await AcceptNext(loop_, fd_.get(), pauses_total_, stop));
-    std::unique_ptr<AcceptedConnection> accepted = std::make_unique<AcceptedSocket>(std::move(socket));
-    co_return accepted;
+    CO_TRY(Accepted accepted, co_await AcceptNext(loop_, fd_.get(), pauses_total_, stop));
+    std::unique_ptr<AcceptedConnection> connection = std::make_unique<AcceptedSocket>(std::move(accepted));
+    co_return connection;
   }
 
  private:

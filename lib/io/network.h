@@ -39,7 +39,8 @@ class Listener {
 struct ConnectOptions {
   SocketAddress to;
   std::optional<SocketAddress> bind;  // Source to bind explicitly; port 0 lets the kernel choose.
-  UniqueFd socket;                    // An unconnected TCP socket of the right netns to use; created here when absent.
+  // An unconnected TCP socket of the right netns and of the family of `to`; created here when absent.
+  UniqueFd socket;
 };
 
 // The kernel, or a simulated network.

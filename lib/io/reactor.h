@@ -59,10 +59,13 @@ class Operation : public ListNode {
   bool reactor_polling = false;    // The ring waits for readiness in its place.
 };
 
-// `fd` is the listening socket. The result is the accepted descriptor, non-blocking and close-on-exec.
+// `fd` is the listening socket. The result is the accepted descriptor, non-blocking and close-on-exec; `peer` is then
+// its other end's address.
 class AcceptOperation : public Operation {
  public:
   AcceptOperation() : Operation(Kind::kAccept) {}
+  sockaddr_storage peer{};
+  socklen_t peer_size = sizeof(peer);  // The reactor's.
 
  protected:
   ~AcceptOperation() = default;

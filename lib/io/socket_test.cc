@@ -134,8 +134,7 @@ CO_TEST_P(SocketTest, TakesASocketOfItsCaller) {
   CO_ASSERT_TRUE(listener);
   ConnectOptions options;
   options.to = (*listener)->local();
-  // An IPv6 socket reaches an IPv4 address through its mapped form.
-  options.socket = UniqueFd(::socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  options.socket = UniqueFd(::socket(options.to.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   const int fd = options.socket.get();
   const auto client = co_await test.network.Connect(loop, std::move(options), {});
   CO_ASSERT_TRUE(client);

@@ -131,7 +131,8 @@ UnixListener::~UnixListener() {
 }
 
 Task<Result<UniqueFd>> UnixListener::Accept(StopToken stop) {
-  return AcceptNext(loop_, fd_.get(), pauses_total_, stop);
+  CO_TRY(Accepted accepted, co_await AcceptNext(loop_, fd_.get(), pauses_total_, stop));
+  co_return std::move(accepted.socket);
 }
 
 }  // namespace heddle::io

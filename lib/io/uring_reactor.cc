@@ -144,8 +144,12 @@ bool UringReactor::Submit(Operation& operation) {
 
 void UringReactor::Prepare(io_uring_sqe& sqe, Operation& operation) {
   switch (operation.kind()) {
-    case Operation::Kind::kAccept:
-      return io_uring_prep_accept(&sqe, operation.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    case Operation::Kind::kAccept: {
+      auto& accept = static_cast<AcceptOperation&>(operation);
+      accept.peer_size = sizeof(accept.peer);
+      return io_uring_prep_accept(&sqe, accept.fd, reinterpret_cast<sockaddr*>(&accept.peer), &accept.peer_size,
+                                  SOCK_NONBLOCK | SOCK_CLOEXEC);
+    }
     case Operation::Kind::kReceive: return PrepareReceive(sqe, static_cast<ReceiveOperation&>(operation));
     case Operation::Kind::kSend: {
       const auto& send = static_cast<SendOperation&>(operation);
