@@ -28,6 +28,13 @@ std::string WorkloadKey(std::string_view type) {
   return absl::StrCat("k8s.", ToAbsl(type), ".name");
 }
 
+bool IsWorkloadKey(std::string_view key, std::string_view type) {
+  constexpr std::string_view kBefore = "k8s.";
+  constexpr std::string_view kAfter = ".name";
+  return key.size() == kBefore.size() + type.size() + kAfter.size() && key.starts_with(kBefore) &&
+         key.ends_with(kAfter) && key.substr(kBefore.size(), type.size()) == type;
+}
+
 void MergeMember(std::string_view key, std::string_view value, Baggage& baggage) {
   const struct {
     std::string_view key;
@@ -41,7 +48,7 @@ void MergeMember(std::string_view key, std::string_view value, Baggage& baggage)
     if (key == field.key) field.field = value;
   }
   for (const auto type : kWorkloadTypes) {
-    if (key != WorkloadKey(type)) continue;
+    if (!IsWorkloadKey(key, type)) continue;
     baggage.workload_type = type;
     baggage.workload_name = value;
   }
@@ -77,10 +84,12 @@ std::string EncodeBaggage(const Baggage& baggage) {
 void MergeBaggage(std::string_view value, Baggage& baggage) {
   if (!IsReadable(value)) return;
   for (const absl::string_view member : absl::StrSplit(ToAbsl(value), ',')) {
-    const std::vector<absl::string_view> parts = absl::StrSplit(member, '=');
-    if (parts.size() < 2 || parts[1].empty()) continue;
+    const size_t equals = member.find('=');
+    if (equals == absl::string_view::npos) continue;
     // A value is cut at a second '=', as Istio's reader does.
-    MergeMember(ToStd(parts[0]), ToStd(parts[1]), baggage);
+    const absl::string_view rest = member.substr(equals + 1);
+    const absl::string_view merged = rest.substr(0, rest.find('='));
+    if (!merged.empty()) MergeMember(ToStd(member.substr(0, equals)), ToStd(merged), baggage);
   }
 }
 

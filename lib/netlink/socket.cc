@@ -67,6 +67,11 @@ absl::Status Socket::Request(nlmsghdr* message, absl::FunctionRef<void(const nlm
     if (got < 0) return Fail("netlink receive", errno);
     const int state = mnl_cb_run(buffers_->receive.data(), static_cast<size_t>(got),
                                  buffers_->sequence, mnl_socket_get_portid(socket), each, &visit);
+    if (state < 0 && single && errno == ENOENT) {
+      // That a look-up finds nothing is an answer like others, and each dial to an application wants it: no text.
+      last_errno_ = ENOENT;
+      return {absl::StatusCode::kNotFound, ""};
+    }
     if (state < 0) return Fail("netlink", errno);
     if (state == MNL_CB_STOP || single) return absl::OkStatus();
   }
