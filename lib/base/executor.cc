@@ -60,13 +60,15 @@ void Executor::SiftDown(size_t position) {
   Place(timer, position);
 }
 
-size_t Executor::RunReady() {
-  const MonotonicTime now = Now();
+void Executor::FireTimers(MonotonicTime now) {
   while (!heap_.empty() && heap_.front()->when_ <= now) {
     Timer& due = *heap_.front();
     Remove(due);
     due.OnTimer();
   }
+}
+
+size_t Executor::RunQueue() {
   IntrusiveList<Runnable> batch;
   batch.Splice(ready_);
   size_t ran = 0;

@@ -65,12 +65,20 @@ class Executor {
   auto Yield();
 
   // One step: fires the timers that are due, then runs what was ready when the step began. Returns how many ran.
-  size_t RunReady();
+  size_t RunReady() {
+    FireTimers(Now());
+    return RunQueue();
+  }
   bool idle() const { return ready_.empty(); }
   // When the next timer is due; Infinite() without one.
   MonotonicTime NextTimer() const {
     return heap_.empty() ? MonotonicTime::Infinite() : heap_.front()->when_;
   }
+
+ protected:
+  // The two halves of a step.
+  void FireTimers(MonotonicTime now);
+  size_t RunQueue();
 
  private:
   friend class Timer;

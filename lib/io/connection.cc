@@ -22,6 +22,13 @@ constexpr int kKeepAliveProbes = 9;
 // by timer.
 constexpr absl::Duration kHalfClosedCheckInterval = absl::Milliseconds(500);
 
+// So much of a connection is sent in one turn of its loop without a wait for the reactor: then others have their turn,
+// however fast the peer is.
+constexpr size_t kSentAtOnceMax = 256 * 1024;
+
+// Longer writes are bulk flows': what of them the socket does not take at once would be tried twice.
+constexpr size_t kSmallWriteMax = BufferPool::kRecord;
+
 SocketAddress AddressOf(int fd, int (*get)(int, sockaddr*, socklen_t*)) {
   sockaddr_storage address{};
   socklen_t size = sizeof(address);
@@ -59,6 +66,7 @@ class SocketConnection final : public Connection {
 
   void SetCloseResets(bool on);
   Error TakeError();
+  Result<size_t> SendNow(std::span<const uint8_t> data);
   // Ends the operation that is under way, on a later step.
   void Cancel(Operation* operation) {
     if (operation != nullptr && operation->in_flight()) loop_.reactor().Cancel(*operation);
@@ -72,6 +80,9 @@ class SocketConnection final : public Connection {
   StopSource* watch_ = nullptr;  // Of AwaitBroken.
   Readiness readiness_;
   std::optional<Error> broken_;  // The kernel tells an error of a socket once.
+  uint32_t turn_ = 0;          // Of the loop, in which there was a write last, and ...
+  uint32_t sent_in_turn_ = 0;  // ... how much was sent in it without a wait.
+  bool drained_ = false;       // The last read took all there was.
   bool read_ended_ = false;
   bool write_ended_ = false;
   bool close_resets_ = false;
@@ -103,9 +114,11 @@ Task<Result<Buffer>> SocketConnection::Read(size_t size_hint, StopToken stop) {
   OperationAwaiter<ReceiveOperation> receive(loop_, stop);
   receive.fd = fd_.get();
   receive.size_hint = size_hint;
+  receive.wait_first = drained_;
   reading_ = &receive;
   const int32_t result = co_await receive;
   reading_ = nullptr;
+  drained_ = receive.drained;
   if (reset_) co_return std::unexpected(Error::Io(IoCode::kClosed, Op::kRead));
   if (result < 0) co_return std::unexpected(FailureOf(result, Op::kRead, stop));
   // AwaitBroken was told of the error while this began: to whoever comes next the kernel says "end".
@@ -117,9 +130,26 @@ Task<Result<Buffer>> SocketConnection::Read(size_t size_hint, StopToken stop) {
   co_return std::move(receive.buffer);
 }
 
+// What the socket takes without a wait, which nearly always is all: the writer then goes on in the same turn. 0 when
+// that is for the reactor.
+Result<size_t> SocketConnection::SendNow(std::span<const uint8_t> data) {
+  const auto turn = static_cast<uint32_t>(loop_.stats().turns_total.load(std::memory_order_relaxed));
+  if (std::exchange(turn_, turn) != turn) sent_in_turn_ = 0;
+  if (data.size() > kSmallWriteMax || sent_in_turn_ + data.size() > kSentAtOnceMax) return 0;
+  const ssize_t sent = ::send(fd_.get(), data.data(), data.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (sent < 0 && errno != EAGAIN && errno != EINTR) return std::unexpected(Error::Errno(errno, Op::kWrite));
+  if (sent < 0) return 0;
+  sent_in_turn_ += static_cast<uint32_t>(sent);
+  return static_cast<size_t>(sent);
+}
+
 Task<Result<void>> SocketConnection::Write(std::span<const uint8_t> data, StopToken stop) {
   CHECK(writing_ == nullptr);
   if (broken_ && !reset_) co_return std::unexpected(*broken_);
+  if (!data.empty() && !reset_ && !stop.requested()) {
+    CO_TRY(const size_t sent, SendNow(data));
+    data = data.subspan(sent);
+  }
   while (!data.empty() && !reset_) {
     OperationAwaiter<SendOperation> send(loop_, stop);
     send.fd = fd_.get();

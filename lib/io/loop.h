@@ -60,12 +60,14 @@ class Loop final : public Executor {
   void Exit();
   // Turns until `task` has ended: for main functions, commands and tests.
   void RunUntilDone(Task<void> task);
-  // One turn; waits for events at most until `until`. True when anything ran.
+  // One turn: messages, timers and what is ready, in several steps while that is little, then one wait for events, at
+  // most until `until`. True when anything ran.
   bool Turn(MonotonicTime until);
 
  private:
   struct Message;
   bool RunMessages();
+  bool RunSteps();
   void BeginTurn(MonotonicTime now);
   void EndTurn(MonotonicTime now);
   MonotonicTime TrimWhenDue(MonotonicTime now);

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <iterator>
 #include <latch>
+#include <numeric>
 #include <thread>
 #include <vector>
 
@@ -15,17 +17,19 @@ namespace {
 
 constexpr LoopOptions kEpoll{.backend = BackendChoice::kEpoll};
 
-CO_TEST(Loop, RunsTimersInOrder) {
+Task<void> Nap(Loop& loop, int milliseconds, std::vector<int>& order) {
+  EXPECT_TRUE(co_await loop.Sleep(absl::Milliseconds(milliseconds), {}));
+  order.push_back(milliseconds);
+}
+
+TEST(Loop, RunsTimersInOrder) {
+  FakeClock clock;
+  Loop loop(clock, kEpoll);
   std::vector<int> order;
-  auto nap = [](Loop& loop, std::vector<int>& order, int milliseconds) -> Task<void> {
-    EXPECT_TRUE(co_await loop.Sleep(absl::Milliseconds(milliseconds), {}));
-    order.push_back(milliseconds);
-  };
   Scope scope(loop);
-  scope.Spawn(nap(loop, order, 6));
-  scope.Spawn(nap(loop, order, 1));
-  scope.Spawn(nap(loop, order, 3));
-  co_await scope.Join();
+  for (const int milliseconds : {6, 1, 3}) scope.Spawn(Nap(loop, milliseconds, order));
+  clock.Advance(absl::Milliseconds(7));
+  while (scope.live() > 0) loop.Turn(loop.Now());
   EXPECT_EQ(order, (std::vector<int>{1, 3, 6}));
 }
 
@@ -36,6 +40,37 @@ CO_TEST(Loop, RunsMessagesInTheOrderPosted) {
   loop.Post([&done] { done.Set(); });
   EXPECT_TRUE(co_await done.Wait({}));
   EXPECT_EQ(order, (std::vector<int>{0, 1, 2}));
+}
+
+Task<void> YieldOften(Loop& loop, int times, int& done) {
+  for (; done < times; ++done) co_await loop.Yield();
+}
+
+TEST(Loop, RunsWhatAStepMakesReadyInTheSameTurnUpToALimit) {
+  SystemClock clock;
+  Loop loop(clock, kEpoll);
+  Scope scope(loop);
+  int done = 0;
+  scope.Spawn(YieldOften(loop, 100, done));
+  loop.Turn(loop.Now());
+  EXPECT_GE(done, 2) << "a chain of coroutines needs no system call between its links";
+  EXPECT_LT(done, 20) << "whoever is always ready keeps nobody from the kernel's events";
+  while (scope.live() > 0) loop.Turn(loop.Now());
+  EXPECT_EQ(done, 100);
+}
+
+TEST(Loop, RunsOneStepInATurnWhileMuchIsReady) {
+  SystemClock clock;
+  Loop loop(clock, kEpoll);
+  Scope scope(loop);
+  int done[100] = {};
+  for (int& one : done) scope.Spawn(YieldOften(loop, 10, one));
+  const auto all = [&] { return std::accumulate(std::begin(done), std::end(done), 0); };
+  const int before = all();
+  loop.Turn(loop.Now());
+  EXPECT_LE(all() - before, 100);
+  while (scope.live() > 0) loop.Turn(loop.Now());
+  EXPECT_EQ(all(), 1000);
 }
 
 TEST(Loop, DestroysMessagesThatNeverRan) {

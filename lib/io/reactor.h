@@ -77,6 +77,8 @@ class ReceiveOperation : public Operation {
   ReceiveOperation() : Operation(Kind::kReceive) {}
   size_t size_hint = BufferPool::kSmall;
   Buffer buffer;  // Filled when the result is positive; no buffer is held while waiting.
+  bool wait_first = false;  // A hint: nothing is there yet, so that trying before waiting is in vain.
+  bool drained = false;     // With a positive result, by io_uring: no more was there, as far as it knows.
 
  protected:
   ~ReceiveOperation() = default;

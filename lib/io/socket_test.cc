@@ -5,6 +5,8 @@
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 
+#include <map>
+
 #include "lib/base/frame_allocator.h"
 #include "lib/io/loop_pool.h"
 #include "lib/io/testing/backend_test.h"
@@ -371,6 +373,30 @@ Task<void> WriteBytewise(Connection& connection, const std::string& text) {
     EXPECT_TRUE(co_await connection.Write(byte, {}));
   }
   EXPECT_TRUE(co_await connection.ShutdownWrite({}));
+}
+
+Task<void> TakeAll(Stream& stream) {
+  while (true) {
+    const auto got = co_await stream.Read(BufferPool::kBulkMax, {});
+    if (!got || got->empty()) break;
+  }
+}
+
+// However fast the peer takes it: a writer whose writes never had to wait would keep the loop for itself.
+CO_TEST_P(SocketTest, SendsOnlySoMuchInOneTurn) {
+  const auto ends = co_await test.ConnectEnds();
+  Scope scope(loop);
+  scope.Spawn(TakeAll(*ends.server));
+  const std::string block(4096, 'x');
+  std::map<uint64_t, size_t> sent;  // By turn.
+  for (int i = 0; i < 1000; ++i) {
+    const uint64_t turn = loop.stats().turns_total;
+    CO_ASSERT_TRUE(co_await ends.client->Write(BytesOf(block), {}));
+    if (turn == loop.stats().turns_total) sent[turn] += block.size();
+  }
+  for (const auto& [turn, bytes] : sent) EXPECT_LE(bytes, 256u * 1024) << turn;
+  EXPECT_TRUE(co_await ends.client->ShutdownWrite({}));
+  co_await scope.Join();
 }
 
 CO_TEST_P(SocketTest, DeliversSingleBytesInOrder) {

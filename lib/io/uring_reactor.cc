@@ -176,6 +176,7 @@ void UringReactor::PrepareReceive(io_uring_sqe& sqe, ReceiveOperation& operation
   io_uring_prep_recv(&sqe, operation.fd, nullptr, std::min(operation.size_hint, buffers.block_size()), 0);
   sqe.flags |= IOSQE_BUFFER_SELECT;
   sqe.buf_group = buffers.group();
+  if (operation.wait_first) sqe.ioprio |= IORING_RECVSEND_POLL_FIRST;
 }
 
 bool UringReactor::SubmitPoll(Operation& operation) {
@@ -305,6 +306,7 @@ void UringReactor::WaitForReadiness(Operation& operation) {
 
 void UringReactor::OnReceived(ReceiveOperation& operation, const io_uring_cqe& cqe) {
   int32_t result = cqe.res;
+  operation.drained = result > 0 && (cqe.flags & IORING_CQE_F_SOCK_NONEMPTY) == 0;
   if ((cqe.flags & IORING_CQE_F_BUFFER) != 0) {
     const auto entry = static_cast<uint16_t>(cqe.flags >> IORING_CQE_BUFFER_SHIFT);
     operation.buffer = BuffersFor(operation.size_hint).Take(entry, result > 0 ? static_cast<size_t>(result) : 0);

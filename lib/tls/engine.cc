@@ -105,8 +105,8 @@ void TlsEngine::FinishHandshake() {
 
 size_t TlsEngine::ReadRecords(std::span<uint8_t> plaintext) {
   size_t produced = 0;
+  // SSL_read clears the queue of errors itself, as SSL_write does.
   while (produced < plaintext.size()) {
-    ERR_clear_error();
     const size_t room = std::min<size_t>(plaintext.size() - produced, INT32_MAX);
     const int result = SSL_read(ssl_.get(), plaintext.data() + produced, static_cast<int>(room));
     if (result > 0) {
@@ -119,6 +119,8 @@ size_t TlsEngine::ReadRecords(std::span<uint8_t> plaintext) {
            "the peer sends too many key updates or session tickets for the data between them");
       return produced;
     }
+    // The library asks the BIO for no more than the record that it needs, so nothing is left inside it then.
+    if (result > 0 && input_.empty() && produced < plaintext.size()) break;
     if (result > 0) continue;
     const int error = SSL_get_error(ssl_.get(), result);
     if (error == SSL_ERROR_WANT_READ) break;
@@ -158,7 +160,6 @@ size_t TlsEngine::Write(std::span<const uint8_t> plaintext) {
   size_t written = 0;
   while (written < take) {
     UpdateKeyIfWorn();
-    ERR_clear_error();
     const size_t record = std::min(take - written, kRecordPlaintextMax);
     const int result = SSL_write(ssl_.get(), plaintext.data() + written, static_cast<int>(record));
     if (result <= 0) {
