@@ -92,7 +92,7 @@ void StandInFor(Kind kind, const Tree& tree, std::string_view origin, Decoded& d
   DecodeError error;
   TreeReader spec(spec_tree, "spec", Strictness::kStrict, error);
   Labels selector = DecodeSelector(spec);
-  if (!error.ok()) selector.clear();
+  if (!error.ok()) selector = {};
   if (kind == Kind::kPeerAuthentication) {
     decoded.stand_in =
         Share(PeerAuthentication{.meta = meta, .selector = selector, .mode = MtlsMode::kStrict});

@@ -27,7 +27,7 @@ absl::Time DecodeTime(TreeReader& reader, std::string_view field, const std::str
   return time;
 }
 
-Labels KeepMeshAnnotations(Labels annotations) {
+Labels KeepMeshAnnotations(Labels::Map annotations) {
   std::erase_if(annotations, [](const auto& entry) {
     const std::string_view domain = std::string_view(entry.first).substr(0, entry.first.find('/'));
     return !domain.ends_with("istio.io") && !domain.ends_with("heddle.io") && domain != "kuma.io";

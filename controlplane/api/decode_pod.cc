@@ -54,10 +54,10 @@ Pod DecodePod(TreeReader& object) {
   TreeReader spec = object.Child("spec");
   if (std::string account = spec.String("serviceAccountName"); !account.empty())
     pod.service_account = std::move(account);
-  if (!IsDnsSubdomain(pod.service_account))
+  if (!IsDnsSubdomain(pod.service_account.str()))
     spec.Fail(spec.line(), "spec.serviceAccountName is not a DNS name");
   pod.node_name = spec.String("nodeName");
-  if (!pod.node_name.empty() && !IsDnsSubdomain(pod.node_name)) {
+  if (!pod.node_name.empty() && !IsDnsSubdomain(pod.node_name.str())) {
     spec.Fail(spec.line(), "spec.nodeName is not a DNS name");
   }
   pod.host_network = spec.Bool("hostNetwork").value_or(false);

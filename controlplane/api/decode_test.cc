@@ -65,6 +65,22 @@ status:
   EXPECT_EQ(pod.ips.size(), 2u);
 }
 
+TEST(Decode, WhatPodsOfOneOwnerHaveInCommonIsHeldOnce) {
+  const auto decoded = Decode(R"(
+{apiVersion: v1, kind: Pod, metadata: {name: a, namespace: shop, labels: {app: a-web-server-with-a-long-name}},
+ spec: {nodeName: a-node-of-a-large-cluster, serviceAccountName: an-account-with-a-long-name}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: b, namespace: shop, labels: {app: a-web-server-with-a-long-name}},
+ spec: {nodeName: a-node-of-a-large-cluster, serviceAccountName: an-account-with-a-long-name}}
+)");
+  ASSERT_EQ(decoded.size(), 2u);
+  const Pod& a = *std::get<std::shared_ptr<const Pod>>(decoded[0].object.value());
+  const Pod& b = *std::get<std::shared_ptr<const Pod>>(decoded[1].object.value());
+  EXPECT_EQ(&a.meta.labels.map(), &b.meta.labels.map());
+  EXPECT_EQ(&a.node_name.str(), &b.node_name.str());
+  EXPECT_EQ(&a.service_account.str(), &b.service_account.str());
+}
+
 TEST(Decode, TakesAPodWithoutConditionsAsReady) {
   EXPECT_TRUE(Only<Pod>("{apiVersion: v1, kind: Pod, metadata: {name: a}}").ready);
   EXPECT_EQ(Only<Pod>("{apiVersion: v1, kind: Pod, metadata: {name: a}}").meta.name_space,

@@ -4,15 +4,37 @@
 
 #include <compare>
 #include <cstdint>
+#include <initializer_list>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
+
+#include "lib/base/interned.h"
 
 namespace heddle::controlplane::api {
 
-using Labels = std::map<std::string, std::string>;
+// Names and their values. Pods of one owner have the same, so equal ones are held once.
+class Labels {
+ public:
+  using Map = std::map<std::string, std::string>;
+  Labels() = default;
+  Labels(Map map) : map_(std::move(map)) {}
+  Labels(std::initializer_list<Map::value_type> entries) : map_(Map(entries)) {}
+
+  Map::const_iterator begin() const { return map_->begin(); }
+  Map::const_iterator end() const { return map_->end(); }
+  Map::const_iterator find(const std::string& key) const { return map_->find(key); }
+  bool empty() const { return map_->empty(); }
+  size_t size() const { return map_->size(); }
+  const Map& map() const { return *map_; }
+  bool operator==(const Labels&) const = default;
+
+ private:
+  Interned<Map> map_;
+};
 
 struct OwnerReference {
   std::string kind;

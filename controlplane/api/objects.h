@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "controlplane/api/object_meta.h"
+#include "controlplane/api/shared_text.h"
 #include "lib/io/address.h"
 
 // Kubernetes objects as far as a mesh reads them: plain values that compare. Fields that are not
@@ -39,8 +40,8 @@ struct ContainerPort {
 
 struct Pod {
   ObjectMeta meta;
-  std::string service_account = "default";
-  std::string node_name;  // Empty: not yet bound.
+  SharedText service_account = "default";
+  SharedText node_name;  // Empty: not yet bound.
   bool host_network = false;
   bool terminal = false;  // Succeeded or Failed: it will never run again.
   // The condition Ready. A pod without any conditions, as a person writes it, counts as ready.
@@ -83,8 +84,8 @@ struct Endpoint {
   std::vector<io::IpAddress> addresses;
   bool ready = true;
   std::string pod;  // targetRef, if it names a Pod; it is in the slice's namespace.
-  std::string node_name;
-  std::string zone;
+  SharedText node_name;
+  SharedText zone;
   bool operator==(const Endpoint&) const = default;
 };
 

@@ -102,7 +102,7 @@ Admission<ReviewedToken> ReadTokenReview(std::string_view answer,
 
 Admission<Caller> CallerOf(const ReviewedToken& token, const api::ObjectStore& objects) {
   const api::Pod* pod = objects.Find<api::Pod>(token.pod);
-  const std::string node = pod == nullptr ? std::string() : pod->node_name;
+  const std::string node = pod == nullptr ? std::string() : pod->node_name.str();
   Caller caller{.node = node, .pod = token.pod, .pod_uid = token.pod_uid};
   if (std::optional<Refusal> gone = WhyGone(caller, objects))
     return Unexpected<Refusal>(*std::move(gone));

@@ -135,7 +135,7 @@ TEST(TokenReview, TheCallerIsTheNodeOfTheTokensPod) {
        Reason::kPodGone},
       {"of another name", with([](api::Pod& pod) { pod.meta.name = "x"; }), "n1", Reason::kPodGone},
       {"ended", with([](api::Pod& pod) { pod.terminal = true; }), "n1", Reason::kPodGone},
-      {"not bound", with([](api::Pod& pod) { pod.node_name.clear(); }), "", Reason::kPodGone},
+      {"not bound", with([](api::Pod& pod) { pod.node_name = {}; }), "", Reason::kPodGone},
       {"about to go", with([](api::Pod& pod) { pod.meta.deleting = true; }), "n1", std::nullopt},
       {"as another account", with([](api::Pod& pod) { pod.service_account = "x"; }), "n1",
        Reason::kServiceAccount},

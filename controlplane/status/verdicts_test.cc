@@ -6,11 +6,11 @@ namespace heddle::controlplane::status {
 namespace {
 
 void AddPod(Knowledge& knowledge, const std::string& name_space, const std::string& name,
-            api::Labels labels, bool address = true) {
+            api::Labels::Map labels, bool address = true) {
+  labels.emplace("istio.io/dataplane-mode", "ambient");
   api::Pod pod;
   pod.meta = {
       .name = name, .name_space = name_space, .uid = "uid-" + name, .labels = std::move(labels)};
-  pod.meta.labels["istio.io/dataplane-mode"] = "ambient";
   pod.node_name = "n1";
   if (address) pod.ips.push_back(*io::IpAddress::Parse("10.0.0.1"));
   knowledge.objects.Put(std::make_shared<const api::Pod>(std::move(pod)));
@@ -32,7 +32,7 @@ TEST(Verdicts, CountTheWorkloadsThatAPolicyIsFor) {
   AddPod(knowledge, "bank", "c", {{"app", "web"}});
   AddPod(knowledge, "bank", "out", {{"app", "web"}, {"x", "y"}});
   api::Pod none = *knowledge.objects.Find<api::Pod>({"bank", "out"});
-  none.meta.labels["istio.io/dataplane-mode"] = "none";
+  none.meta.labels = {{"app", "web"}, {"x", "y"}, {"istio.io/dataplane-mode", "none"}};
   knowledge.objects.Put(std::make_shared<const api::Pod>(none));
   struct Case {
     const char* name_space;

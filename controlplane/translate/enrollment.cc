@@ -35,7 +35,7 @@ std::optional<bool> IsNamespaceEnrolled(std::string_view name, const api::Object
 
 std::string IdentityOf(const api::Pod& pod, const MeshOptions& options) {
   return absl::StrCat("spiffe://", options.trust_domain, "/ns/", pod.meta.name_space, "/sa/",
-                      pod.service_account);
+                      pod.service_account.str());
 }
 
 std::string WorkloadUidOf(const api::Pod& pod, const MeshOptions& options) {

@@ -122,13 +122,18 @@ class World {
     return meta;
   }
   api::Labels Labels() {
-    api::Labels labels;
+    api::Labels::Map labels;
     if (Maybe()) labels["app"] = One({"x", "y"});
     if (Maybe()) labels["tier"] = One({"x", "y"});
     return labels;
   }
+  static api::Labels With(const api::Labels& labels, const char* name, std::string value) {
+    api::Labels::Map map = labels.map();
+    map[name] = std::move(value);
+    return map;
+  }
   void MaybeEnrol(api::Labels& labels) {
-    if (Maybe()) labels["istio.io/dataplane-mode"] = One({"ambient", "none"});
+    if (Maybe()) labels = With(labels, "istio.io/dataplane-mode", One({"ambient", "none"}));
   }
 
   api::Pod Pod() {
@@ -137,7 +142,8 @@ class World {
     pod.meta.labels = Labels();
     MaybeEnrol(pod.meta.labels);
     if (Below(4) == 0)
-      pod.meta.annotations["traffic.sidecar.istio.io/excludeInboundPorts"] = One({"80", "x"});
+      pod.meta.annotations = {
+          {"traffic.sidecar.istio.io/excludeInboundPorts", One({"80", "x"})}};
     if (Below(4) != 0) pod.node_name = Node();
     pod.host_network = Below(6) == 0;
     pod.terminal = Below(6) == 0;
@@ -203,7 +209,7 @@ class World {
       }
       case 1: {
         api::Node node{.meta = {.name = Node()}};
-        if (Maybe()) node.meta.labels["topology.kubernetes.io/zone"] = One({"x", "y"});
+        if (Maybe()) node.meta.labels = {{"topology.kubernetes.io/zone", One({"x", "y"})}};
         return Share(std::move(node));
       }
       case 2: return Share(api::ServiceAccount{.meta = Meta("sa", 2)});
