@@ -62,7 +62,7 @@ absl::Status StateBuilder::PutAddress(std::string_view name,
   return absl::InvalidArgumentError("it is neither a workload nor a service");
 }
 
-void StateBuilder::PutWorkload(WorkloadRef workload) {
+void StateBuilder::PutWorkload(const WorkloadRef& workload) {
   if (load_.has_value()) return load_->Add(workload);
   if (const WorkloadRef old = state_.FindWorkload(workload->uid); old != nullptr) {
     if (*old == *workload) return;
@@ -104,7 +104,7 @@ void StateBuilder::UnindexWorkload(const Workload& workload) {
   }
 }
 
-void StateBuilder::PutService(ServiceRef service) {
+void StateBuilder::PutService(const ServiceRef& service) {
   if (const ServiceRef old = state_.FindService(service->id); old != nullptr) {
     if (*old == *service) return;
     UnindexService(*old);
@@ -179,7 +179,7 @@ void StateBuilder::RefusePolicy(std::string_view name,
   PutPolicy(std::make_shared<const Policy>(RefusedPolicy(name, message, reason)));
 }
 
-void StateBuilder::PutPolicy(PolicyRef policy) {
+void StateBuilder::PutPolicy(const PolicyRef& policy) {
   if (const PolicyRef old = state_.FindPolicy(policy->id); old != nullptr) {
     if (*old == *policy) return;
     UnindexPolicy(*old);

@@ -49,9 +49,9 @@ class StateBuilder {
   StateRef Publish();
 
  private:
-  void PutWorkload(WorkloadRef workload);
-  void PutService(ServiceRef service);
-  void PutPolicy(PolicyRef policy);
+  void PutWorkload(const WorkloadRef& workload);
+  void PutService(const ServiceRef& service);
+  void PutPolicy(const PolicyRef& policy);
   void UnindexWorkload(const Workload& workload);
   void UnindexService(const Service& service);
   void UnindexPolicy(const Policy& policy);
