@@ -24,15 +24,19 @@ void Append(std::string& out, std::string_view key, std::string_view value) {
 
 constexpr std::string_view kWorkloadTypes[] = {"deployment", "cronjob", "pod", "job"};
 
+constexpr std::string_view kBeforeType = "k8s.";
+constexpr std::string_view kAfterType = ".name";
+
 std::string WorkloadKey(std::string_view type) {
-  return absl::StrCat("k8s.", ToAbsl(type), ".name");
+  return absl::StrCat(ToAbsl(kBeforeType), ToAbsl(type), ToAbsl(kAfterType));
 }
 
-bool IsWorkloadKey(std::string_view key, std::string_view type) {
-  constexpr std::string_view kBefore = "k8s.";
-  constexpr std::string_view kAfter = ".name";
-  return key.size() == kBefore.size() + type.size() + kAfter.size() && key.starts_with(kBefore) &&
-         key.ends_with(kAfter) && key.substr(kBefore.size(), type.size()) == type;
+// The type of which a key is the WorkloadKey(); empty: of none that we know.
+std::string_view TypeOf(std::string_view key) {
+  constexpr size_t kAround = kBeforeType.size() + kAfterType.size();
+  if (key.size() < kAround || !key.starts_with(kBeforeType) || !key.ends_with(kAfterType)) return {};
+  const std::string_view type = key.substr(kBeforeType.size(), key.size() - kAround);
+  return std::ranges::find(kWorkloadTypes, type) == std::end(kWorkloadTypes) ? std::string_view() : type;
 }
 
 void MergeMember(std::string_view key, std::string_view value, Baggage& baggage) {
@@ -47,8 +51,7 @@ void MergeMember(std::string_view key, std::string_view value, Baggage& baggage)
   for (const auto& field : fields) {
     if (key == field.key) field.field = value;
   }
-  for (const auto type : kWorkloadTypes) {
-    if (!IsWorkloadKey(key, type)) continue;
+  if (const std::string_view type = TypeOf(key); !type.empty()) {
     baggage.workload_type = type;
     baggage.workload_name = value;
   }

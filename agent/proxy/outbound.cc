@@ -17,7 +17,7 @@ struct Outbound {
   Worker& worker;
   PodContext& pod;
   Served served;
-  std::unique_ptr<io::Stream> application;
+  std::unique_ptr<io::Connection> application;
   std::unique_ptr<io::Stream> upstream;
 };
 
@@ -113,10 +113,9 @@ FRAME_OF_ITS_OWN Task<bool> Establish(Outbound& outbound,
     record.Fail({FailureReason::kMeshPort});
     co_return false;
   }
-  auto application = accepted->Attach(outbound.worker.loop());
+  outbound.application = accepted->Attach(outbound.worker.loop());
   accepted.reset();
-  application->ResetUnlessEnded();
-  outbound.application = std::move(application);
+  outbound.application->ResetUnlessEnded();
   auto upstream = co_await FindUpstream(outbound);
   if (!upstream) {
     outbound.application->Reset();
