@@ -23,3 +23,8 @@ imagePullSecrets:
 {{- define "heddle.controllerName" -}}
 heddle-controller.{{ .Release.Namespace }}.svc
 {{- end }}
+
+{{- /* Namespaces that the mesh leaves alone, for agents and controllers alike. */}}
+{{- define "heddle.exemptNamespaces" -}}
+{{ append .Values.agent.exemptNamespaces .Release.Namespace | uniq | join "," }}
+{{- end }}
