@@ -58,10 +58,8 @@ class Interned {
 
   const T& operator*() const { return value_ == nullptr ? None() : *value_; }
   const T* operator->() const { return &**this; }
-  operator const T&() const { return **this; }
 
   friend bool operator==(const Interned& a, const Interned& b) { return a.value_ == b.value_; }
-  friend bool operator==(const Interned& a, const T& b) { return *a == b; }
 
  private:
   static InternedValues<T>& Values() {

@@ -20,8 +20,8 @@ TEST(Interned, HoldsEqualValuesOnce) {
   EXPECT_EQ(&*a, &*b);
   EXPECT_EQ(a, b);
   EXPECT_NE(a, other);
-  EXPECT_EQ(a, std::string("node-1"));
-  EXPECT_NE(a, std::string("node-2"));
+  EXPECT_EQ(*a, std::string("node-1"));
+  EXPECT_NE(*a, std::string("node-2"));
   EXPECT_EQ(*a, "node-1");
 }
 
