@@ -13,6 +13,7 @@ BOOT = pathlib.Path(__file__).with_name("boot.py")
 # The node's own part of this machine's cgroup2 hierarchy, at one path on every node: what programs of a node take for
 # the root of cgroup2. On /run, so it goes with the power.
 CGROUP2 = "/run/cgroup2"
+EMPTY_MESSAGE = "\0" * 5  # Of gRPC: not compressed, of no length.
 
 
 class Node(Place):
@@ -94,8 +95,17 @@ class Node(Place):
 
     def start_containerd(self):
         self.containerd = self.spawn(["containerd", "--config", self._config["containerd.toml"]], "containerd")
-        self.containerd.wait_ready(lambda: not self.run(["ctr", "version"], check=False).returncode,
-                                   f"containerd of {self.name} answers", START_SECONDS)
+        self.containerd.wait_ready(self._cri_answers, f"containerd of {self.name} answers", START_SECONDS)
+
+    def _cri_answers(self):
+        """containerd serves its own API before it serves the kubelet's: a kubelet that comes between them ends at once,
+        and here no service manager starts it again."""
+        said = self.run(["curl", "-sS", "-m", "5", "--http2-prior-knowledge",
+                         "--unix-socket", node_config.CONTAINERD_SOCKET, "--dump-header", "-", "--output", "/dev/null",
+                         "--header", "content-type: application/grpc", "--header", "te: trailers",
+                         "--data-binary", "@-", "http://localhost/runtime.v1.RuntimeService/Version"],
+                        check=False, input=EMPTY_MESSAGE)
+        return "grpc-status: 0" in said.stdout
 
     def start_kubelet(self, *options):
         self.kubelet_started = time.time()
