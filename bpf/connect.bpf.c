@@ -21,14 +21,8 @@ static __always_inline int is_local(__u64 netns_cookie, const __u8 *ip)
 
 static __always_inline int is_excluded(const struct hd_pod *pod, const struct target *target)
 {
-    struct hd_excl_cidr_key key = {.prefixlen = 32 + 128, .exclusion_set = pod->exclusion_set};
-
-    if (pod->exclusion_set == 0)
-        return 0;
-    if (hd_port_is_excluded(pod->exclusion_set, HD_OUTBOUND, target->port))
-        return 1;
-    __builtin_memcpy(key.addr, target->ip, 16);
-    return bpf_map_lookup_elem(&hd_excl_cidr, &key) != 0;
+    return hd_port_is_excluded(pod->exclusion_set, HD_OUTBOUND, target->port) ||
+           hd_ip_is_excluded(pod->exclusion_set, HD_OUTBOUND, target->ip);
 }
 
 static __always_inline int has_outbound_listener(__u64 netns_cookie)

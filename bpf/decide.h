@@ -139,7 +139,7 @@ struct hd_inbound_facts {
     __u8 from_self;  /* The source is loopback or equals the destination. */
     __u8 redirected; /* hd_origdst knows the tuple: our own connect hook sent it here. */
     __u8 bypass;     /* hd_bypass knows the tuple. */
-    __u8 excluded;   /* By port. */
+    __u8 excluded;   /* By port, or by the source's address. */
     __u8 refuse_plaintext;
     __u8 agent_alive;
     __u8 listener; /* The inbound plaintext listener is there. */

@@ -176,17 +176,23 @@ struct hd_excl_port_key {
 };
 ABI_ASSERT(sizeof(struct hd_excl_port_key) == 8);
 
+/* In hd_excl_cidr_key: the block is of those who connect to the pod. Numbers of sets stay below. */
+#define HD_EXCLUSION_SET_OF_SOURCES 0x80000000u
+
 /* Key of an LPM trie: prefixlen counts the set's 32 bits and those of the mapped address,
  * so 10.0.0.0/8 has 32 + 96 + 8. */
 struct hd_excl_cidr_key {
     __u32 prefixlen;
-    __u32 exclusion_set;
+    __u32 exclusion_set; /* Destinations: the set. Sources: with HD_EXCLUSION_SET_OF_SOURCES. */
     __u8 addr[16];
 };
 ABI_ASSERT(sizeof(struct hd_excl_cidr_key) == 24);
 
 struct hd_exclusion {
-    __u32 rule; /* Its number in the pod's settings; for people. */
+    __u16 rule; /* Its number in the pod's settings; for people. */
+    __u8 ipv6;  /* 1: a block of IPv6. ::/0 is the beginning of every mapped address, but holds no
+                   IPv4. */
+    __u8 zero;
 };
 ABI_ASSERT(sizeof(struct hd_exclusion) == 4);
 

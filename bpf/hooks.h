@@ -135,6 +135,23 @@ static __always_inline int hd_port_is_excluded(__u32 exclusion_set, enum hd_dire
     return exclusion_set != 0 && bpf_map_lookup_elem(&hd_excl_port, &key) != 0;
 }
 
+/* Outbound, of the destination; inbound, of the source. */
+static __always_inline int hd_ip_is_excluded(__u32 exclusion_set, enum hd_direction direction,
+                                             const __u8 *ip)
+{
+    struct hd_excl_cidr_key key = {.prefixlen = 32 + 128, .exclusion_set = exclusion_set};
+    struct hd_exclusion *exclusion;
+
+    if (exclusion_set == 0)
+        return 0;
+    if (direction == HD_INBOUND)
+        key.exclusion_set |= HD_EXCLUSION_SET_OF_SOURCES;
+    __builtin_memcpy(key.addr, ip, 16);
+    exclusion = bpf_map_lookup_elem(&hd_excl_cidr, &key);
+    /* The longest block is found, and each of IPv4 is longer than those of IPv6 above it. */
+    return exclusion && !(exclusion->ipv6 && hd_ip_is_v4(ip));
+}
+
 /* Deletes an entry of hd_origdst or hd_bypass if it still belongs to `owner`: tuples are used
  * again. */
 static __always_inline void hd_drop_entry(struct hd_sk *storage)

@@ -83,8 +83,8 @@ struct {
 } hd_proxies __weak SEC(".maps");
 
 /* Ports and CIDRs that are not captured. Written: agent: a new set is written whole, then the pod
- * record switches to its id, then the old set goes. Read: connect (both), sk_lookup (ports). Full:
- * the agent refuses the setting. */
+ * record switches to its id, then the old set goes. Read: connect, sk_lookup. Full: nothing is
+ * excluded for that pod, and the agent says so. */
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, 16384);

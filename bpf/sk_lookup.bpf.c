@@ -45,9 +45,10 @@ __noinline int hd_flow_bypasses(const struct hd_flow *flow)
     return flow && bpf_map_lookup_elem(&hd_bypass, flow) != 0;
 }
 
-__noinline int hd_inbound_port_is_excluded(__u32 exclusion_set, __u16 port)
+__noinline int hd_inbound_is_excluded(const struct hd_flow *flow, __u32 exclusion_set)
 {
-    return hd_port_is_excluded(exclusion_set, HD_INBOUND, port);
+    return flow && (hd_port_is_excluded(exclusion_set, HD_INBOUND, flow->dst_port) ||
+                    hd_ip_is_excluded(exclusion_set, HD_INBOUND, flow->src_ip));
 }
 
 __noinline int hd_agent_is_there(void)
@@ -102,7 +103,7 @@ static __always_inline struct hd_inbound_decision decide(const struct hd_flow *f
         facts.fail_mode = pod->fail_mode;
         facts.refuse_plaintext = pod->refuse_plaintext;
         facts.bypass = hd_flow_bypasses(flow);
-        facts.excluded = hd_inbound_port_is_excluded(pod->exclusion_set, flow->dst_port);
+        facts.excluded = hd_inbound_is_excluded(flow, pod->exclusion_set);
         facts.agent_alive = hd_agent_is_there();
     }
     judged = hd_judge_inbound(&facts);

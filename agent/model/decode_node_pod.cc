@@ -19,17 +19,22 @@ absl::Status DecodePorts(const google::protobuf::RepeatedField<uint32_t>& messag
   return absl::OkStatus();
 }
 
+absl::Status DecodeCidrs(const google::protobuf::RepeatedPtrField<wire::Cidr>& messages,
+                         std::vector<io::IpPrefix>& out) {
+  if (messages.size() > kMaxExclusions) return TooMany("excluded blocks", messages.size(), kMaxExclusions);
+  for (const wire::Cidr& cidr : messages) {
+    TRY_ASSIGN(const io::IpPrefix prefix, DecodePrefix(cidr.address(), cidr.length(), "excluded block"));
+    out.push_back(prefix);
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Interception> DecodeInterception(const wire::Interception& message) {
   Interception interception;
   TRY_STATUS(DecodePorts(message.excluded_inbound_ports(), interception.excluded_inbound_ports));
   TRY_STATUS(DecodePorts(message.excluded_outbound_ports(), interception.excluded_outbound_ports));
-  if (message.excluded_outbound_cidrs_size() > kMaxExclusions) {
-    return TooMany("excluded blocks", message.excluded_outbound_cidrs_size(), kMaxExclusions);
-  }
-  for (const wire::Cidr& cidr : message.excluded_outbound_cidrs()) {
-    TRY_ASSIGN(const io::IpPrefix prefix, DecodePrefix(cidr.address(), cidr.length(), "excluded block"));
-    interception.excluded_outbound_cidrs.push_back(prefix);
-  }
+  TRY_STATUS(DecodeCidrs(message.excluded_inbound_cidrs(), interception.excluded_inbound_cidrs));
+  TRY_STATUS(DecodeCidrs(message.excluded_outbound_cidrs(), interception.excluded_outbound_cidrs));
   switch (message.fail_mode()) {
     case wire::CLOSED: interception.fail_mode = FailMode::kClosed; break;
     case wire::OPEN: interception.fail_mode = FailMode::kOpen; break;

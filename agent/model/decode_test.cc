@@ -153,6 +153,7 @@ TEST(DecodeNodePod, RefusesWhatItDoesNotUnderstandWithASentence) {
       {"uid: 'u' namespace: 'n' pod_ips: '1'", "pod address has 1 bytes"},
       {"uid: 'u' namespace: 'n' interception { excluded_inbound_ports: 0 }", "excluded port 0 is not a port"},
       {"uid: 'u' namespace: 'n' interception { excluded_outbound_cidrs { address: '1234' length: 40 } }", "40 bits"},
+      {"uid: 'u' namespace: 'n' interception { excluded_inbound_cidrs { address: '1' length: 8 } }", "excluded block"},
       {"uid: 'u' namespace: 'n' interception { fail_mode: 2 }", "fail mode 2 is unknown"},
   };
   for (const Refused& test : cases) {

@@ -17,7 +17,8 @@ enum class FailMode : uint8_t { kClosed, kOpen };
 struct Interception {
   std::vector<uint16_t> excluded_inbound_ports;
   std::vector<uint16_t> excluded_outbound_ports;
-  std::vector<io::IpPrefix> excluded_outbound_cidrs;
+  std::vector<io::IpPrefix> excluded_inbound_cidrs;   // Of sources.
+  std::vector<io::IpPrefix> excluded_outbound_cidrs;  // Of destinations.
   FailMode fail_mode = FailMode::kClosed;
   bool operator==(const Interception&) const = default;
 };

@@ -29,7 +29,7 @@ size_t BpfMaps::PossibleCpus() {
 absl::Status BpfMaps::PutBytes(MapId id, const void* key, const void* value) const {
   if (const int error = bpf_map_update_elem(fd(id), key, value, BPF_ANY); error != 0) {
     const char* name = kMapNames[static_cast<size_t>(id)];
-    if (error == -E2BIG)
+    if (error == -E2BIG || error == -ENOSPC)  // The latter is a trie's word for it.
       return absl::ResourceExhaustedError(absl::StrCat("the BPF map ", name, " is full"));
     return BpfError(error, absl::StrCat("write ", name));
   }

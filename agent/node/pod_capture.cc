@@ -27,17 +27,13 @@ uint16_t PortOf(ListenerRole role) {
 Exclusions ExclusionsOf(const Interception& interception) {
   return {.outbound_ports = interception.excluded_outbound_ports,
           .inbound_ports = interception.excluded_inbound_ports,
-          .outbound_prefixes = interception.excluded_outbound_cidrs};
-}
-
-bool Same(const Exclusions& a, const Exclusions& b) {
-  return a.outbound_ports == b.outbound_ports && a.inbound_ports == b.inbound_ports &&
-         a.outbound_prefixes == b.outbound_prefixes;
+          .outbound_prefixes = interception.excluded_outbound_cidrs,
+          .inbound_prefixes = interception.excluded_inbound_cidrs};
 }
 
 // Whether the kernel's set is this one, as far as this process has written it.
 bool HoldsExclusions(const LivePod& pod, const Exclusions& wanted) {
-  return Same(wanted, pod.exclusions) && (wanted.empty() == (pod.kernel.exclusion_set == 0));
+  return wanted == pod.exclusions && (wanted.empty() == (pod.kernel.exclusion_set == 0));
 }
 
 hd_fail_mode FailModeOf(const Interception& interception) {
@@ -175,22 +171,24 @@ absl::Status PodCapture::Write(LivePod& pod, const Interception& interception,
   PodRecord next = pod.kernel;
   next.refuse_plaintext = refuse_plaintext;
   next.fail_mode = FailModeOf(interception);
+  absl::Status excluded;
   if (!same_exclusions) {
-    next.exclusion_set = 0;
-    if (!wanted.empty()) {
-      TRY_ASSIGN(next.exclusion_set, maps_.PutExclusions(wanted));
-    }
+    const absl::StatusOr<uint32_t> set = wanted.empty() ? 0 : maps_.PutExclusions(wanted);
+    next.exclusion_set = set.value_or(0);
+    excluded = set.status();
   }
   const absl::Status put = maps_.Put(next);
   if (!put.ok()) {
     if (!same_exclusions && next.exclusion_set != 0) maps_.EraseExclusions(next.exclusion_set);
     return put;
   }
-  if (!same_exclusions && pod.kernel.exclusion_set != 0)
-    maps_.EraseExclusions(pod.kernel.exclusion_set);
+  const uint32_t old_set = same_exclusions ? 0 : pod.kernel.exclusion_set;
+  if (old_set != 0) maps_.EraseExclusions(old_set);
   pod.kernel = std::move(next);
-  pod.exclusions = wanted;
-  return absl::OkStatus();
+  pod.exclusions = excluded.ok() ? wanted : Exclusions();
+  // What the old set has left may be the room that was missing. This happens once: none is left then.
+  if (!excluded.ok() && old_set != 0) return Write(pod, interception, refuse_plaintext);
+  return excluded;
 }
 
 Task<void> PodCapture::HandToProxy(LivePod& pod, Listeners listeners) {

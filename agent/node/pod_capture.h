@@ -109,6 +109,8 @@ class PodCapture {
 
   // Changed settings of the pod, or a changed answer to whether all plaintext is denied. Costs no
   // system call when neither has changed: it is asked for every pod with every state that comes.
+  // Exclusions for which the kernel has no room are an error, and none of the pod's holds then: more is
+  // captured, never less. The rest is applied all the same.
   absl::Status Update(LivePod& pod, const Interception& interception, bool refuse_plaintext);
 
   // The addresses and the cookie of a netns.

@@ -75,13 +75,17 @@ PodRecord FromAbi(uint64_t netns_cookie, const hd_pod& pod, std::vector<io::IpAd
                    .uid = ReadText(pod.uid)};
 }
 
-hd_excl_cidr_key ToKey(uint32_t set, const io::IpPrefix& prefix) {
+hd_excl_cidr_key ToKey(uint32_t set, hd_direction direction, const io::IpPrefix& prefix) {
   hd_excl_cidr_key key{};
   const uint32_t mapped_bits = prefix.address().is_v4() ? 96 : 0;
   key.prefixlen = 32 + mapped_bits + prefix.length();
-  key.exclusion_set = set;
+  key.exclusion_set = direction == HD_INBOUND ? set | HD_EXCLUSION_SET_OF_SOURCES : set;
   std::ranges::copy(prefix.address().bytes(), key.addr);
   return key;
+}
+
+uint32_t SetOf(const hd_excl_cidr_key& key) {
+  return key.exclusion_set & ~HD_EXCLUSION_SET_OF_SOURCES;
 }
 
 }  // namespace
@@ -179,18 +183,22 @@ std::optional<uint64_t> PodMaps::FindListener(uint64_t netns_cookie, hd_listener
 
 absl::StatusOr<uint32_t> PodMaps::PutExclusions(const Exclusions& exclusions) {
   const uint32_t set = NextExclusionSet();
-  uint32_t rule = 0;
+  uint16_t rule = 0;
   absl::Status status;
   const auto put_port = [&](uint16_t port, hd_direction direction) {
     const hd_excl_port_key key{
         .exclusion_set = set, .port = port, .direction = static_cast<__u8>(direction)};
-    status.Update(maps_.Put(MapId::kExclPort, key, hd_exclusion{++rule}));
+    status.Update(maps_.Put(MapId::kExclPort, key, hd_exclusion{.rule = ++rule}));
+  };
+  const auto put_prefix = [&](const io::IpPrefix& prefix, hd_direction direction) {
+    const hd_exclusion exclusion{.rule = ++rule,
+                                 .ipv6 = static_cast<__u8>(prefix.address().is_v4() ? 0 : 1)};
+    status.Update(maps_.Put(MapId::kExclCidr, ToKey(set, direction, prefix), exclusion));
   };
   for (const uint16_t port : exclusions.outbound_ports) put_port(port, HD_OUTBOUND);
   for (const uint16_t port : exclusions.inbound_ports) put_port(port, HD_INBOUND);
-  for (const io::IpPrefix& prefix : exclusions.outbound_prefixes) {
-    status.Update(maps_.Put(MapId::kExclCidr, ToKey(set, prefix), hd_exclusion{++rule}));
-  }
+  for (const io::IpPrefix& prefix : exclusions.outbound_prefixes) put_prefix(prefix, HD_OUTBOUND);
+  for (const io::IpPrefix& prefix : exclusions.inbound_prefixes) put_prefix(prefix, HD_INBOUND);
   if (!status.ok()) {
     EraseExclusions(set);
     return status;
@@ -203,7 +211,7 @@ void PodMaps::EraseExclusions(uint32_t set) {
     if (key.exclusion_set == set) maps_.Erase(MapId::kExclPort, key);
   }
   for (const auto& key : maps_.Keys<hd_excl_cidr_key>(MapId::kExclCidr)) {
-    if (key.exclusion_set == set) maps_.Erase(MapId::kExclCidr, key);
+    if (SetOf(key) == set) maps_.Erase(MapId::kExclCidr, key);
   }
 }
 
@@ -216,13 +224,14 @@ void PodMaps::EraseUnusedExclusions() {
     if (!used.contains(key.exclusion_set)) maps_.Erase(MapId::kExclPort, key);
   }
   for (const auto& key : maps_.Keys<hd_excl_cidr_key>(MapId::kExclCidr)) {
-    if (!used.contains(key.exclusion_set)) maps_.Erase(MapId::kExclCidr, key);
+    if (!used.contains(SetOf(key))) maps_.Erase(MapId::kExclCidr, key);
   }
 }
 
 uint32_t PodMaps::NextExclusionSet() {
-  if (++last_exclusion_set_ == 0)
-    ++last_exclusion_set_;  // 0 means none; four billion changes later old sets are long gone.
+  // 0 means none; two billion changes later old sets are long gone.
+  last_exclusion_set_ = (last_exclusion_set_ + 1) & ~HD_EXCLUSION_SET_OF_SOURCES;
+  if (last_exclusion_set_ == 0) last_exclusion_set_ = 1;
   return last_exclusion_set_;
 }
 

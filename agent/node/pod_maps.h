@@ -29,10 +29,10 @@ struct PodRecord {
 struct Exclusions {
   std::vector<uint16_t> outbound_ports;
   std::vector<uint16_t> inbound_ports;
-  std::vector<io::IpPrefix> outbound_prefixes;
-  bool empty() const {
-    return outbound_ports.empty() && inbound_ports.empty() && outbound_prefixes.empty();
-  }
+  std::vector<io::IpPrefix> outbound_prefixes;  // Of destinations.
+  std::vector<io::IpPrefix> inbound_prefixes;   // Of sources.
+  bool operator==(const Exclusions&) const = default;
+  bool empty() const { return *this == Exclusions(); }
 };
 
 // The entries that belong to pods. Every pod is keyed by netns cookie; an entry keyed by an address

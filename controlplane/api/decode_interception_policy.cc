@@ -71,6 +71,7 @@ InterceptionPolicy DecodeInterceptionPolicy(TreeReader& object) {
   policy.selector = DecodeSelector(spec);
   policy.exclusions = {.inbound_ports = DecodePorts(spec, "excludedInboundPorts"),
                        .outbound_ports = DecodePorts(spec, "excludedOutboundPorts"),
+                       .inbound_cidrs = DecodeCidrs(spec, "excludedInboundCidrs"),
                        .outbound_cidrs = DecodeCidrs(spec, "excludedOutboundCidrs")};
   policy.fail_open = DecodeFailOpen(spec);
   spec.RefuseUnknown();

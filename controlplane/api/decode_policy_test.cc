@@ -226,10 +226,13 @@ InterceptionPolicy Interception(std::string_view spec) {
 TEST(DecodeInterceptionPolicy, ReadsEveryField) {
   const InterceptionPolicy policy = Interception(R"({selector: {matchLabels: {app: web}},
     excludedInboundPorts: [9100], excludedOutboundPorts: [3306, 65535],
+    excludedInboundCidrs: [192.0.2.7/24, "::/0"],
     excludedOutboundCidrs: [169.254.169.254, "fd00::/8"], failMode: Open})");
   EXPECT_EQ(policy.selector, (Labels{{"app", "web"}}));
   EXPECT_THAT(policy.exclusions.inbound_ports, ElementsAre(9100));
   EXPECT_THAT(policy.exclusions.outbound_ports, ElementsAre(3306, 65535));
+  EXPECT_THAT(policy.exclusions.inbound_cidrs, ElementsAre(*io::IpPrefix::Parse("192.0.2.0/24"),
+                                                           *io::IpPrefix::Parse("::/0")));
   EXPECT_THAT(
       policy.exclusions.outbound_cidrs,
       ElementsAre(*io::IpPrefix::Parse("169.254.169.254/32"), *io::IpPrefix::Parse("fd00::/8")));

@@ -18,7 +18,8 @@ enum class MtlsMode : uint8_t { kUnset, kDisable, kPermissive, kStrict };
 struct Exclusions {
   std::vector<uint16_t> inbound_ports;
   std::vector<uint16_t> outbound_ports;
-  std::vector<io::IpPrefix> outbound_cidrs;
+  std::vector<io::IpPrefix> inbound_cidrs;   // Of sources.
+  std::vector<io::IpPrefix> outbound_cidrs;  // Of destinations.
   bool operator==(const Exclusions&) const = default;
 };
 

@@ -192,6 +192,7 @@ class World {
   api::InterceptionPolicy Interception() {
     api::InterceptionPolicy policy{.meta = Meta("i", 3), .selector = Labels()};
     policy.exclusions.outbound_ports = {static_cast<uint16_t>(Below(3) + 1)};
+    if (Maybe()) policy.exclusions.inbound_cidrs = {*io::IpPrefix::Parse("192.0.2.0/24")};
     policy.fail_open = Below(4) == 0;
     return policy;
   }

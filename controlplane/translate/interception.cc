@@ -20,6 +20,7 @@ using api::InterceptionPolicy;
 constexpr char kInboundPorts[] = "traffic.sidecar.istio.io/excludeInboundPorts";
 constexpr char kOutboundPorts[] = "traffic.sidecar.istio.io/excludeOutboundPorts";
 constexpr char kOutboundCidrs[] = "traffic.sidecar.istio.io/excludeOutboundIPRanges";
+constexpr char kNoInbound[] = "ambient.istio.io/bypass-inbound-capture";
 // They would exclude all else.
 constexpr std::string_view kIncluding[] = {"traffic.sidecar.istio.io/includeInboundPorts",
                                            "traffic.sidecar.istio.io/includeOutboundPorts",
@@ -57,16 +58,33 @@ void Replace(const api::Pod& pod, const char* annotation, Parse parse, std::vect
   }
 }
 
+void AddCidrs(const std::vector<io::IpPrefix>& cidrs,
+              google::protobuf::RepeatedPtrField<wire::Cidr>& messages) {
+  for (const io::IpPrefix& cidr : cidrs) {
+    const std::span<const uint8_t> bytes = cidr.address().native_bytes();
+    wire::Cidr* added = messages.Add();
+    added->set_address(std::string(bytes.begin(), bytes.end()));
+    added->set_length(cidr.length());
+  }
+}
+
+// Plaintext from everywhere goes straight to the application: the same as blocks that hold everybody.
+void ReplaceInboundCidrs(const api::Pod& pod, std::vector<io::IpPrefix>& cidrs,
+                         std::vector<std::string>& notes) {
+  const std::string_view value = pod.meta.Annotation(kNoInbound);
+  if (value == "true") {
+    cidrs = {*io::IpPrefix::Parse("0.0.0.0/0"), *io::IpPrefix::Parse("::/0")};
+  } else if (!value.empty() && value != "false") {
+    notes.push_back(absl::StrCat("annotation ", kNoInbound, " cannot be read and has no effect"));
+  }
+}
+
 wire::Interception Message(const api::Exclusions& exclusions, bool fail_open) {
   wire::Interception message;
   for (const uint16_t port : exclusions.inbound_ports) message.add_excluded_inbound_ports(port);
   for (const uint16_t port : exclusions.outbound_ports) message.add_excluded_outbound_ports(port);
-  for (const io::IpPrefix& cidr : exclusions.outbound_cidrs) {
-    const std::span<const uint8_t> bytes = cidr.address().native_bytes();
-    wire::Cidr* added = message.add_excluded_outbound_cidrs();
-    added->set_address(std::string(bytes.begin(), bytes.end()));
-    added->set_length(cidr.length());
-  }
+  AddCidrs(exclusions.inbound_cidrs, *message.mutable_excluded_inbound_cidrs());
+  AddCidrs(exclusions.outbound_cidrs, *message.mutable_excluded_outbound_cidrs());
   message.set_fail_mode(fail_open ? wire::OPEN : wire::CLOSED);
   return message;
 }
@@ -95,6 +113,7 @@ wire::Interception Interceptions::Of(const api::Pod& pod, Choice& choice,
   Replace(pod, kInboundPorts, ParsePort, exclusions.inbound_ports, notes);
   Replace(pod, kOutboundPorts, ParsePort, exclusions.outbound_ports, notes);
   Replace(pod, kOutboundCidrs, io::IpPrefix::Parse, exclusions.outbound_cidrs, notes);
+  ReplaceInboundCidrs(pod, exclusions.inbound_cidrs, notes);
   for (const std::string_view annotation : kIncluding) {
     if (!pod.meta.Annotation(annotation).empty())
       notes.push_back(

@@ -18,6 +18,7 @@ namespace heddle::controlplane::translate {
 // a whole; then each of Istio's annotations that a pod carries replaces the list that it names:
 //
 //   traffic.sidecar.istio.io/excludeInboundPorts, excludeOutboundPorts, excludeOutboundIPRanges
+//   ambient.istio.io/bypass-inbound-capture: "true", inbound blocks that hold all addresses
 //
 // An annotation that cannot be read has no effect, and neither have those that name what to include:
 // more is captured then, never less. Points into `objects`.

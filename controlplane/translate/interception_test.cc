@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "controlplane/api/decode.h"
 #include "controlplane/api/yaml.h"
 #include "controlplane/translate/translate.h"
@@ -21,7 +23,7 @@ constexpr std::string_view kPolicies = R"(
  spec: {excludedOutboundPorts: [1], failMode: Open}}
 ---
 {apiVersion: heddle.io/v1alpha1, kind: InterceptionPolicy, metadata: {name: whole, namespace: shop},
- spec: {excludedOutboundPorts: [2]}}
+ spec: {excludedOutboundPorts: [2], excludedInboundCidrs: [192.0.2.7, "2001:db8::/32"]}}
 ---
 {apiVersion: heddle.io/v1alpha1, kind: InterceptionPolicy,
  metadata: {name: younger, namespace: shop, creationTimestamp: "2026-02-01T00:00:00Z"},
@@ -98,6 +100,48 @@ TEST(Interception, StatusSaysForHowManyItCountsAndWhoWins) {
   EXPECT_EQ(notes["younger"], "pods: 1; left to senior, which is older: 1");
   EXPECT_EQ(notes["whole"], "pods: 0");
   EXPECT_EQ(notes["lost"], "a selector in the root namespace has no effect");
+}
+
+bool HasNote(const Translation& translation, const std::string& about) {
+  return std::ranges::any_of(translation.statuses, [&](const api::ObjectStatus& status) {
+    return status.note.find(about) != std::string::npos;
+  });
+}
+
+// The blocks that the pod takes plaintext from.
+std::vector<std::string> Sources(const heddle::node::v1::Interception& interception) {
+  std::vector<std::string> sources;
+  for (const heddle::node::v1::Cidr& cidr : interception.excluded_inbound_cidrs()) {
+    const std::string& bytes = cidr.address();
+    const auto address =
+        io::IpAddress::FromBytes({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
+    sources.push_back(io::IpPrefix::Make(address.value(), cidr.length()).value().ToString());
+  }
+  return sources;
+}
+
+TEST(Interception, SendsTheSourcesWhosePlaintextIsNotCaptured) {
+  EXPECT_THAT(Sources(InterceptionOf(Translate(Objects(Pod("a", "shop", "")), {}, {}))),
+              ElementsAre("192.0.2.7/32", "2001:db8::/32"));
+}
+
+TEST(Interception, IstiosAnnotationToBypassInboundCaptureMeansAllSources) {
+  const struct {
+    std::string_view value;
+    std::vector<std::string> want;
+    bool noted;
+  } cases[] = {{"true", {"0.0.0.0/0", "::/0"}, false},
+               {"false", {"192.0.2.7/32", "2001:db8::/32"}, false},
+               {"yes", {"192.0.2.7/32", "2001:db8::/32"}, true}};
+  for (const auto& c : cases) {
+    const Translation translation =
+        Translate(Objects(Pod("a", "shop", "",
+                              absl::StrCat("{ambient.istio.io/bypass-inbound-capture: \"",
+                                           std::string(c.value), "\"}"))),
+                  {}, {});
+    EXPECT_EQ(Sources(InterceptionOf(translation)), c.want) << c.value;
+    EXPECT_EQ(HasNote(translation, "bypass-inbound-capture"), c.noted) << c.value;
+  }
 }
 
 TEST(Interception, AnnotationsOfThePodReplaceTheListThatTheyName) {

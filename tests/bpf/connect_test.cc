@@ -122,11 +122,19 @@ TEST_F(ConnectTest, LeavesExcludedPortsAndPrefixesAlone) {
   ExpectReachedServer(AppConnect(*pod_, Server(), {.mapped = true}));
   ExpectRedirected(AppConnect(*pod_, Server6()), Server6());
 
-  pod_->record.exclusion_set =
-      *pods_->PutExclusions({.inbound_ports = {kAppPort}});  // Of the other direction.
+  pod_->record.exclusion_set = *pods_->PutExclusions(  // Of the other direction.
+      {.inbound_ports = {kAppPort}, .inbound_prefixes = {*io::IpPrefix::Parse("0.0.0.0/0")}});
   Update(*pod_);
   ExpectRedirected(AppConnect(*pod_, Server()), Server());
   EXPECT_EQ(Count(HD_STAT_CONNECT_EXCLUDED), 4u);
+}
+
+TEST_F(ConnectTest, AllOfIpv6HoldsNothingOfIpv4) {
+  pod_->record.exclusion_set =
+      *pods_->PutExclusions({.outbound_prefixes = {*io::IpPrefix::Parse("::/0")}});
+  Update(*pod_);
+  ExpectReachedServer(AppConnect(*pod_, Server6()));
+  ExpectRedirected(AppConnect(*pod_, Server()), Server());
 }
 
 TEST_F(ConnectTest, FollowsTheFailModeWhenTheListenerIsGone) {

@@ -4,6 +4,8 @@
 #include <bpf/libbpf.h>
 #include <netinet/in.h>
 
+#include <span>
+
 #include "tests/bpf/node.h"
 
 namespace heddle::agent {
@@ -34,6 +36,14 @@ bpf_sk_lookup Tuple(const io::SocketAddress& remote, const io::SocketAddress& lo
   return context;
 }
 
+struct LookupCase {
+  io::SocketAddress remote;
+  io::SocketAddress local;
+  uint32_t protocol;
+  bool passes;
+  bool selects;
+};
+
 class GoldenTest : public NodeTest {
  protected:
   void SetUp() override {
@@ -47,20 +57,12 @@ class GoldenTest : public NodeTest {
     pod_.reset();
     NodeTest::TearDown();
   }
+  void ExpectJudged(std::span<const LookupCase> cases);
+
   std::unique_ptr<Pod> pod_;
 };
 
-struct LookupCase {
-  io::SocketAddress remote;
-  io::SocketAddress local;
-  uint32_t protocol;
-  bool passes;
-  bool selects;
-};
-
 TEST_F(GoldenTest, LookupJudgesTuples) {
-  const UniqueFd program = ProgramOf(loader_->pins().NetnsLinkPath(pod_->netns.cookie()));
-  ASSERT_TRUE(program.valid());
   const io::SocketAddress client = At("10.9.9.9", 33000), client6 = At("2001:db8::9", 33000);
   const io::IpAddress v4 = pod_->v4, v6 = pod_->v6;
   const LookupCase cases[] = {
@@ -80,6 +82,30 @@ TEST_F(GoldenTest, LookupJudgesTuples) {
       {At("::1", 33000), At("::1", 80), IPPROTO_TCP, true, false},
       {At("128.0.0.1", 33000), {v4, 80}, IPPROTO_TCP, true, true},
   };
+  ExpectJudged(cases);
+}
+
+TEST_F(GoldenTest, LookupLeavesExcludedSourcesAlone) {
+  pod_->record.exclusion_set = *pods_->PutExclusions(
+      {.inbound_prefixes = {*io::IpPrefix::Parse("10.9.0.0/16"), *io::IpPrefix::Parse("::/3")}});
+  Update(*pod_);
+  const io::IpAddress v4 = pod_->v4, v6 = pod_->v6;
+  const LookupCase cases[] = {
+      {At("10.9.255.255", 33000), {v4, 80}, IPPROTO_TCP, true, false},
+      {At("10.9.0.0", 33000), {v4, 80}, IPPROTO_TCP, true, false},
+      {At("10.10.0.0", 33000), {v4, 80}, IPPROTO_TCP, true, true},
+      {At("10.8.255.255", 33000), {v4, 80}, IPPROTO_TCP, true, true},
+      {At("::9", 33000), {v6, 80}, IPPROTO_TCP, true, false},
+      {At("2001:db8::9", 33000), {v6, 80}, IPPROTO_TCP, true, true},
+      {At("10.9.9.9", 33000), {v4, HD_PORT_OUTBOUND}, IPPROTO_TCP, false, false},
+      {At("::9", 33000), {v6, HD_PORT_DNS}, IPPROTO_TCP, false, false},
+  };
+  ExpectJudged(cases);
+}
+
+void GoldenTest::ExpectJudged(std::span<const LookupCase> cases) {
+  const UniqueFd program = ProgramOf(loader_->pins().NetnsLinkPath(pod_->netns.cookie()));
+  ASSERT_TRUE(program.valid());
   const uint64_t listener =
       *pods_->FindListener(pod_->netns.cookie(), HD_LISTENER_INBOUND_PLAINTEXT);
   for (const LookupCase& c : cases) {

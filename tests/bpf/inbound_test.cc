@@ -103,6 +103,60 @@ TEST_F(InboundTest, ExcludedPortsAndReleasedPodsReachTheApplication) {
   EXPECT_EQ(Count(HD_STAT_INBOUND_RELEASED), 1u);
 }
 
+// The client is outside_: 10.77.9.2 and fd77:9::2.
+TEST_F(InboundTest, ExcludedSourcesReachTheApplicationAndNoOthers) {
+  const struct {
+    std::vector<std::string> blocks;
+    bool v4;
+    bool v6;
+  } cases[] = {{{"10.77.9.0/24"}, true, false},
+               {{"10.77.9.2/32", "fd77:9::2/128"}, true, true},
+               {{"10.77.8.0/24", "10.77.9.3/32", "fd77:8::/32", "fd77:9::3/128"}, false, false},
+               {{"fd77:9::/32"}, false, true},
+               {{"0.0.0.0/0"}, true, false},
+               {{"::/0"}, false, true}};  // The beginning of every mapped address, too.
+  pod_->record.refuse_plaintext = true;
+  uint64_t passed = 0;
+  for (const auto& c : cases) {
+    Exclusions exclusions;
+    for (const std::string& block : c.blocks)
+      exclusions.inbound_prefixes.push_back(*io::IpPrefix::Parse(block));
+    pod_->record.exclusion_set = *pods_->PutExclusions(exclusions);
+    Update(*pod_);
+    for (const auto& [app, excluded] : {std::pair(App(), c.v4), std::pair(App6(), c.v6)}) {
+      SCOPED_TRACE(absl::StrCat(c.blocks[0], " ", app.ToString()));
+      const Answer client = OutsideConnect(app);
+      passed += excluded ? 1 : 0;
+      if (excluded) {
+        ExpectArrivesAt(client, app_, app);
+      } else {
+        EXPECT_EQ(client.error, ECONNREFUSED);
+      }
+    }
+  }
+  EXPECT_EQ(Count(HD_STAT_INBOUND_EXCLUDED), passed);
+}
+
+TEST_F(InboundTest, AnExcludedSourceNeedsNoAgentAndGetsNothingElse) {
+  pod_->record.exclusion_set =
+      *pods_->PutExclusions({.inbound_prefixes = {*io::IpPrefix::Parse("10.77.9.0/24")}});
+  Update(*pod_);
+  EXPECT_EQ(OutsideConnect({pod_->v4, HD_PORT_INBOUND_PLAINTEXT}).error, ECONNREFUSED);
+  ExpectArrivesAt(OutsideConnect({pod_->v4, HD_PORT_INBOUND_HBONE}), pod_->hbone,
+                  {pod_->v4, HD_PORT_INBOUND_HBONE});
+  loader_->settings().StopBeating();
+  ExpectArrivesAt(OutsideConnect(App()), app_, App());
+  EXPECT_EQ(OutsideConnect(App6()).error, ECONNREFUSED);
+}
+
+TEST_F(InboundTest, ExclusionsOfDestinationsSayNothingAboutSources) {
+  pod_->record.exclusion_set = *pods_->PutExclusions(
+      {.outbound_prefixes = {*io::IpPrefix::Parse("10.77.9.0/24"), *io::IpPrefix::Parse("::/0")}});
+  Update(*pod_);
+  ExpectArrivesAt(OutsideConnect(App()), pod_->plaintext, App());
+  ExpectArrivesAt(OutsideConnect(App6()), pod_->plaintext, App6());
+}
+
 TEST_F(InboundTest, FollowsTheFailModeWhenNobodyServesThePod) {
   loader_->settings().StopBeating();
   EXPECT_EQ(OutsideConnect(App()).error, ECONNREFUSED);

@@ -193,7 +193,8 @@ TEST_F(LoaderTest, ExclusionSetsAreErasedWithTheirRulesAndAfterACrash) {
   StartAgent();
   const Exclusions some{.outbound_ports = {25, 465},
                         .inbound_ports = {9090},
-                        .outbound_prefixes = {*io::IpPrefix::Parse("10.0.0.0/8")}};
+                        .outbound_prefixes = {*io::IpPrefix::Parse("10.0.0.0/8")},
+                        .inbound_prefixes = {*io::IpPrefix::Parse("10.0.0.0/8")}};
   const uint32_t used = *pods_->PutExclusions(some);
   const uint32_t orphan = *pods_->PutExclusions(some);
   EXPECT_NE(used, orphan);
@@ -201,13 +202,15 @@ TEST_F(LoaderTest, ExclusionSetsAreErasedWithTheirRulesAndAfterACrash) {
       pods_->Put({.netns_cookie = 1001, .exclusion_set = used, .addresses = {Ip("10.1.1.1")}})
           .ok());
   EXPECT_EQ(Entries(MapId::kExclPort), 6u);
+  EXPECT_EQ(Entries(MapId::kExclCidr), 4u);
   StopAgent();
   StartAgent();
   EXPECT_EQ(Entries(MapId::kExclPort), 3u);
-  EXPECT_EQ(Entries(MapId::kExclCidr), 1u);
+  EXPECT_EQ(Entries(MapId::kExclCidr), 2u);
   EXPECT_NE(*pods_->PutExclusions(some), used);
   pods_->EraseExclusions(used);
   EXPECT_EQ(Entries(MapId::kExclPort), 3u);
+  EXPECT_EQ(Entries(MapId::kExclCidr), 2u);
 }
 
 TEST_F(LoaderTest, LookupLinkOfADeadNetnsIsNotTakenForAttached) {

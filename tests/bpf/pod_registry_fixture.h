@@ -135,7 +135,8 @@ class PodRegistryTest : public NodeTest {
   }
   void ExpectNothingLeft(const Pod& pod) const {
     EXPECT_FALSE(InKernel(pod).has_value());
-    for (const MapId id : {MapId::kPods, MapId::kPodIp, MapId::kPodStats, MapId::kExclPort})
+    for (const MapId id : {MapId::kPods, MapId::kPodIp, MapId::kPodStats, MapId::kExclPort,
+                           MapId::kExclCidr})
       EXPECT_EQ(Entries(id), 0u);
     EXPECT_THAT(links_->List(), testing::IsEmpty());
     EXPECT_EQ(RecordFiles(), 0u);

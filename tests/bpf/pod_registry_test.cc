@@ -150,6 +150,72 @@ TEST_F(PodRegistryTest, AStateWithoutChangesForAPodWritesNothing) {
   EXPECT_EQ(InKernel(*a_)->fail_mode, HD_FAIL_OPEN);
 }
 
+node::v1::Interception Sources(uint8_t network, uint8_t blocks) {
+  node::v1::Interception settings;
+  for (uint8_t i = 0; i < blocks; ++i) {
+    node::v1::Cidr* cidr = settings.add_excluded_inbound_cidrs();
+    cidr->set_address(std::string({10, static_cast<char>(network), static_cast<char>(i), 0}));
+    cidr->set_length(24);
+  }
+  return settings;
+}
+
+// Takes all the room that the kernel has for blocks.
+std::vector<hd_excl_cidr_key> FillBlocks(const BpfMaps& maps) {
+  std::vector<hd_excl_cidr_key> keys;
+  for (uint32_t i = 0;; ++i) {
+    hd_excl_cidr_key key{.prefixlen = 32 + 32, .exclusion_set = 0x7fffffff};
+    memcpy(key.addr, &i, sizeof i);
+    const absl::Status put = maps.Put(MapId::kExclCidr, key, hd_exclusion{});
+    if (put.ok()) {
+      keys.push_back(key);
+      continue;
+    }
+    EXPECT_EQ(put.code(), absl::StatusCode::kResourceExhausted) << put;
+    return keys;
+  }
+}
+
+TEST_F(PodRegistryTest, ExclusionsThatFindNoRoomExcludeNothingAndTheRestIsApplied) {
+  Bind("uid-a", "a", Sources(1, 2));
+  ASSERT_EQ(Wait(Add("uid-a", *a_)).code, 0);
+  ASSERT_NE(InKernel(*a_)->exclusion_set, 0u);
+  const std::vector<hd_excl_cidr_key> filled = FillBlocks(loader_->maps());
+  node::v1::Interception wanted = Sources(2, 3);
+  wanted.set_fail_mode(node::v1::OPEN);
+  Bind("uid-a", "a", wanted);
+  registry_->StateChanged();
+  EXPECT_EQ(InKernel(*a_)->exclusion_set, 0u);
+  EXPECT_EQ(InKernel(*a_)->fail_mode, HD_FAIL_OPEN);
+  EXPECT_EQ(Entries(MapId::kExclCidr), filled.size());
+  for (const hd_excl_cidr_key& key : filled) loader_->maps().Erase(MapId::kExclCidr, key);
+  registry_->StateChanged();
+  EXPECT_NE(InKernel(*a_)->exclusion_set, 0u);
+  EXPECT_EQ(Entries(MapId::kExclCidr), 3u);
+}
+
+TEST_F(PodRegistryTest, ExclusionsTakeTheRoomOfThoseThatTheyReplaceWhenThereIsNoOther) {
+  Bind("uid-a", "a", Sources(1, 2));
+  ASSERT_EQ(Wait(Add("uid-a", *a_)).code, 0);
+  FillBlocks(loader_->maps());
+  Bind("uid-a", "a", Sources(2, 2));
+  registry_->StateChanged();
+  const uint32_t set = InKernel(*a_)->exclusion_set;
+  hd_excl_cidr_key key{.prefixlen = 32 + 96 + 24,
+                       .exclusion_set = set | HD_EXCLUSION_SET_OF_SOURCES,
+                       .addr = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 2, 1}};
+  EXPECT_TRUE(loader_->maps().Find<hd_exclusion>(MapId::kExclCidr, key).has_value()) << set;
+}
+
+TEST_F(PodRegistryTest, APodWhoseExclusionsFindNoRoomDoesNotStart) {
+  FillBlocks(loader_->maps());
+  Bind("uid-a", "a", Sources(1, 1));
+  const cni::Reply reply = Wait(Add("uid-a", *a_));
+  EXPECT_NE(reply.code, 0);
+  EXPECT_THAT(reply.msg, HasSubstr("hd_excl_cidr is full"));
+  EXPECT_FALSE(InKernel(*a_).has_value());
+}
+
 TEST_F(PodRegistryTest, OfTwoAddsForOneNetnsAtTheSameTimeOneIsRefused) {
   Bind("uid-b", "b");
   proxy_->Hold();

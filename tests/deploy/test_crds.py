@@ -10,6 +10,7 @@ from topology import CommandFailed, wait_until
 
 TABLE = ROOT / "controlplane/api/testdata/interception_policies.yaml"
 ENTRIES_MAX = 1024  # kMaxExclusions
+LONG_CIDR = "2001:db8:1234:5678:9abc:def0:1234:5678/128"
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def test_the_api_server_judges_as_the_controller_does(cluster, case):
 
 
 @pytest.mark.parametrize("field, entry", [("excludedInboundPorts", 80), ("excludedOutboundPorts", 80),
-                                          ("excludedOutboundCidrs", "2001:db8:1234:5678:9abc:def0:1234:5678/128")])
+                                          ("excludedInboundCidrs", LONG_CIDR), ("excludedOutboundCidrs", LONG_CIDR)])
 def test_a_list_takes_as_many_entries_as_a_node_and_no_more(cluster, field, entry):
     assert refusal(cluster, {field: [entry] * ENTRIES_MAX}) == ""
     assert f"must have at most {ENTRIES_MAX} items" in refusal(cluster, {field: [entry] * (ENTRIES_MAX + 1)})
@@ -63,6 +64,6 @@ def test_columns_say_what_is_excluded_and_status_is_written_apart(cluster):
     patch = json.dumps({"status": {"conditions": [condition]}, "spec": {"failMode": "Closed"}})
     cluster.kubectl("patch", "interceptionpolicy/policy", "--subresource=status", "--type=merge", f"--patch={patch}")
     header, row = cluster.kubectl("get", "interceptionpolicies", "--output=wide").splitlines()
-    assert header.split() == ["NAME", "INBOUND", "OUTBOUND", "CIDRS", "FAIL", "MODE", "ACCEPTED", "AGE"]
+    assert header.split() == ["NAME", "INBOUND", "OUTBOUND", "SOURCES", "CIDRS", "FAIL", "MODE", "ACCEPTED", "AGE"]
     assert row.split()[:-1] == ["policy", "[3306]", "Open", "True"]  # The writer of status changed nothing else.
     assert "Closed (default)" in cluster.kubectl("explain", "interceptionpolicy.spec.failMode")

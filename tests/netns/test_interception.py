@@ -12,7 +12,7 @@ OTHER_PORT = 8090
 @pytest.fixture(scope="module")
 def mesh():
     # What is excluded is what the watch on every pod would call a leak: it must have seen some.
-    with running(leaks_expected=True) as mesh:
+    with running(families=("ipv4", "ipv6"), leaks_expected=True) as mesh:
         mesh.client, mesh.server = mesh.client_and_server()
         serve(mesh.server, OTHER_PORT)
         mesh.legacy, mesh.plain = mesh.pod("legacy", 0, "outside"), mesh.pod("plain", 1, "outside")
@@ -31,8 +31,9 @@ def nothing_is_excluded_before_and_after(mesh):
     wait_until(lambda: not served(mesh.legacy, mesh) and not served(mesh.legacy, mesh, OTHER_PORT), "and refused")
 
 
-def served(place, mesh, port=PORT):
-    return call(place, "ask", mesh.address, port, "whoami").get("address") == str(place.address())
+def served(place, mesh, port=PORT, version=4):
+    answer = call(place, "ask", mesh.server.address(version), port, "whoami")
+    return answer.get("address") == str(place.address(version))
 
 
 def seen_leaving(mesh, port):
@@ -69,6 +70,24 @@ def test_an_excluded_inbound_port_takes_plaintext_and_no_other(mesh):
     wait_until(lambda: served(mesh.legacy, mesh, OTHER_PORT), "plaintext is served on the port")
     assert not served(mesh.legacy, mesh, PORT)
     assert captured(mesh, OTHER_PORT)  # Clients inside the mesh go on with mutual TLS.
+
+
+def test_an_excluded_source_is_served_in_clear_and_no_other(mesh):
+    for version in (4, 6):
+        assert not served(mesh.legacy, mesh, version=version)
+    # The client inside the mesh is among them, and goes on with mutual TLS.
+    sources = [f"{mesh.legacy.address(4)}/32", str(mesh.legacy.address(6)), f"{mesh.client.address(4)}/32"]
+    exclude(mesh, "server", excludedInboundCidrs=sources)
+    wait_until(lambda: served(mesh.legacy, mesh), "plaintext of the source is served")
+    assert served(mesh.legacy, mesh, version=6)
+    for version in (4, 6):
+        assert not served(mesh.plain, mesh, version=version)
+    assert captured(mesh)
+    mesh.server.node.agent.kill()
+    served_alone = [served(mesh.legacy, mesh, version=version) for version in (4, 6)]
+    others = [served(mesh.plain, mesh, version=version) for version in (4, 6)]
+    mesh.server.node.start_agent()
+    assert served_alone == [True, True] and others == [False, False]
 
 
 @pytest.mark.parametrize("mode", ["Open", "Closed"])
