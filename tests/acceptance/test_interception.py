@@ -76,7 +76,8 @@ def nothing_is_excluded_afterwards(apart):
     apart.namespace.kubectl("delete", "interceptionpolicy", "--all")
     apart.wait_inside(apart.address["peer"])
     apart.wait_inside(apart.address["peer"], ECHO)
-    wait_until(lambda: not apart.is_served_outside(ECHO), "the server is STRICT on all ports", SECONDS)
+    for port in (HTTP, ECHO):
+        wait_until(lambda: not apart.is_served_outside(port), "the server is STRICT on all ports", SECONDS)
 
 
 def test_an_excluded_inbound_port_takes_plaintext_and_no_other(apart):
@@ -84,6 +85,16 @@ def test_an_excluded_inbound_port_takes_plaintext_and_no_other(apart):
     wait_until(lambda: apart.is_served_outside(ECHO), "plaintext is served on the port", SECONDS)
     assert not apart.is_served_outside(HTTP)
     assert apart.is_inside(apart.address["server"], ECHO)  # Whoever is inside comes by the mesh as ever.
+
+
+def test_an_excluded_source_is_served_in_clear_and_no_other(apart):
+    outside = apart.cluster.control_address(4)
+    apart.namespace.apply(policy("sources", "server", excludedInboundCidrs=["192.0.2.0/24"]))
+    wait_until(lambda: apart.says("sources") == ["pods: 1"], "it counts", SECONDS, 0.5)
+    assert not apart.is_served_outside(HTTP)
+    apart.namespace.apply(policy("sources", "server", excludedInboundCidrs=[f"{outside}/32"]))
+    wait_until(lambda: apart.is_served_outside(HTTP), "plaintext of the source is served", SECONDS)
+    assert apart.is_inside(apart.address["server"])  # Whoever is inside comes by the mesh as ever.
 
 
 def test_an_excluded_block_is_reached_in_clear_and_no_other(apart):
