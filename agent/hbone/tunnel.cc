@@ -51,20 +51,21 @@ Tunnel::Tunnel(io::Loop& loop, PodNetwork& network, const TunnelTarget& target,
 
 Tunnel::~Tunnel() = default;
 
-Task<TunnelResult<void>> Tunnel::Open(StopToken stop) {
+Task<TunnelResult<void>> Tunnel::Open(FirstRequest& first, StopToken stop) {
   Deadline dial(loop_, stop, options_.connect_timeout);
   auto transport = co_await network_.DialOut(loop_, target_.next_hop, dial.token());
   if (!transport) co_return std::unexpected(DialFailure(transport.error(), target_.next_hop));
   (*transport)->LimitUnsent(kTunnelUnsentBytesMax);
   Deadline handshake(loop_, stop, options_.handshake_timeout);
-  co_return co_await Secure(*std::move(transport), handshake.token());
+  co_return co_await Secure(*std::move(transport), first, handshake.token());
 }
 
-Task<TunnelResult<void>> Tunnel::Secure(std::unique_ptr<io::Connection> transport, StopToken stop) {
+Task<TunnelResult<void>> Tunnel::Secure(std::unique_ptr<io::Connection> transport,
+                                        FirstRequest& first, StopToken stop) {
   auto secure = std::make_unique<tls::TlsStream>(loop_, std::move(transport), target_.context,
                                                  tls::Role::kClient,
                                                  tls::OneOfIdentities{target_.identities});
-  auto agreed = co_await secure->Handshake(stop);
+  auto agreed = co_await secure->Handshake(stop, tls::LastFlight::kWithFirstWrite);
   if (!agreed) {
     secure->Reset();
     co_return std::unexpected(
@@ -72,12 +73,20 @@ Task<TunnelResult<void>> Tunnel::Secure(std::unique_ptr<io::Connection> transpor
   }
   secure_ = secure.get();
   connection_.emplace(loop_, std::move(secure), options_.http);
+  if (first.request != nullptr) {
+    auto sent = Request(*first.request);
+    if (sent) first.stream = *std::move(sent);
+    first.tunnel = this;
+  }
   scope_.Spawn(RunConnection());
   auto ready = co_await connection_->Ready(stop);
   if (ready) co_return TunnelResult<void>();
+  // Before the connection ends, and its transport with it.
+  TunnelFailure failure = SecureFailure(ready.error(), secure_, FailureReason::kHttp2Failed);
+  first.stream.reset();
   Close();
   co_await scope_.Join();
-  co_return std::unexpected(SecureFailure(ready.error(), secure_, FailureReason::kHttp2Failed));
+  co_return std::unexpected(std::move(failure));
 }
 
 Task<void> Tunnel::RunConnection() {

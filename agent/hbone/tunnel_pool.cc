@@ -53,6 +53,25 @@ class TunnelPool::GroupUse {
   Group& group_;
 };
 
+// A request for which a tunnel is opened, held by who asks; the tunnel may outlive it.
+struct TunnelPool::Opener {
+  Opener() = default;
+  ~Opener() {
+    if (first == nullptr) return;
+    first->request = nullptr;
+    first->stream.reset();
+  }
+  Opener(const Opener&) = delete;
+  Opener& operator=(const Opener&) = delete;
+
+  std::shared_ptr<FirstRequest> Begin(const http::Headers& request) {
+    CHECK(first == nullptr || first->stream == nullptr);
+    return first = std::make_shared<FirstRequest>(FirstRequest{.request = &request});
+  }
+
+  std::shared_ptr<FirstRequest> first;
+};
+
 namespace {
 
 // What ended the wait for a tunnel or an answer.
@@ -111,8 +130,11 @@ Task<TunnelResult<std::unique_ptr<http::H2Stream>>> TunnelPool::Connect(TunnelTa
 Task<TunnelResult<TunnelPool::OpenStream>> TunnelPool::Request(Group& group,
                                                                const http::Headers& request,
                                                                StopToken stop) {
+  Opener opener;
   while (true) {
     if (closed_ || stop.requested()) co_return std::unexpected(Stopped(stop));
+    if (opener.first && opener.first->stream)
+      co_return OpenStream{opener.first->tunnel, std::move(opener.first->stream)};
     if (Tunnel* tunnel = group.FindWithRoom()) {
       auto stream = tunnel->Request(request);
       if (stream) co_return OpenStream{tunnel, *std::move(stream)};
@@ -126,7 +148,7 @@ Task<TunnelResult<TunnelPool::OpenStream>> TunnelPool::Request(Group& group,
     }
     // Read first: an attempt can fail before it ever waits.
     const uint64_t failures_before = group.failures_total;
-    if (!group.opening) CO_TRY_VOID(StartTunnel(group));
+    if (!group.opening) CO_TRY_VOID(StartTunnel(group, opener.Begin(request)));
     while (group.opening && group.failures_total == failures_before) {
       if (!co_await group.changed.Wait(stop)) co_return std::unexpected(Stopped(stop));
     }
@@ -134,18 +156,18 @@ Task<TunnelResult<TunnelPool::OpenStream>> TunnelPool::Request(Group& group,
   }
 }
 
-TunnelResult<void> TunnelPool::StartTunnel(Group& group) {
+TunnelResult<void> TunnelPool::StartTunnel(Group& group, std::shared_ptr<FirstRequest> first) {
   if (stats_.tunnels >= options_.tunnels_max) {
     return std::unexpected(
         TunnelFailure{{FailureReason::kTunnelLimit, FailureSide::kUpstream}, "too many tunnels"});
   }
   group.opening = true;
   ++group.users;
-  scope_.Spawn(RunTunnel(group));
+  scope_.Spawn(RunTunnel(group, std::move(first)));
   return {};
 }
 
-Task<void> TunnelPool::RunTunnel(Group& group) {
+Task<void> TunnelPool::RunTunnel(Group& group, std::shared_ptr<FirstRequest> first) {
   ++stats_.tunnels;
   ++stats_.attempts_total;
   if (options_.metrics != nullptr) {
@@ -154,12 +176,13 @@ Task<void> TunnelPool::RunTunnel(Group& group) {
   }
   {
     Tunnel tunnel(loop_, network_, group.target, options_);
-    auto opened = co_await tunnel.Open(scope_.stop());
+    auto opened = co_await tunnel.Open(*first, scope_.stop());
     group.opening = false;
     if (!opened) {
       group.Fail(std::move(opened.error()));
       // Without this, a peer that allows no streams would make us dial it in circles.
-    } else if (!tunnel.CanOpen()) {
+    } else if (!tunnel.TakesStreams()) {
+      first->stream.reset();
       group.Fail(
           {{FailureReason::kStreamRefused, FailureSide::kUpstream}, "the peer allows no streams"});
       tunnel.Close();
@@ -167,6 +190,7 @@ Task<void> TunnelPool::RunTunnel(Group& group) {
       group.tunnels.push_back(&tunnel);
       if (closed_) tunnel.Close();
     }
+    first.reset();
     group.changed.NotifyAll();
     if (opened) co_await tunnel.Serve(group.tunnels);
     std::erase(group.tunnels, &tunnel);

@@ -51,6 +51,7 @@ class TunnelPool {
  private:
   struct Group;
   class GroupUse;
+  struct Opener;
   struct OpenStream {
     Tunnel* tunnel;
     std::unique_ptr<http::H2Stream> stream;
@@ -58,8 +59,8 @@ class TunnelPool {
 
   Task<TunnelResult<OpenStream>> Request(Group& group, const http::Headers& request,
                                          StopToken stop);
-  TunnelResult<void> StartTunnel(Group& group);
-  Task<void> RunTunnel(Group& group);
+  TunnelResult<void> StartTunnel(Group& group, std::shared_ptr<FirstRequest> first);
+  Task<void> RunTunnel(Group& group, std::shared_ptr<FirstRequest> first);
   void Unuse(Group& group);
 
   io::Loop& loop_;

@@ -49,7 +49,20 @@ struct PeerOptions {
   int refusals = 0;  // Streams that it refuses unseen before it serves any.
   bool listens = true;
   size_t held_bytes_max = size_t{256} << 20;
+  bool speaks = true;  // Otherwise it says nothing after the TLS handshake.
 };
+
+// Whether HTTP/2 bytes from a client's first on have a HEADERS frame among them.
+bool HasRequest(std::string_view bytes) {
+  constexpr size_t kPrefaceSize = 24;
+  constexpr size_t kFrameHeaderSize = 9;
+  for (size_t at = kPrefaceSize; at + kFrameHeaderSize <= bytes.size();) {
+    const auto byte = [&](size_t i) { return static_cast<uint8_t>(bytes[at + i]); };
+    if (byte(3) == 1) return true;
+    at += kFrameHeaderSize + (size_t{byte(0)} << 16 | size_t{byte(1)} << 8 | byte(2));
+  }
+  return false;
+}
 
 // A pool and a peer that answers every request with 200 and holds the stream.
 struct Fixture {
@@ -90,6 +103,7 @@ struct Fixture {
                                                    tls::Role::kServer,
                                                    tls::AnyInTrustDomain{"cluster.local"});
     if (!co_await secure->Handshake(peer.stop())) co_return secure->Reset();
+    if (!options.speaks) co_return co_await Listen(*secure);
     http::H2ConnectionOptions session_options;
     session_options.session.max_concurrent_streams = options.streams_max;
     http::H2ServerConnection session(loop, std::move(secure), session_options);
@@ -103,6 +117,16 @@ struct Fixture {
       }
     }
     co_await scope.Join();
+  }
+  Task<void> Listen(tls::TlsStream& secure) {
+    std::string bytes;
+    while (true) {
+      auto read = co_await secure.Read(io::BufferPool::kSmall, peer.stop());
+      if (!read || read->empty()) break;
+      bytes.append(reinterpret_cast<const char*>(read->bytes().data()), read->size());
+      was_asked = was_asked || HasRequest(bytes);
+    }
+    secure.Reset();
   }
   Task<void> Hold(std::unique_ptr<http::H2Stream> stream) {
     const http::Headers ok{{":status", "200"}};
@@ -130,6 +154,7 @@ struct Fixture {
   TunnelPool pool;
   PeerOptions options;
   int tunnels_accepted = 0;
+  bool was_asked = false;  // A request came to a peer that had not spoken.
   Scope peer;
 
   std::shared_ptr<const tls::TlsContext> NewContext() {
@@ -171,6 +196,46 @@ POOL_TEST(OpensOneTunnelForABurstOfConnects) {
   co_await ConnectAtOnce(f, 20, outcomes);
   EXPECT_EQ(outcomes.streams.size(), 20u);
   EXPECT_EQ(f.tunnels_accepted, 1);
+}
+
+POOL_TEST(SendsTheFirstRequestBeforeThePeerSpeaks, .speaks = false) {
+  Outcomes outcomes;
+  co_await ConnectAtOnce(f, 2, outcomes);
+  EXPECT_TRUE(f.was_asked);
+  EXPECT_EQ(outcomes.failures, std::vector(2, FailureReason::kTlsTimeout));
+  EXPECT_EQ(f.tunnels_accepted, 1);
+}
+
+Task<void> ConnectUntil(Fixture& f, StopToken stop, TunnelResult<void>& outcome) {
+  http::Headers request =
+      MakeConnectRequest(io::SocketAddress{kNextHop.ip, 80}, {}, {kNextHop.ip, 1});
+  auto stream = co_await f.pool.Connect(f.Target(), std::move(request), stop);
+  if (!stream) outcome = std::unexpected(stream.error());
+}
+
+POOL_TEST(SendsNoRequestOfOneWhoHasGivenUpMeanwhile, .speaks = false) {
+  StopSource impatient;
+  TunnelResult<void> outcome;
+  Scope scope(f.loop);
+  scope.Spawn(ConnectUntil(f, impatient.token(), outcome));
+  impatient.RequestStop();
+  co_await scope.Join();
+  EXPECT_FALSE(outcome.has_value());
+  // The tunnel is opened all the same, and given up when the peer stays silent.
+  co_await f.loop.Sleep(absl::Minutes(1), {});
+  EXPECT_EQ(f.tunnels_accepted, 1);
+  EXPECT_FALSE(f.was_asked);
+}
+
+POOL_TEST(LetsGoOfARequestThatWasSentWhenItsOwnerGivesUp, .speaks = false) {
+  StopSource impatient;
+  TunnelResult<void> outcome;
+  Scope scope(f.loop);
+  scope.Spawn(ConnectUntil(f, impatient.token(), outcome));
+  while (!f.was_asked) co_await f.loop.Sleep(absl::Milliseconds(1), {});
+  impatient.RequestStop();
+  co_await scope.Join();
+  EXPECT_FALSE(outcome.has_value());
 }
 
 POOL_TEST(OpensAnotherTunnelWhenThePeerTakesNoMoreStreams, .streams_max = 2) {

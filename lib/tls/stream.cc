@@ -31,12 +31,14 @@ io::Error TlsStream::EngineError(Op op) const {
   return {io::ErrorDomain::kTls, op, static_cast<int32_t>(engine_.error())};
 }
 
-Task<io::Result<void>> TlsStream::Handshake(StopToken stop) {
+Task<io::Result<void>> TlsStream::Handshake(StopToken stop, LastFlight last_flight) {
   for (;;) {
     if (engine_.state() == TlsState::kFailed) {
       co_await FlushAlert(stop);
       co_return std::unexpected(EngineError(Op::kHandshake));
     }
+    if (engine_.handshake_done() && last_flight == LastFlight::kWithFirstWrite)
+      co_return io::Result<void>();
     CO_TRY_VOID(co_await Flush(stop));
     if (engine_.handshake_done()) co_return io::Result<void>();
     CO_TRY_VOID(co_await Receive(BufferPool::kSmall, stop));

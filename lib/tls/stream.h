@@ -15,6 +15,12 @@ namespace heddle::tls {
 // says why.
 inline constexpr absl::Duration kAlertTimeout = absl::Seconds(1);
 
+// What a client does with the end of its handshake, which the server waits for.
+enum class LastFlight : uint8_t {
+  kSend,
+  kWithFirstWrite,  // It leaves in one segment with what the caller writes next, and not before.
+};
+
 // TLS 1.3 over any stream. Handshake() first; then it is a Stream like any other:
 //   - Read's empty buffer means close_notify and nothing else; an end without it is
 //     IoCode::kUnexpectedEof.
@@ -37,7 +43,7 @@ class TlsStream final : public io::Stream {
 
   // Until both sides agree and the peer is verified, or an error. Once, before anything else. The
   // caller sets the deadline.
-  Task<io::Result<void>> Handshake(StopToken stop);
+  Task<io::Result<void>> Handshake(StopToken stop, LastFlight last_flight = LastFlight::kSend);
 
   Task<io::Result<io::Buffer>> Read(size_t size_hint, StopToken stop) override;
   Task<io::Result<void>> Write(std::span<const uint8_t> data, StopToken stop) override;

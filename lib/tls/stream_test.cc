@@ -44,6 +44,10 @@ class Ends {
     co_return connected&& served.has_value() && *served;
   }
 
+  Task<void> Serve(std::optional<io::Result<void>>& result) {
+    result = co_await server->Handshake({});
+  }
+
   Loop& loop() { return loop_; }
 
   io::Connection* client_transport;
@@ -57,9 +61,6 @@ class Ends {
     return std::make_unique<TlsStream>(
         loop_, std::move(transport),
         authority_.Context(authority_.Issue(MakeId("default", account))), role, std::move(rule));
-  }
-  Task<void> Serve(std::optional<io::Result<void>>& result) {
-    result = co_await server->Handshake({});
   }
 
   Loop& loop_;
@@ -96,6 +97,24 @@ CO_TEST(TlsStream, AgreesAndCarriesBytesBothWays) {
   EXPECT_EQ(ends.server->peer().identity, MakeId("default", "sleep"));
   EXPECT_EQ(ends.client->alpn(), "h2");
   EXPECT_TRUE(co_await ends.client->Write(AsBytes("hello"), {}));
+  const auto got = co_await ends.server->Read(BufferPool::kSmall, {});
+  CO_ASSERT_TRUE(got);
+  EXPECT_EQ(std::string(got->bytes().begin(), got->bytes().end()), "hello");
+}
+
+CO_TEST(TlsStream, LastFlightLeavesWithTheFirstWrite) {
+  Ends ends(loop);
+  std::optional<io::Result<void>> served;
+  Scope scope(loop);
+  scope.Spawn(ends.Serve(served));
+  CO_ASSERT_TRUE(co_await ends.client->Handshake({}, LastFlight::kWithFirstWrite));
+  co_await loop.Sleep(absl::Milliseconds(1), {});
+  EXPECT_FALSE(served.has_value());  // The server waits for the end.
+  EXPECT_TRUE(co_await ends.client->Write(AsBytes("hello"), {}));
+  co_await scope.Join();
+  CO_ASSERT_TRUE(served && *served);
+  // It came with the end of the handshake: nothing more has to be read.
+  ends.server_transport->Reset();
   const auto got = co_await ends.server->Read(BufferPool::kSmall, {});
   CO_ASSERT_TRUE(got);
   EXPECT_EQ(std::string(got->bytes().begin(), got->bytes().end()), "hello");
