@@ -11,7 +11,7 @@ namespace {
 
 // After lines have been written, others may come together for this long. At thousands a second each would cost a
 // wake-up otherwise, which is more than all the rest of a line.
-constexpr auto kGather = std::chrono::milliseconds(1);
+constexpr auto kGather = std::chrono::milliseconds(5);
 // What a burst has taken is given back.
 constexpr size_t kKeptCapacityMax = 64 * 1024;
 
