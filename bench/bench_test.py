@@ -16,6 +16,7 @@ from heddle_bench import subjects, tls, workloads  # noqa: E402
 from heddle_bench.load import Noisy, Void  # noqa: E402
 from heddle_bench.subjects import envoy, haproxy, nginx  # noqa: E402
 from heddle_bench.large_mesh import LargeMesh  # noqa: E402
+from heddle_bench.workloads.handshakes import rate  # noqa: E402
 from heddle_bench.workloads.http import parse_h2load, parse_wrk  # noqa: E402
 from heddle_bench.workloads.workload import Metric, Settings, Workload, shortened  # noqa: E402
 
@@ -110,6 +111,11 @@ def test_envoy_verifies_both_ways(hbone):
 
 
 # Rounds.
+def test_the_rate_of_a_sweep_ends_when_its_first_client_has_finished():
+    second = 10**9
+    assert rate(second, [[2 * second, 4 * second, 6 * second], [2 * second, 3 * second]]) == 1.5
+
+
 class Scripted(Workload):
     name, title, metrics = "X", "a workload of the test", (Metric("value", "things/s"),)
 

@@ -66,7 +66,7 @@ class MeshGround:
 
     def __init__(self, binaries=None, agent_flags=()):
         self.topology = Topology(nodes=2, families=FAMILIES, mesh=True, binaries=binaries, agent_flags=agent_flags)
-        self._fleet, self._pairs = [], []
+        self._clients, self._servers, self._pairs = [], [], []
         self.load = self.topology.binary("heddle-bench-load")
 
     def __enter__(self):
@@ -105,14 +105,15 @@ class MeshGround:
         spec = PodSpec(name, NAMESPACE, service_account=service_account or name, labels={"app": name})
         return self.topology.start_pod(self.topology.nodes[node], spec)
 
-    def fleet(self, size):
+    def fleet(self, clients, servers):
         """(client pods, server pods), so many of each, for connections that share nothing; made once."""
-        while len(self._fleet) < size:
-            number = len(self._fleet)
-            client, server = self.pod(f"client{number}", 0, "client"), self.pod(f"server{number}", 1, "server")
+        while len(self._clients) < clients:
+            self._clients.append(self.pod(f"client{len(self._clients)}", 0, "client"))
+        while len(self._servers) < servers:
+            server = self.pod(f"server{len(self._servers)}", 1, "server")
             start_server(self.load, server, "--workers", 1)
-            self._fleet.append((client, server))
-        return tuple(zip(*self._fleet[:size]))
+            self._servers.append(server)
+        return self._clients[:clients], self._servers[:servers]
 
     @property
     def server_address(self):

@@ -174,6 +174,7 @@ void AddSweep(CLI::App& app, Settings& settings) {
       ->required()
       ->check(kAddress);
   sweep->add_option("--start-at", options.start_ns, "When: nanoseconds of the monotonic clock");
+  sweep->add_option("--warm-up", options.warm_up, "So many servers before that, not counted");
   sweep->add_flag("--retry", options.retry, "Try again until a server answers, for at most a minute");
   sweep->callback(
       [&settings] { settings.run = [&settings] { return RunSweep(settings.sweep); }; });

@@ -13,25 +13,31 @@ constexpr absl::Duration kRetryPause = absl::Milliseconds(1);
 
 struct Sweep {
   std::string error;
-  MonotonicTime begun, ended;
-  uint64_t operations = 0;
+  MonotonicTime begun;
+  std::vector<int64_t> ended_ns;  // Of each connection that counts.
 };
+
+Task<std::string> ConnectToOne(Member& member, const SweepOptions& options,
+                               io::SocketAddress server, StopToken stop) {
+  auto done = co_await ConnectOnce(member, server, stop);
+  while (!done && options.retry && co_await member.loop.Sleep(kRetryPause, stop))
+    done = co_await ConnectOnce(member, server, stop);
+  co_return done ? *done : done.error().ToString();
+}
 
 Task<void> ConnectToEach(io::Loop& loop, const SweepOptions& options, Sweep& sweep) {
   Member member(loop);
   Deadline deadline(loop, {}, kSweepMax);
   const MonotonicTime start = MonotonicTime::FromNanoseconds(options.start_ns);
-  if (start > loop.Now()) (void)co_await loop.Sleep(start - loop.Now(), {});
-  sweep.begun = loop.Now();
-  for (const io::SocketAddress& server : options.servers) {
-    auto done = co_await ConnectOnce(member, server, deadline.token());
-    while (!done && options.retry && co_await loop.Sleep(kRetryPause, deadline.token()))
-      done = co_await ConnectOnce(member, server, deadline.token());
-    sweep.error = done ? *done : done.error().ToString();
+  for (size_t i = 0; i < options.servers.size(); ++i) {
+    if (i == options.warm_up) {
+      if (start > loop.Now()) (void)co_await loop.Sleep(start - loop.Now(), {});
+      sweep.begun = loop.Now();
+    }
+    sweep.error = co_await ConnectToOne(member, options, options.servers[i], deadline.token());
     if (!sweep.error.empty()) break;
-    ++sweep.operations;
+    if (i >= options.warm_up) sweep.ended_ns.push_back(loop.Now().nanoseconds());
   }
-  sweep.ended = loop.Now();
 }
 
 }  // namespace
@@ -42,8 +48,7 @@ int RunSweep(const SweepOptions& options) {
   Sweep sweep;
   loop.RunUntilDone(ConnectToEach(loop, options, sweep));
   const nlohmann::json report = {{"begun_ns", sweep.begun.nanoseconds()},
-                                 {"ended_ns", sweep.ended.nanoseconds()},
-                                 {"operations", sweep.operations},
+                                 {"ended_ns", sweep.ended_ns},
                                  {"error", sweep.error}};
   std::printf("%s\n", report.dump().c_str());
   return sweep.error.empty() ? 0 : 1;
