@@ -26,6 +26,7 @@
 #include "agent/node_setup.h"
 #include "agent/proxy/proxy.h"
 #include "agent/state_file.h"
+#include "agent/state_restore.h"
 #include "agent/telemetry/access_log.h"
 #include "agent/xds/xds_client.h"
 #include "lib/base/log.h"
@@ -75,6 +76,16 @@ ConnectionDump DumpOf(const ConnectionInfo& info) {
           .peer_identity = info.source_identity};
 }
 
+std::string StatePath(const Config& config) { return absl::StrCat(config.node.state_dir, "/state"); }
+
+// What a start has before the first part is made: all that can fail, and the state on its way from the disk meanwhile.
+struct Prepared {
+  std::unique_ptr<StateRestore> restore;
+  NodeSetup node;
+  CaptureRecordStore records;
+  BpfEvents events;
+};
+
 std::vector<tls::Group> TunnelGroups(KeyExchange exchange) {
   if (exchange == KeyExchange::kX25519) return {tls::Group::kX25519};
   return {tls::Group::kX25519MlKem768, tls::Group::kX25519};
@@ -84,8 +95,7 @@ std::vector<tls::Group> TunnelGroups(KeyExchange exchange) {
 
 // Members in the order of construction: each may use those above it.
 struct App::Parts {
-  Parts(Config config_in, AppSignals signals_in, NodeSetup node_in, CaptureRecordStore records_in,
-        BpfEvents events_in);
+  Parts(Config config_in, AppSignals signals_in, Prepared prepared);
 
   void Publish(StateRef state);
   void Publish(std::shared_ptr<const Certificates> certificates);
@@ -112,6 +122,7 @@ struct App::Parts {
   SystemRandom random;
   AppSignals signals;
   NodeSetup node;
+  const std::unique_ptr<StateRestore> restore;
   io::Loop loop;
   io::LoopPool pool;
   io::LoopPool disk;
@@ -136,8 +147,7 @@ struct App::Parts {
   EnrollmentFile enrollment;
 
   grpc::Channel channel;
-  StateBuilder builder;
-  DeltaSession session;
+  DeltaSession& session;
   StateFile state_file;
   XdsClient xds;
   CaptureReporter reporter;
@@ -221,11 +231,11 @@ NetnsInode HostNetns() {
 
 }  // namespace
 
-App::Parts::Parts(Config config_in, AppSignals signals_in, NodeSetup node_in,
-                  CaptureRecordStore records_in, BpfEvents events_in)
+App::Parts::Parts(Config config_in, AppSignals signals_in, Prepared prepared)
     : config(std::move(config_in)),
       signals(std::move(signals_in)),
-      node(std::move(node_in)),
+      node(std::move(prepared.node)),
+      restore(std::move(prepared.restore)),
       loop(clock, io::LoopOptions{.backend = io::BackendChoice::kEpoll}),
       pool(clock, WorkerCount(config.proxy.workers), "hd-worker",
            io::LoopOptions{.backend = config.proxy.backend}),
@@ -236,7 +246,7 @@ App::Parts::Parts(Config config_in, AppSignals signals_in, NodeSetup node_in,
       proxy(MakeProxy(loop, workers, registry, access_log)),
       netns_thread(clock),
       capture({loop, clock, netns_thread, *node.bpf, *proxy, workers}),
-      records(std::move(records_in)),
+      records(std::move(prepared.records)),
       node_pods(loop),
       pods({loop, clock, capture, records, node_pods, HostNetns(), netns_thread,
             config.node.cgroup, {}, config.node.exempt_namespaces}),
@@ -244,7 +254,7 @@ App::Parts::Parts(Config config_in, AppSignals signals_in, NodeSetup node_in,
       cni(loop, pods),
       cni_installer(MakeCniInstaller(loop, disk.loop(0), config.node, registry)),
       counters(node.bpf->maps()),
-      events(loop, std::move(events_in), registry),
+      events(loop, std::move(prepared.events), registry),
       kernel_metrics(registry, counters, pods),
       enrollment(clock,
                  {.path = absl::StrCat(config.node.run_dir, "/", std::string(cni::kEnrollmentFile)),
@@ -253,9 +263,8 @@ App::Parts::Parts(Config config_in, AppSignals signals_in, NodeSetup node_in,
       channel(loop, MakeControllerConnector(loop, config.controller, clock),
               grpc::ChannelOptions{.authority = config.controller.server_name,
                                    .message_bytes_max = 200u << 20}),
-      session(builder, DescribeNode(config),
-              {ResourceKind::kAddress, ResourceKind::kAuthorization, ResourceKind::kNodePod}),
-      state_file(loop, disk.loop(0), absl::StrCat(config.node.state_dir, "/state"), registry),
+      session(restore->session()),
+      state_file(loop, disk.loop(0), StatePath(config), registry),
       xds({loop, random, channel, session,
            [this] { return AuthorizationMetadata(config.controller, config.proxy.cluster_id); },
            [this](StateRef state) {
@@ -407,12 +416,12 @@ absl::Status App::Parts::OpenPorts() {
 }
 
 void App::Parts::RestoreState() {
-  const auto held = state_file.Load();
-  if (held.ok()) {
+  absl::StatusOr<StateRef> restored = restore->Wait();
+  if (restored.ok()) {
     LOG_INFO("state.restored");
-    Publish(session.Restore(*held));
-  } else if (!absl::IsNotFound(held.status())) {
-    LOG_WARN("state.unreadable", KV("error", held.status()));
+    Publish(*std::move(restored));
+  } else if (!absl::IsNotFound(restored.status())) {
+    LOG_WARN("state.unreadable", KV("error", restored.status()));
   }
 }
 
@@ -515,12 +524,19 @@ App::~App() = default;
 
 absl::StatusOr<std::unique_ptr<App>> App::Create(Config config, AppSignals signals) {
   TRY_STATUS(CheckBackend(config.proxy.backend));
+  auto restore = std::make_unique<StateRestore>(
+      StatePath(config), DescribeNode(config),
+      std::vector{ResourceKind::kAddress, ResourceKind::kAuthorization, ResourceKind::kNodePod});
   TRY_ASSIGN(NodeSetup node, SetUpNode(config.node));
   TRY_ASSIGN(CaptureRecordStore records,
              CaptureRecordStore::Open(absl::StrCat(config.node.run_dir, "/pods")));
   TRY_ASSIGN(BpfEvents events, BpfEvents::Open(node.bpf->maps()));
-  auto parts = std::make_unique<Parts>(std::move(config), std::move(signals), std::move(node),
-                                       std::move(records), std::move(events));
+  Prepared prepared{.restore = std::move(restore),
+                    .node = std::move(node),
+                    .records = std::move(records),
+                    .events = std::move(events)};
+  auto parts =
+      std::make_unique<Parts>(std::move(config), std::move(signals), std::move(prepared));
   TRY_STATUS(parts->OpenPorts());
   return std::unique_ptr<App>(new App(std::move(parts)));
 }

@@ -18,9 +18,9 @@ class StateFile {
   // Encoding, writing and syncing happen on `disk`, which runs as long as Run() and Flush().
   StateFile(io::Loop& loop, io::Loop& disk, std::string path, metrics::Registry& registry);
 
-  // What was saved, or why there is nothing: a missing file is NOT_FOUND, a damaged one DATA_LOSS.
-  // Blocks.
-  absl::StatusOr<HeldResources> Load() const;
+  // What was saved at `path`, or why there is nothing: a missing file is NOT_FOUND, a damaged one
+  // DATA_LOSS. Blocks; on any thread.
+  static absl::StatusOr<HeldResources> Load(const std::string& path);
 
   // There is something new to save.
   void Notify() {

@@ -45,7 +45,7 @@ class StateFileTest : public ::testing::TestWithParam<uint64_t> {
   }
   // The version of the workload on disk; empty when there is no file.
   std::string Saved() const {
-    const auto held = file_.Load();
+    const auto held = StateFile::Load(folder_ / "state");
     if (!held.ok()) return "";
     const auto* resource = (*held)[static_cast<size_t>(ResourceKind::kAddress)].resources.Find(
         testing::WorkloadOptions().uid());
@@ -140,10 +140,10 @@ TEST_P(StateFileTest, GivesUpAtTheStopWhenTheDiskIsFull) {
 
 TEST_P(StateFileTest, SaysWhyThereIsNothingToLoad) {
   const std::string path = folder_ / "state";
-  EXPECT_TRUE(absl::IsNotFound(file_.Load().status()));
+  EXPECT_TRUE(absl::IsNotFound(StateFile::Load(path).status()));
   for (const std::string& text : {std::string(), std::string("HDSTATE"), std::string(5000, 'x')}) {
     ASSERT_TRUE(ReplaceFile(path, text, Durability::kProcessCrash).ok());
-    EXPECT_TRUE(absl::IsDataLoss(file_.Load().status())) << text.size();
+    EXPECT_TRUE(absl::IsDataLoss(StateFile::Load(path).status())) << text.size();
   }
 }
 

@@ -29,6 +29,14 @@ inline constexpr int kMaxPolicyEntries = 100'000;
 
 absl::StatusOr<Workload> DecodeWorkload(const istio::workload::Workload& message);
 absl::StatusOr<Service> DecodeService(const istio::workload::Service& message);
+// One of the two.
+struct DecodedAddress {
+  WorkloadRef workload;
+  ServiceRef service;
+};
+// `name` is the resource's name on the wire; it must agree with what is inside.
+absl::StatusOr<DecodedAddress> DecodeAddressResource(std::string_view name, const istio::workload::Address& message);
+
 absl::StatusOr<Policy> DecodePolicy(const istio::security::Authorization& message);
 absl::StatusOr<NodePod> DecodeNodePod(const heddle::node::v1::NodePod& message);
 

@@ -46,6 +46,10 @@ absl::StatusOr<tls::SpiffeId> MakeIdentity(std::string_view trust_domain, std::s
                                service_account.empty() ? kDefaultServiceAccount : service_account);
 }
 
+absl::Status NameDiffers(std::string_view what, std::string_view inside) {
+  return absl::InvalidArgumentError(absl::StrCat("it contains the ", ToAbsl(what), " ", ToAbsl(inside)));
+}
+
 absl::Status TooMany(std::string_view what, int count, int max) {
   return absl::ResourceExhaustedError(absl::StrCat(count, " ", ToAbsl(what), "; at most ", max, " are supported"));
 }

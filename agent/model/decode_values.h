@@ -24,6 +24,7 @@ absl::StatusOr<uint16_t> DecodePort(uint32_t port, std::string_view what);
 // With the mesh's defaults for an empty trust domain and service account.
 absl::StatusOr<tls::SpiffeId> MakeIdentity(std::string_view trust_domain, std::string_view name_space,
                                            std::string_view service_account);
+absl::Status NameDiffers(std::string_view what, std::string_view inside);
 absl::Status TooMany(std::string_view what, int count, int max);
 absl::Status UnknownEnum(std::string_view what, int value);
 

@@ -228,4 +228,21 @@ absl::StatusOr<Service> DecodeService(const wire::Service& message) {
   return service;
 }
 
+absl::StatusOr<DecodedAddress> DecodeAddressResource(std::string_view name, const wire::Address& message) {
+  switch (message.type_case()) {
+    case wire::Address::kWorkload: {
+      TRY_ASSIGN(Workload workload, DecodeWorkload(message.workload()));
+      if (workload.uid.ToString() != name) return NameDiffers("workload", workload.uid.ToString());
+      return DecodedAddress{.workload = std::make_shared<const Workload>(std::move(workload))};
+    }
+    case wire::Address::kService: {
+      TRY_ASSIGN(Service service, DecodeService(message.service()));
+      if (service.id.ToString() != name) return NameDiffers("service", service.id.ToString());
+      return DecodedAddress{.service = std::make_shared<const Service>(std::move(service))};
+    }
+    case wire::Address::TYPE_NOT_SET: break;
+  }
+  return absl::InvalidArgumentError("it is neither a workload nor a service");
+}
+
 }  // namespace heddle::agent

@@ -135,7 +135,7 @@ class State {
 
  private:
   friend class StateBuilder;
-  friend class WorkloadLoad;
+  friend class AddressLoad;
   // Blocks of each length, so that a lookup tries only lengths that are in use.
   using LengthCounts = std::array<uint32_t, 129>;
 

@@ -6,25 +6,19 @@
 #include <utility>
 
 #include "agent/model/decode.h"
+#include "agent/model/decode_values.h"
+#include "lib/base/check.h"
 #include "lib/base/status.h"
 #include "lib/base/strings.h"
 
 namespace heddle::agent {
 namespace {
 
-absl::Status NameDiffers(std::string_view what, const std::string& inside) {
-  return absl::InvalidArgumentError(absl::StrCat("it contains the ", ToAbsl(what), " ", inside));
-}
-
-absl::Status NoRoom(size_t there) {
-  return absl::ResourceExhaustedError(
-      absl::StrCat("there are ", there, " resources of its kind already"));
-}
-
 template <typename Map, typename Key>
 absl::Status CheckRoom(const Map& map, const Key& key) {
   if (map.size() < kMaxResourcesPerKind || map.Find(key) != nullptr) return absl::OkStatus();
-  return NoRoom(map.size());
+  return absl::ResourceExhaustedError(
+      absl::StrCat("there are ", map.size(), " resources of its kind already"));
 }
 
 // The key of a policy among those that apply without being referenced; empty optional: selected by name only.
@@ -41,29 +35,18 @@ std::optional<std::string> ScopeKey(const Policy& policy) {
 
 absl::Status StateBuilder::PutAddress(std::string_view name,
                                       const istio::workload::Address& message) {
-  switch (message.type_case()) {
-    case istio::workload::Address::kWorkload: {
-      TRY_ASSIGN(Workload workload, DecodeWorkload(message.workload()));
-      if (workload.uid.ToString() != name) return NameDiffers("workload", workload.uid.ToString());
-      TRY_STATUS(CheckRoom(state_.workloads_, workload.uid));
-      if (load_.has_value() && load_->size() >= kMaxResourcesPerKind) return NoRoom(load_->size());
-      PutWorkload(std::make_shared<const Workload>(std::move(workload)));
-      return absl::OkStatus();
-    }
-    case istio::workload::Address::kService: {
-      TRY_ASSIGN(Service service, DecodeService(message.service()));
-      if (service.id.ToString() != name) return NameDiffers("service", service.id.ToString());
-      TRY_STATUS(CheckRoom(state_.services_, service.id));
-      PutService(std::make_shared<const Service>(std::move(service)));
-      return absl::OkStatus();
-    }
-    case istio::workload::Address::TYPE_NOT_SET: break;
+  TRY_ASSIGN(const DecodedAddress address, DecodeAddressResource(name, message));
+  if (address.workload != nullptr) {
+    TRY_STATUS(CheckRoom(state_.workloads_, address.workload->uid));
+    PutWorkload(address.workload);
+  } else {
+    TRY_STATUS(CheckRoom(state_.services_, address.service->id));
+    PutService(address.service);
   }
-  return absl::InvalidArgumentError("it is neither a workload nor a service");
+  return absl::OkStatus();
 }
 
 void StateBuilder::PutWorkload(const WorkloadRef& workload) {
-  if (load_.has_value()) return load_->Add(workload);
   if (const WorkloadRef old = state_.FindWorkload(workload->uid); old != nullptr) {
     if (*old == *workload) return;
     UnindexWorkload(*old);
@@ -81,9 +64,13 @@ void StateBuilder::PutWorkload(const WorkloadRef& workload) {
   }
 }
 
-void StateBuilder::EndLoad() {
-  std::move(*load_).BuildInto(state_, edit_);
-  load_.reset();
+void StateBuilder::Load(AddressLoad load) {
+  CHECK(load.size() <= kMaxResourcesPerKind);
+  RunBoth(AddressLoad::ThreadsFor(load.size()), [&] { load.BuildWorkloads(state_, edit_); },
+          [&] {
+            load.BuildEndpoints(state_, edit_);
+            for (const ServiceRef& service : load.services()) PutService(service);
+          });
 }
 
 void StateBuilder::UnindexWorkload(const Workload& workload) {

@@ -3,11 +3,10 @@
 #include <absl/status/status.h>
 
 #include <cstdint>
-#include <optional>
 #include <string_view>
 
+#include "agent/model/address_load.h"
 #include "agent/model/state.h"
-#include "agent/model/workload_load.h"
 #include "proto/authorization.pb.h"
 #include "proto/node.pb.h"
 #include "proto/workload.pb.h"
@@ -37,10 +36,9 @@ class StateBuilder {
   void RemovePolicy(std::string_view name);
   void RemoveNodePod(std::string_view name);
 
-  // For the first state, which may be large: between these two no workload is put twice and none is removed, and
-  // they are in the state when the load has ended.
-  void BeginLoad() { load_.emplace(); }
-  void EndLoad();
+  // All at once, into a state that has neither workloads nor services: for the first one, which may be large. At most
+  // kMaxResourcesPerKind. A second thread helps with a large one.
+  void Load(AddressLoad load);
 
   // The control plane (or the file of the last state) has said all it has of this kind.
   void SetReceived(ResourceKind kind) { state_.received_.set(static_cast<size_t>(kind)); }
@@ -58,7 +56,6 @@ class StateBuilder {
   void RefusePolicy(std::string_view name, const istio::security::Authorization* message, std::string_view reason);
 
   State state_;
-  std::optional<WorkloadLoad> load_;
   EditId edit_ = 1;
 };
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <span>
 
 #include "lib/base/check.h"
 #include "lib/base/strings.h"
@@ -21,9 +22,13 @@ absl::Status ParseAndPut(const std::string& value, Message& message, Put put) {
   return put(message);
 }
 
+bool IsStandIn(const HeldResource& resource) { return resource.version.empty() && resource.value.empty(); }
+
+using NamedResource = std::pair<const HeldResource*, const std::string*>;
+
 // The order of a map is none in memory, and a hundred thousand resources are more than a cache holds.
-std::vector<std::pair<const HeldResource*, const std::string*>> InOrderOfMemory(const HeldKind& kind) {
-  std::vector<std::pair<const HeldResource*, const std::string*>> all;
+std::vector<NamedResource> InOrderOfMemory(const HeldKind& kind) {
+  std::vector<NamedResource> all;
   all.reserve(kind.resources.size());
   kind.resources.ForEach([&all](const std::string& name, const auto& resource) {
     all.emplace_back(resource.get(), &name);
@@ -31,6 +36,29 @@ std::vector<std::pair<const HeldResource*, const std::string*>> InOrderOfMemory(
   std::sort(all.begin(), all.end());
   return all;
 }
+
+// Some of the addresses on their way from held bytes to values. One thread's.
+class AddressPart {
+ public:
+  explicit AddressPart(std::span<const NamedResource> resources) : resources_(resources) {}
+
+  void Decode() {
+    istio::workload::Address address;  // Parsed into again and again.
+    for (const auto& [resource, name] : resources_) {
+      if (IsStandIn(*resource)) continue;
+      const absl::Status added =
+          ParseAndPut(resource->value, address, [&](const auto& message) { return load_.Add(*name, message); });
+      if (!added.ok()) refused_.push_back(name);  // Asked for again, whatever its version was.
+    }
+  }
+  const std::vector<const std::string*>& refused() const { return refused_; }
+  AddressLoad Take() && { return std::move(load_); }
+
+ private:
+  const std::span<const NamedResource> resources_;
+  AddressLoad load_;
+  std::vector<const std::string*> refused_;
+};
 
 }  // namespace
 
@@ -169,22 +197,44 @@ StateRef DeltaSession::Restore(const HeldResources& held) {
   // What was loaded is shared, not copied; changes go into shards of our own.
   held_ = held;
   for (const HeldKind& kind : held) edit_ = std::max(edit_, kind.resources.last_edit() + 1);
-  builder_.BeginLoad();
   for (const ResourceKind kind : kAllResourceKinds) {
     const HeldKind& from = held[static_cast<size_t>(kind)];
-    for (const auto& [resource, name] : InOrderOfMemory(from)) {
-      const bool stand_in = resource->version.empty() && resource->value.empty();
-      if (stand_in && kind == ResourceKind::kAuthorization) {
-        builder_.RefusePolicy(*name, "it was refused before the restart");
-      }
-      // Asked for again, whatever its version was.
-      if (!stand_in && !Put(kind, *name, resource->value).ok()) Hold(kind, *name, {});
+    // More than that, some of which may have to be refused, go one by one.
+    if (kind == ResourceKind::kAddress && from.resources.size() <= kMaxResourcesPerKind) {
+      RestoreAddresses(from);
+    } else {
+      RestoreEach(kind, from);
     }
     if (from.received) builder_.SetReceived(kind);
   }
-  builder_.EndLoad();
   EndEdit();
   return builder_.Publish();
+}
+
+void DeltaSession::RestoreAddresses(const HeldKind& from) {
+  const auto all = InOrderOfMemory(from);
+  const size_t half = all.size() / 2;
+  AddressPart first(std::span(all).first(half));
+  AddressPart second(std::span(all).subspan(half));
+  RunBoth(
+      AddressLoad::ThreadsFor(all.size()), [&first] { first.Decode(); }, [&second] { second.Decode(); });
+  for (const AddressPart* part : {&first, &second}) {
+    for (const std::string* name : part->refused()) Hold(ResourceKind::kAddress, *name, {});
+  }
+  AddressLoad load = std::move(first).Take();
+  load.Append(std::move(second).Take());
+  builder_.Load(std::move(load));
+}
+
+void DeltaSession::RestoreEach(ResourceKind kind, const HeldKind& from) {
+  for (const auto& [resource, name] : InOrderOfMemory(from)) {
+    const bool stand_in = IsStandIn(*resource);
+    if (stand_in && kind == ResourceKind::kAuthorization) {
+      builder_.RefusePolicy(*name, "it was refused before the restart");
+    }
+    // Asked for again, whatever its version was.
+    if (!stand_in && !Put(kind, *name, resource->value).ok()) Hold(kind, *name, {});
+  }
 }
 
 void DeltaSession::EndEdit() {

@@ -62,7 +62,7 @@ class DeltaSession {
   Outcome Handle(Response response);
 
   // From disk, before the first stream. Returns the new state; what is not good any more is left out (policies:
-  // refused).
+  // refused). A second thread helps with a large one.
   StateRef Restore(const HeldResources& held);
 
   // As of the last whole response: a copy may go to another thread, also while the next one is being applied.
@@ -86,6 +86,8 @@ class DeltaSession {
   void Remove(ResourceKind kind, const std::string& name);
   absl::Status Put(ResourceKind kind, const std::string& name, const std::string& value);
   void Hold(ResourceKind kind, const std::string& name, HeldResource resource);
+  void RestoreAddresses(const HeldKind& from);
+  void RestoreEach(ResourceKind kind, const HeldKind& from);
   void EndEdit();
   std::string NackText() const;
 

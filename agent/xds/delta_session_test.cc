@@ -12,6 +12,7 @@
 namespace heddle::agent {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -252,11 +253,15 @@ TEST(DeltaSession, RestoresWhatWasHeldWithVersionsStandInsAndReadiness) {
   EXPECT_THAT(second.Versions(ResourceKind::kAuthorization), ElementsAre(Pair("default/p", "")));
 }
 
-// A first state is built at once, later ones change by change.
-TEST(DeltaSession, RestoresTheStateThatResponsesHadMade) {
+// A first state is built at once, a large one by two threads; later ones change by change.
+class RestoredSession : public ::testing::TestWithParam<int> {};
+INSTANTIATE_TEST_SUITE_P(Pods, RestoredSession, ::testing::Values(300, 1500));
+
+TEST_P(RestoredSession, HasTheStateThatResponsesHadMade) {
+  const int pods = GetParam();
   Session first;
   Pushed all(ResourceKind::kAddress);
-  for (int i = 0; i < 300; ++i) {
+  for (int i = 0; i < pods; ++i) {
     all.AddPod({.name = absl::StrCat("web-", i),
                 // Some share an address; some have two, and one another capacity.
                 .ips = i % 3 == 0 ? std::vector<std::string>{absl::StrCat("10.0.0.", i % 250),
@@ -266,32 +271,43 @@ TEST(DeltaSession, RestoresTheStateThatResponsesHadMade) {
                 .services = {{absl::StrCat("default/web-", i % 20), {{80, 8080}}},
                              {"default/all", {{80, 8080}}}}});
   }
+  const testing::ServiceOptions service;
+  all.Add(service.id(), "v1", testing::MakeService(service).SerializeAsString());
   const StateRef before = first.Handle(std::move(all)).state;
 
   Session second;
-  const auto held = DecodeState(*EncodeState(first.session.held()));
+  auto held = DecodeState(*EncodeState(first.session.held()));
   ASSERT_TRUE(held.ok()) << held.status();
+  auto& addresses = (*held)[static_cast<size_t>(ResourceKind::kAddress)].resources;
+  addresses.Put(addresses.last_edit() + 1, "rotten",
+                std::make_shared<const HeldResource>("v1", "garbage"));
   const StateRef after = second.session.Restore(*held);
-  EXPECT_EQ(after->workloads().size(), 300u);
-  for (int i = 0; i < 300; ++i) {
+  EXPECT_EQ(after->workloads().size(), static_cast<size_t>(pods));
+  for (int i = 0; i < pods; ++i) {
     const WorkloadUid uid(absl::StrCat("Kubernetes//Pod/default/web-", i));
     ASSERT_NE(after->FindWorkload(uid), nullptr) << i;
     EXPECT_EQ(*after->FindWorkload(uid), *before->FindWorkload(uid));
     EXPECT_NE(after->FindWorkload("", *io::IpAddress::Parse(absl::StrCat("10.0.0.", i % 250))),
               nullptr);
   }
-  EXPECT_EQ(after->FindEndpoints(ServiceName("default/all")).size(), 300u);
-  EXPECT_EQ(after->FindEndpoints(ServiceName("default/web-3")).size(), 15u);
+  EXPECT_EQ(after->FindEndpoints(ServiceName("default/all")).size(), static_cast<size_t>(pods));
+  EXPECT_EQ(after->FindEndpoints(ServiceName("default/web-3")).size(), static_cast<size_t>(pods) / 20);
   EXPECT_TRUE(after->HasWeights(ServiceName("default/web-7")));
   EXPECT_FALSE(after->HasWeights(ServiceName("default/web-8")));
 
+  EXPECT_NE(after->FindService(ServiceName(service.id())), nullptr);
+  EXPECT_EQ(after->FindServiceByHostname("web.default.svc.cluster.local", "default"),
+            after->FindService(ServiceName(service.id())));
+  EXPECT_THAT(second.Versions(ResourceKind::kAddress), Contains(Pair("rotten", "")))
+      << "asked for again";
+
   Pushed removal(ResourceKind::kAddress);
-  for (int i = 0; i < 300; ++i) removal.Remove(absl::StrCat("Kubernetes//Pod/default/web-", i));
+  for (int i = 0; i < pods; ++i) removal.Remove(absl::StrCat("Kubernetes//Pod/default/web-", i));
   const StateRef empty = second.Handle(std::move(removal)).state;
   EXPECT_TRUE(empty->workloads().empty());
   EXPECT_TRUE(empty->FindEndpoints(ServiceName("default/all")).empty());
   EXPECT_EQ(empty->FindWorkload("", *io::IpAddress::Parse("10.0.0.1")), nullptr);
-  EXPECT_EQ(after->workloads().size(), 300u) << "who holds a state keeps it";
+  EXPECT_EQ(after->workloads().size(), static_cast<size_t>(pods)) << "who holds a state keeps it";
 }
 
 }  // namespace
