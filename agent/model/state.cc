@@ -3,7 +3,7 @@
 namespace heddle::agent {
 
 Endpoint::Endpoint(WorkloadRef of_workload, const ServiceMembership& of)
-    : workload(std::move(of_workload)), membership(&of) {
+    : workload(std::move(of_workload)), membership(&of), reach(*workload) {
   usual = workload->healthy && workload->capacity != 0 && workload->network.empty() &&
           workload->addresses.size() == 1 && membership->ports.size() == 1;
   if (!usual) return;

@@ -69,6 +69,15 @@ struct NetworkPrefixView {
   }
 };
 
+// How a workload is reached: all of it that decides about the next hop.
+struct Reach {
+  explicit Reach(const Workload& workload)
+      : protocol(workload.protocol), identified(workload.identity.has_value()) {}
+
+  TunnelProtocol protocol;
+  bool identified;  // It has an identity that could be verified.
+};
+
 // One endpoint of a service, with what a choice looks at beside each other: among thousands of endpoints, to look at
 // each one's workload would be several cache misses.
 struct Endpoint {
@@ -77,6 +86,7 @@ struct Endpoint {
 
   WorkloadRef workload;
   const ServiceMembership* membership;
+  Reach reach;
   // The following two are all of their kind that it has, it is healthy, has capacity, and its network has no name.
   bool usual = false;
   PortMapping port;

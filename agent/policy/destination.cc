@@ -30,11 +30,12 @@ bool IsWaypointOf(const Workload& source, const State& state, const Workload& wo
   });
 }
 
-NextHop ToWorkload(WorkloadRef workload, ServiceRef service, const io::SocketAddress& target) {
-  if (workload->protocol == TunnelProtocol::kNone) {
+// Looks at the workload only to refuse it: among thousands of endpoints each look is a cache miss.
+NextHop ToWorkload(Reach reach, WorkloadRef workload, ServiceRef service, const io::SocketAddress& target) {
+  if (reach.protocol == TunnelProtocol::kNone) {
     return PlainHop{.dial = target, .workload = std::move(workload), .service = std::move(service)};
   }
-  if (!workload->identity.has_value() && (service == nullptr || service->identities.empty())) {
+  if (!reach.identified && (service == nullptr || service->identities.empty())) {
     return Refuse(FailureReason::kNoUpstream,
                   absl::StrCat("workload ", workload->uid.ToString(), " has no identity that could be verified"),
                   std::move(service));
@@ -57,7 +58,7 @@ NextHop ToService(const State& state, const BalancingRequest& request, ServiceRe
   }
   const Choice choice = ChooseEndpoint(state, request, random);
   if (choice.endpoint != nullptr) {
-    return ToWorkload(choice.endpoint->workload, std::move(service), choice.target);
+    return ToWorkload(choice.endpoint->reach, choice.endpoint->workload, std::move(service), choice.target);
   }
   if (choice.other_network) {
     return Refuse(FailureReason::kNotSupported, absl::StrCat("service ", id, " has endpoints on other networks only"),
@@ -96,7 +97,8 @@ NextHop FindNextHop(const State& state, const Workload& source, const io::Socket
     return Refuse(FailureReason::kNotSupported,
                   absl::StrCat("workload ", workload->uid.ToString(), " is reached through a waypoint"));
   }
-  return ToWorkload(std::move(workload), nullptr, destination);
+  const Reach reach(*workload);
+  return ToWorkload(reach, std::move(workload), nullptr, destination);
 }
 
 }  // namespace heddle::agent
