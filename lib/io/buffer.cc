@@ -2,6 +2,7 @@
 
 #include <absl/container/flat_hash_map.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -47,10 +48,32 @@ struct BufferPool::Slab {
   uint8_t* base = nullptr;
   size_t size_class = 0;
   std::vector<uint16_t> free;  // Numbers of the free blocks, the last freed at the back: its pages are warm.
+  size_t clean = 0;     // So many at the front have no pages.
+  size_t unneeded = 0;  // So many at the front have been free since the last trim.
 
   size_t blocks() const { return kSlabSize / kBlockSizes[size_class]; }
   bool unused() const { return free.size() == blocks(); }
+  uint16_t Take() {
+    const uint16_t block = free.back();
+    free.pop_back();
+    clean = std::min(clean, free.size());
+    unneeded = std::min(unneeded, free.size());
+    return block;
+  }
+  void DropPages();
 };
+
+// A block may share its first and its last page with its neighbours.
+void BufferPool::Slab::DropPages() {
+  static const auto kPage = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  const size_t block_size = kBlockSizes[size_class];
+  for (; clean < unneeded; ++clean) {
+    const size_t begin = (free[clean] * block_size + kPage - 1) / kPage * kPage;
+    const size_t end = (free[clean] + 1) * block_size / kPage * kPage;
+    if (begin < end) ::madvise(base + begin, end - begin, MADV_DONTNEED);
+  }
+  unneeded = free.size();
+}
 
 struct BufferPool::Slabs {
   size_t limit_bytes = 0;
@@ -65,6 +88,7 @@ struct BufferPool::Slabs {
     slab->base = base;
     slab->size_class = size_class;
     for (size_t i = slab->blocks(); i > 0; --i) slab->free.push_back(static_cast<uint16_t>(i - 1));
+    slab->clean = slab->unneeded = slab->free.size();
     ASAN_POISON_MEMORY_REGION(base, kSlabSize);
     stats.mapped_bytes += kSlabSize;
     with_room[size_class].push_back(slab.get());
@@ -123,8 +147,7 @@ Buffer BufferPool::Allocate(size_t size) {
   Buffer buffer;
   buffer.pool_ = this;
   buffer.capacity_ = static_cast<uint32_t>(*fits);
-  buffer.block_ = slab.base + slab.free.back() * *fits;
-  slab.free.pop_back();
+  buffer.block_ = slab.base + slab.Take() * *fits;
   if (slab.free.empty()) with_room.pop_back();
   slabs_->stats.in_use_bytes += *fits;
   ASAN_UNPOISON_MEMORY_REGION(buffer.block_, *fits);
@@ -145,7 +168,10 @@ size_t BufferPool::Trim(size_t bytes_max) {
   size_t trimmed = 0;
   for (auto& with_room : slabs_->with_room) {
     std::erase_if(with_room, [&](Slab* slab) {
-      if (!slab->unused() || trimmed >= bytes_max) return false;
+      if (!slab->unused() || trimmed >= bytes_max) {
+        slab->DropPages();
+        return false;
+      }
       ASAN_UNPOISON_MEMORY_REGION(slab->base, kSlabSize);
       ::munmap(slab->base, kSlabSize);
       trimmed += kSlabSize;

@@ -71,8 +71,8 @@ class BufferPool {
   // A buffer of at least `size` bytes (at most kBulkMax). Empty (capacity 0) when the limit is reached: the
   // caller waits or fails with IoCode::kLimit.
   Buffer Allocate(size_t size);
-  // Gives whole free slabs back to the kernel, at most about `bytes_max`; returns the bytes unmapped. The loop
-  // calls it every few seconds, in slices.
+  // Gives whole free slabs back to the kernel, at most about `bytes_max`, and of the others the pages of blocks that
+  // were not needed since the last call; returns the bytes unmapped. The loop calls it every second, in slices.
   size_t Trim(size_t bytes_max = SIZE_MAX);
   BufferPoolStats stats() const;
 

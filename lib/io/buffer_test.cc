@@ -47,6 +47,25 @@ TEST(BufferPool, GivesMemoryBackWhenNothingIsInUse) {
   EXPECT_EQ(pool.stats().mapped_bytes, 0u);
 }
 
+TEST(BufferPool, GivesPagesOfBlocksBackThatAreNotNeededWhileOthersAre) {
+  BufferPool pool(64 * kMiB);
+  const Buffer held = pool.Allocate(BufferPool::kBulk);
+  // Whether the block that was freed last still has what was written into it.
+  const auto has_its_bytes = [&pool] {
+    Buffer buffer = pool.Allocate(BufferPool::kBulk);
+    return buffer.writable()[BufferPool::kBulk / 2] != 0;
+  };
+  {
+    Buffer used = pool.Allocate(BufferPool::kBulk);
+    std::fill(used.writable().begin(), used.writable().end(), uint8_t{1});
+  }
+  pool.Trim();
+  EXPECT_TRUE(has_its_bytes()) << "it was needed since the trim before";
+  pool.Trim();
+  pool.Trim();
+  EXPECT_FALSE(has_its_bytes());
+}
+
 TEST(BufferPool, RefusesAtItsLimitAndRecovers) {
   BufferPool pool(2 * kMiB);
   std::vector<Buffer> buffers;

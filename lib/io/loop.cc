@@ -1,19 +1,22 @@
 #include "lib/io/loop.h"
 
-#include <malloc.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <utility>
 
+#include "lib/base/heap_trim.h"
+
 namespace heddle::io {
 namespace {
 
 // Memory that was not needed for this long goes back to the kernel, at most a slice per turn: unmapping takes time.
-constexpr absl::Duration kTrimInterval = absl::Seconds(2);
+constexpr absl::Duration kTrimInterval = absl::Seconds(1);
 constexpr size_t kTrimBytesPerTurn = 16u << 20;
 // So many bytes of frames that are needed no more tell of connections that have ended.
 constexpr size_t kFrameBytesOfABurst = 64u << 10;
+// What ends after them, tunnels for instance, leaves holes in the heap too.
+constexpr int kHeapTrimsAfterABurst = 3;
 
 // So many steps without a look at the kernel, and only while no more than so many coroutines have run: others wait.
 constexpr int kStepsPerTurn = 6;
@@ -98,9 +101,14 @@ void Loop::EndTurn(MonotonicTime now) {
 
 MonotonicTime Loop::TrimWhenDue(MonotonicTime now) {
   if (trim_at_ <= now) {
+    reactor_->Trim();
     const bool more = buffers_->Trim(kTrimBytesPerTurn) >= kTrimBytesPerTurn;
     // What malloc has of a burst stays with the process otherwise, in holes between what is in use.
-    if (!more && TrimFrames() >= kFrameBytesOfABurst) ::malloc_trim(0);
+    if (!more && TrimFrames() >= kFrameBytesOfABurst) heap_trims_due_ = kHeapTrimsAfterABurst;
+    if (!more && heap_trims_due_ > 0) {
+      --heap_trims_due_;
+      TrimHeap();
+    }
     trim_at_ = more ? now : MonotonicTime::Infinite();
   }
   const bool kept = buffers_->stats().mapped_bytes > 0 || ThreadFrameStats().free_bytes > 0;

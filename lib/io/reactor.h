@@ -145,6 +145,8 @@ class Reactor {
   virtual void Wait(MonotonicTime now, MonotonicTime until) = 0;
   // Ends a Wait under way or the next one. From any thread.
   virtual void Wake() = 0;
+  // Gives back what it holds and was not needed since the last call. The loop calls it every second or so.
+  virtual void Trim() {}
 };
 
 struct ReactorOptions {

@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -10,7 +11,13 @@
 namespace heddle::io {
 
 UringBuffers::UringBuffers(io_uring& ring, BufferPool& pool, uint16_t group, size_t block_size, uint32_t entries)
-    : ring_(ring), pool_(pool), group_(group), block_size_(block_size), entries_(entries), blocks_(entries) {
+    : ring_(ring),
+      pool_(pool),
+      group_(group),
+      block_size_(block_size),
+      entries_(entries),
+      blocks_(entries),
+      wanted_(few()) {
   CHECK((entries & (entries - 1)) == 0);
   for (uint32_t i = entries; i > 0; --i) missing_.push_back(static_cast<uint16_t>(i - 1));
 }
@@ -41,7 +48,7 @@ Result<void> UringBuffers::Register() {
 }
 
 void UringBuffers::Fill() {
-  while (!missing_.empty() && Refill(missing_.back())) missing_.pop_back();
+  while (provided() < wanted_ && Refill(missing_.back())) missing_.pop_back();
 }
 
 bool UringBuffers::Refill(uint16_t entry) {
@@ -58,6 +65,17 @@ void UringBuffers::Provide(uint16_t entry, Buffer block) {
   blocks_[entry] = std::move(block);
 }
 
+uint32_t UringBuffers::Trim() {
+  if (std::exchange(taken_, 0) < entries_) wanted_ = few();
+  return provided() - std::min(provided(), wanted_);
+}
+
+void UringBuffers::TakeBack(uint16_t entry) {
+  CHECK(entry < entries_ && blocks_[entry].capacity() > 0);
+  blocks_[entry].Release();
+  missing_.push_back(entry);
+}
+
 Buffer UringBuffers::Take(uint16_t entry, size_t size) {
   CHECK(entry < entries_ && blocks_[entry].capacity() > 0);
   Buffer block = std::move(blocks_[entry]);
@@ -66,7 +84,8 @@ Buffer UringBuffers::Take(uint16_t entry, size_t size) {
     return {};
   }
   block.Commit(size);
-  if (!Refill(entry)) missing_.push_back(entry);
+  ++taken_;
+  if (provided() > wanted_ || !Refill(entry)) missing_.push_back(entry);
   return block;
 }
 

@@ -12,7 +12,8 @@ namespace heddle::io {
 // Blocks of one size class that the kernel may take for receives: a provided-buffer ring
 // (io_uring_register_buf_ring(3)). A receive that waits holds no block; the kernel takes one when bytes are
 // there. Taken blocks are replaced at once from the pool, so the kernel has a constant number of them for all
-// connections of the loop together.
+// connections of the loop together: few, for it takes them in turn and so touches them all, until receives have found
+// none, and all entries' from then on until few are taken.
 class UringBuffers {
  public:
   UringBuffers(io_uring& ring, BufferPool& pool, uint16_t group, size_t block_size, uint32_t entries);
@@ -22,15 +23,24 @@ class UringBuffers {
 
   // Registers the ring with the kernel; it holds no blocks before the first Fill().
   Result<void> Register();
-  // Provides blocks until all entries are filled or the pool is at its limit.
+  // Provides blocks until the kernel has as many as it shall or the pool is at its limit.
   void Fill();
+  // A receive has found no block: from now on the kernel has all.
+  void Grow() { wanted_ = entries_; }
   // The block that the kernel has taken, with `size` readable bytes. With size 0 it goes back to the kernel.
   Buffer Take(uint16_t block, size_t size);
+  // Ends a time in which blocks were taken or not. Returns how many the kernel has beyond what it needs: the caller
+  // makes it take them, for there is no other way to get them back.
+  uint32_t Trim();
+  // It has taken one of them.
+  void TakeBack(uint16_t block);
 
   uint16_t group() const { return group_; }
   size_t block_size() const { return block_size_; }
 
  private:
+  uint32_t few() const { return (entries_ + 7) / 8; }
+  uint32_t provided() const { return entries_ - static_cast<uint32_t>(missing_.size()); }
   void Provide(uint16_t entry, Buffer block);
   bool Refill(uint16_t entry);
 
@@ -42,6 +52,8 @@ class UringBuffers {
   io_uring_buf_ring* shared_ = nullptr;  // Mapped, shared with the kernel.
   std::vector<Buffer> blocks_;           // By entry: what the kernel has.
   std::vector<uint16_t> missing_;        // Entries without a block.
+  uint32_t wanted_;                      // Blocks that the kernel shall have.
+  uint32_t taken_ = 0;                   // Since the last Trim().
 };
 
 }  // namespace heddle::io

@@ -25,6 +25,8 @@ constexpr uint64_t kTagMask = 7;
 constexpr uint64_t kPollTag = 4;  // The operation's poll, which waits in its place.
 constexpr uint64_t kWakeData = 1;
 constexpr uint64_t kCancelData = 2;
+constexpr uint64_t kTakeBackData = 3;  // The group in the bits above.
+constexpr int kTagBits = 3;
 
 // Blocks with the kernel per size class: about a turn's worth of receives; more fall back to a plain recv. Of large
 // ones few: the kernel takes them in turn, and what lies in the nearest caches is the one that was freed last.
@@ -53,6 +55,7 @@ class UringReactor final : public Reactor {
   void Forget(int) override {}  // The ring keeps nothing about descriptors.
   void Wait(MonotonicTime now, MonotonicTime until) override;
   void Wake() override;
+  void Trim() override;
 
  private:
   io_uring_sqe* NextRequest();
@@ -64,6 +67,7 @@ class UringReactor final : public Reactor {
   bool SubmitPoll(Operation& operation);
   void SubmitDeferred();
   void ArmWake();
+  void TakeBack(UringBuffers& buffers, uint32_t count);
 
   void Enter(MonotonicTime now, MonotonicTime until);
   void Reap();
@@ -233,6 +237,27 @@ void UringReactor::Wake() {
   [[maybe_unused]] const ssize_t n = ::write(wake_.get(), &one, sizeof(one));
 }
 
+void UringReactor::Trim() {
+  for (auto& buffers : buffers_) {
+    if (const uint32_t unneeded = buffers->Trim(); unneeded > 0) TakeBack(*buffers, unneeded);
+  }
+}
+
+// The kernel lets go of a block when it has something for it: each of these reads takes one from an event counter.
+void UringReactor::TakeBack(UringBuffers& buffers, uint32_t count) {
+  const UniqueFd counter(::eventfd(count, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE));
+  if (!counter.valid()) return;
+  for (; count > 0; --count) {
+    io_uring_sqe* sqe = NextRequest();
+    if (sqe == nullptr) break;
+    io_uring_prep_read(sqe, counter.get(), nullptr, sizeof(uint64_t), 0);
+    sqe->flags |= IOSQE_BUFFER_SELECT;
+    sqe->buf_group = buffers.group();
+    io_uring_sqe_set_data64(sqe, kTakeBackData | uint64_t{buffers.group()} << kTagBits);
+  }
+  io_uring_submit(&ring_);
+}
+
 void UringReactor::Wait(MonotonicTime now, MonotonicTime until) {
   ArmWake();
   SubmitDeferred();
@@ -281,6 +306,10 @@ void UringReactor::OnCompletion(const io_uring_cqe& cqe) {
     wake_armed_ = false;
     return;
   }
+  if ((cqe.user_data & kTagMask) == kTakeBackData) {
+    if ((cqe.flags & IORING_CQE_F_BUFFER) == 0) return;
+    return buffers_[cqe.user_data >> kTagBits]->TakeBack(static_cast<uint16_t>(cqe.flags >> IORING_CQE_BUFFER_SHIFT));
+  }
   --in_kernel_;
   auto& operation = *reinterpret_cast<Operation*>(cqe.user_data & ~kTagMask);
   operation.Unlink();  // A cancel that waits in deferred_ has nothing to do any more.
@@ -312,7 +341,10 @@ void UringReactor::OnReceived(ReceiveOperation& operation, const io_uring_cqe& c
     operation.buffer = BuffersFor(operation.size_hint).Take(entry, result > 0 ? static_cast<size_t>(result) : 0);
   }
   // More receives in one turn than blocks with the kernel: this one takes its block from the pool itself.
-  if (result == -ENOBUFS && !operation.reactor_cancelled) result = ReceiveWithoutRing(operation);
+  if (result == -ENOBUFS && !operation.reactor_cancelled) {
+    BuffersFor(operation.size_hint).Grow();
+    result = ReceiveWithoutRing(operation);
+  }
   if (result == -EAGAIN) return WaitForReadiness(operation);
   Finish(operation, result);
 }

@@ -1,0 +1,9 @@
+#pragma once
+
+namespace heddle {
+
+// Gives the pages of malloc that hold nothing back to the kernel, those that the calling thread's cache of free
+// blocks keeps included. After a burst, not in one: it takes milliseconds.
+void TrimHeap();
+
+}  // namespace heddle

@@ -1,0 +1,69 @@
+// What the io_uring backend does with the blocks that it provides to the kernel.
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include <memory>
+#include <vector>
+
+#include "lib/base/unique_fd.h"
+#include "lib/io/reactor.h"
+
+namespace heddle::io {
+namespace {
+
+constexpr size_t kBurst = 100;
+
+// One byte that is there, on a connection of its own.
+class Receive final : public ReceiveOperation {
+ public:
+  Receive() {
+    int ends[2];
+    CHECK(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
+    receiver_ = UniqueFd(ends[0]);
+    sender_ = UniqueFd(ends[1]);
+    CHECK(::send(sender_.get(), "x", 1, MSG_NOSIGNAL) == 1);
+    fd = receiver_.get();
+  }
+  int32_t result = 0;
+
+ private:
+  void OnComplete(int32_t completed) override { result = completed; }
+  UniqueFd receiver_;
+  UniqueFd sender_;
+};
+
+void WaitOnce(Reactor& reactor) { reactor.Wait(MonotonicTime(), MonotonicTime::FromNanoseconds(1'000'000)); }
+
+// So many receives at once, whose bytes go again when all have come.
+void ReceiveAtOnce(Reactor& reactor, size_t count) {
+  std::vector<std::unique_ptr<Receive>> receives;
+  for (size_t i = 0; i < count; ++i) receives.push_back(std::make_unique<Receive>());
+  for (auto& receive : receives) reactor.Start(*receive);
+  for (auto& receive : receives) {
+    while (receive->in_flight()) WaitOnce(reactor);
+    EXPECT_EQ(receive->result, 1);
+    EXPECT_EQ(receive->buffer.size(), 1u);
+  }
+}
+
+TEST(UringReactor, TakesBlocksBackThatOnlyABurstNeeded) {
+  BufferPool pool(size_t{64} << 20);
+  auto made = MakeIoUringReactor(pool, {});
+  if (!made) GTEST_SKIP() << "no io_uring here: " << made.error().ToString();
+  std::unique_ptr<Reactor> reactor = *std::move(made);
+  const size_t few = pool.stats().in_use_bytes;
+  for (int round = 0; round < 3; ++round) {
+    ReceiveAtOnce(*reactor, kBurst);
+    ReceiveAtOnce(*reactor, 1);
+    EXPECT_GT(pool.stats().in_use_bytes, few) << "the next burst finds them";
+    reactor->Trim();
+    for (int turns = 0; turns < 1000 && pool.stats().in_use_bytes > few; ++turns) WaitOnce(*reactor);
+    EXPECT_EQ(pool.stats().in_use_bytes, few);
+    ReceiveAtOnce(*reactor, 1);
+    EXPECT_EQ(pool.stats().in_use_bytes, few);
+  }
+}
+
+}  // namespace
+}  // namespace heddle::io
