@@ -16,7 +16,6 @@ std::string_view ToString(ConnectionKind kind) {
 TrackedConnection::TrackedConnection(ConnectionTable& table, ConnectionKind kind,
                                      PodContext& pod_context, const io::SocketAddress& source)
     : kind(kind),
-      pod(pod_context.pod()),
       source(source),
       table_(table),
       pod_context_(pod_context),
@@ -26,6 +25,22 @@ TrackedConnection::TrackedConnection(ConnectionTable& table, ConnectionKind kind
 }
 
 TrackedConnection::~TrackedConnection() { table_.connections_.erase(id_); }
+
+const CapturedPod& TrackedConnection::pod() const { return pod_context_.pod(); }
+
+std::optional<ConnectionFacts> TrackedConnection::facts() const {
+  if (!judged_) return std::nullopt;
+  return ConnectionFacts{.source = source.ip,
+                         .destination = actual_destination->ip,
+                         .destination_port = actual_destination->port,
+                         .identity = identity_};
+}
+
+void TrackedConnection::SetIdentity(const tls::SpiffeId* identity) {
+  CHECK(actual_destination.has_value());
+  judged_ = true;
+  identity_ = identity;
+}
 
 void TrackedConnection::EndByPolicy() {
   ended_by_policy_ = true;

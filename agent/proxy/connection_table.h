@@ -33,15 +33,19 @@ class TrackedConnection {
   TrackedConnection(const TrackedConnection&) = delete;
   TrackedConnection& operator=(const TrackedConnection&) = delete;
 
+  const CapturedPod& pod() const;
+  // What an inbound connection is authorized with; empty before SetIdentity(). The identity it points to outlives the
+  // connection.
+  std::optional<ConnectionFacts> facts() const;
+  // From now on the connection can be judged: actual_destination is known, and who the source is (nullptr: plaintext).
+  void SetIdentity(const tls::SpiffeId* identity);
+  const tls::SpiffeId* identity() const { return identity_; }
+
   const ConnectionKind kind;
-  const CapturedPod& pod;
   const io::SocketAddress source;
   std::optional<io::SocketAddress> original_destination;  // What the client connected to ...
   const std::string* authority = nullptr;  // ... or asked a tunnel for. Outlives the connection.
   std::optional<io::SocketAddress> actual_destination;  // Where we dialled.
-  // What an inbound connection was authorized with; empty before. The identity it points to
-  // outlives the connection.
-  std::optional<ConnectionFacts> facts;
 
   // Ends when the pod or the worker does, or policy no longer allows the connection.
   StopToken stop() { return stop_.token(); }
@@ -55,6 +59,8 @@ class TrackedConnection {
   const PodContext& pod_context_;
   uint64_t id_ = 0;
   StopSource stop_;
+  const tls::SpiffeId* identity_ = nullptr;
+  bool judged_ = false;
   bool ended_by_policy_ = false;
 };
 

@@ -23,13 +23,10 @@ FRAME_OF_ITS_OWN Task<Application> DialWhenAllowed(Inbound& in) {
   if (failed) co_return std::unexpected(TunnelFailure{{*failed}, {}});
   // Not before: while it waits for its workload, no state without it may judge the connection. And
   // not later: a change of policy during the dial must find the facts in the table.
-  const io::SocketAddress local = *connection.original_destination;
-  connection.facts = ConnectionFacts{.source = connection.source.ip,
-                                     .destination = local.ip,
-                                     .destination_port = local.port};
-  DescribeInbound(in.worker, in.pod, *connection.facts, in.served.record);
+  connection.SetIdentity(nullptr);
+  DescribeInbound(in.worker, in.pod, *connection.facts(), in.served.record);
   in.served.record.Open();
-  CO_TRY_VOID(Authorize(in.worker, in.pod, *connection.facts));
+  CO_TRY_VOID(Authorize(in.worker, in.pod, *connection.facts()));
   co_return co_await DialLocal(in.worker, in.pod, connection, connection.stop());
 }
 

@@ -94,7 +94,7 @@ void DescribeInbound(Worker& worker, PodContext& pod, const ConnectionFacts& fac
 Task<TunnelResult<std::unique_ptr<io::Connection>>> DialLocal(Worker& worker, PodContext& pod,
                                                               TrackedConnection& connection,
                                                               StopToken stop) {
-  const ConnectionFacts& facts = *connection.facts;
+  const ConnectionFacts facts = *connection.facts();
   const io::SocketAddress to{facts.destination, facts.destination_port};
   Deadline dial(worker.loop(), stop, worker.limits().connect_timeout);
   auto application =

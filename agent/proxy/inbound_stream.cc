@@ -3,6 +3,7 @@
 #include <absl/strings/str_cat.h>
 
 #include "agent/hbone/connect_request.h"
+#include "agent/proxy/either_readable.h"
 #include "agent/proxy/inbound_policy.h"
 #include "agent/proxy/serve.h"
 #include "agent/proxy/worker.h"
@@ -37,7 +38,7 @@ std::unique_ptr<const PeerClaim> ClaimOf(const Baggage& baggage) {
 void Describe(InboundStream& in, const ConnectRequest& request, const InboundTarget& target) {
   ConnectionRecord& record = in.served.record;
   record.service = target.service;
-  DescribeInbound(in.worker, in.pod, *in.served.connection.facts, record);
+  DescribeInbound(in.worker, in.pod, *in.served.connection.facts(), record);
   if (!record.source.workload) record.source.claim = ClaimOf(request.claims.source);
   if (in.pod.identity) record.destination.identity = &*in.pod.identity;
 }
@@ -59,15 +60,11 @@ FRAME_OF_ITS_OWN Task<Application> DialWhenAllowed(InboundStream& in) {
       FindInboundTarget(*in.worker.state(), *workload, in.pod.pod(), *request, in.peer.local.ip);
   if (!target) co_return Refuse(target.error());
   // In the table with its facts first, then judged: a change of policy in between cannot be missed.
-  connection.facts =
-      ConnectionFacts{.source = in.peer.address.ip,
-                      .destination = target->application.ip,
-                      .destination_port = target->application.port,
-                      .identity = in.peer.identity ? &*in.peer.identity : nullptr};
   connection.actual_destination = target->application;
+  connection.SetIdentity(in.peer.identity ? &*in.peer.identity : nullptr);
   Describe(in, *request, *target);
   in.served.record.Open();
-  CO_TRY_VOID(Authorize(in.worker, in.pod, *connection.facts));
+  CO_TRY_VOID(Authorize(in.worker, in.pod, *connection.facts()));
   co_return co_await DialLocal(in.worker, in.pod, connection, in.stream.aborted());
 }
 
@@ -117,8 +114,13 @@ Task<void> ServeInboundStream(Worker& worker, PodContext& pod, const InboundPeer
   const bool established = co_await Establish(in);
   if (!established) co_return;
   Served& served = in.served;
-  served.RecordEnd(co_await Relay(worker.loop(), *stream, *in.application, served.bytes,
-                                  served.connection.stop()));
+  // Not Relay(): a parked connection would have its frame too.
+  RelayRunEnd end;
+  do {
+    end = co_await RelayUntilIdle(worker.loop(), *stream, *in.application, served.bytes, served.connection.stop());
+    if (end.idle) co_await EitherReadable(worker.loop(), *stream, *in.application, served.connection.stop());
+  } while (end.idle);
+  served.RecordEnd(end.failure);
 }
 
 }  // namespace heddle::agent

@@ -32,16 +32,17 @@ struct ProxyLimits {
   absl::Duration state_wait_timeout = absl::Seconds(5);
   size_t state_waiters_max = 1024;
 
-  // Streams that share one tunnel; more would share too small a part of one TCP connection. The
-  // peer may allow less.
-  uint32_t tunnel_streams_max = 100;
+  // Streams that share one tunnel; more would share too small a part of one TCP connection, fewer
+  // would each bear more of a tunnel's memory (some 40 KiB at each end). The peer may allow less.
+  uint32_t tunnel_streams_max = 200;
   // Tunnels of one pod on one worker, whatever their peers.
   size_t tunnels_per_pod_max = 4096;
   // Long enough that a client which polls once a minute keeps its tunnel.
   absl::Duration tunnel_idle_timeout = absl::Minutes(5);
 
-  // What peers may open at once on a tunnel to us: what Istio's proxy announces.
-  uint32_t inbound_streams_max = 200;
+  // What peers may open at once on a tunnel to us: twice what our agents do, for a stream counts
+  // here until its work has ended, and its peer may have reset it and opened the next by then.
+  uint32_t inbound_streams_max = 400;
 
   // Bytes of HTTP/2 peers that wait for readers which do not take them, of the whole process: windows
   // stop growing at half of it, which is 32 stalled flows of the largest window.

@@ -4,6 +4,7 @@
 
 #include "agent/hbone/connect_request.h"
 #include "agent/policy/destination.h"
+#include "agent/proxy/either_readable.h"
 #include "agent/proxy/serve.h"
 #include "agent/proxy/worker.h"
 
@@ -138,8 +139,16 @@ Task<void> ServeOutbound(Worker& worker, PodContext& pod, Incoming incoming) {
   const bool established = co_await Establish(outbound, std::move(incoming.accepted));
   if (!established) co_return;
   Served& served = outbound.served;
-  served.RecordEnd(co_await Relay(worker.loop(), *outbound.application, *outbound.upstream,
-                                  served.bytes, served.connection.stop()));
+  // Not Relay(): a parked connection would have its frame too.
+  RelayRunEnd end;
+  do {
+    end = co_await RelayUntilIdle(worker.loop(), *outbound.application, *outbound.upstream, served.bytes,
+                                  served.connection.stop());
+    if (end.idle) {
+      co_await EitherReadable(worker.loop(), *outbound.application, *outbound.upstream, served.connection.stop());
+    }
+  } while (end.idle);
+  served.RecordEnd(end.failure);
 }
 
 }  // namespace heddle::agent

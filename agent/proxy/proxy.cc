@@ -16,11 +16,12 @@ std::string TextOf(const std::optional<io::SocketAddress>& address) {
 }
 
 ConnectionInfo InfoOf(const TrackedConnection& connection) {
-  const tls::SpiffeId* identity = connection.facts ? connection.facts->identity : nullptr;
+  const tls::SpiffeId* identity = connection.identity();
+  const CapturedPod& pod = connection.pod();
   return {.kind = connection.kind,
-          .pod_uid = connection.pod.uid,
-          .pod_namespace = connection.pod.namespace_name,
-          .pod_name = connection.pod.name,
+          .pod_uid = pod.uid,
+          .pod_namespace = pod.namespace_name,
+          .pod_name = pod.name,
           .source = connection.source,
           .original_destination = connection.authority ? *connection.authority
                                                        : TextOf(connection.original_destination),
@@ -44,7 +45,7 @@ Task<void> Count(Worker& worker, const std::string& pod_uid, size_t& out) {
   do {
     last = worker.connections().VisitAfter(last, kConnectionsPerSlice,
                                            [&pod_uid, &out](const TrackedConnection& connection) {
-                                             if (connection.pod.uid == pod_uid) ++out;
+                                             if (connection.pod().uid == pod_uid) ++out;
                                            });
     co_await worker.loop().Yield();
   } while (last != 0);

@@ -203,13 +203,10 @@ Task<void> RelayRun::WatchSender(Direction direction, StopToken stop) {
   Fail(direction, *broken, direction.from_side);
 }
 
-struct RunEnd {
-  bool parked = false;
-  std::optional<RelayFailure> failure;
-};
+}  // namespace
 
-FRAME_OF_ITS_OWN Task<RunEnd> RunUntilIdle(io::Loop& loop, io::Stream& client, io::Stream& server,
-                                           RelayBytes& bytes, StopToken stop) {
+Task<RelayRunEnd> RelayUntilIdle(io::Loop& loop, io::Stream& client, io::Stream& server, RelayBytes& bytes,
+                              StopToken stop) {
   Scope scope(loop);
   const std::array<Direction, 2> directions{
       Direction{client, server, bytes.from_client, RelaySide::kClient},
@@ -217,16 +214,14 @@ FRAME_OF_ITS_OWN Task<RunEnd> RunUntilIdle(io::Loop& loop, io::Stream& client, i
   RelayRun run(loop, scope, directions, stop);
   run.Start();
   co_await scope.Join();
-  co_return RunEnd{run.parked(), run.failure()};
+  co_return RelayRunEnd{run.parked(), run.failure()};
 }
-
-}  // namespace
 
 Task<std::optional<RelayFailure>> Relay(io::Loop& loop, io::Stream& client, io::Stream& server,
                                         RelayBytes& bytes, StopToken stop) {
   while (true) {
-    const RunEnd end = co_await RunUntilIdle(loop, client, server, bytes, stop);
-    if (!end.parked) co_return end.failure;
+    const RelayRunEnd end = co_await RelayUntilIdle(loop, client, server, bytes, stop);
+    if (!end.idle) co_return end.failure;
     // Its end or a stop is found by the next run.
     co_await EitherReadable(loop, client, server, stop);
   }

@@ -55,6 +55,17 @@ struct RelayFailure {
 Task<std::optional<RelayFailure>> Relay(io::Loop& loop, io::Stream& client, io::Stream& server,
                                         RelayBytes& bytes, StopToken stop);
 
+// How a run of a relay ended: by its end, or because nothing has come for long.
+struct RelayRunEnd {
+  bool idle = false;
+  std::optional<RelayFailure> failure;
+};
+
+// Relay() up to where it would be parked. Then nothing is under way on either stream and neither has ended: to be
+// called again when EitherReadable.
+FRAME_OF_ITS_OWN Task<RelayRunEnd> RelayUntilIdle(io::Loop& loop, io::Stream& client, io::Stream& server,
+                                               RelayBytes& bytes, StopToken stop);
+
 // Whether an end of a relay is part of an application's normal life and so no failure of the
 // connection in logs and metrics: applications, load balancers and probes end connections by a
 // reset all the time, and Istio's proxy reports it so too. The streams see a reset in any case. A

@@ -100,9 +100,10 @@ Task<void> Worker::Reevaluate() {
 }
 
 void Worker::Reevaluate(TrackedConnection& connection) {
-  if (state() == nullptr || !connection.facts || connection.stop().requested()) return;
-  const WorkloadRef workload = state()->FindWorkload(WorkloadUid(connection.pod.workload_uid));
-  if (!Decide(*state(), workload.get(), *connection.facts).allowed) connection.EndByPolicy();
+  const std::optional<ConnectionFacts> facts = connection.facts();
+  if (state() == nullptr || !facts || connection.stop().requested()) return;
+  const WorkloadRef workload = state()->FindWorkload(WorkloadUid(connection.pod().workload_uid));
+  if (!Decide(*state(), workload.get(), *facts).allowed) connection.EndByPolicy();
 }
 
 void Worker::AddPod(std::shared_ptr<PodNetwork> network) {

@@ -198,6 +198,12 @@ ssize_t H2Callbacks::ReadData(nghttp2_session* session, int32_t id, uint8_t*, si
   State::Stream* stream = state.Find(id);
   if (stream == nullptr) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
   if (stream->pending.empty()) {
+    if (stream->sending == SendState::kOpen && std::exchange(stream->rest_asked, false)) {
+      // Data without bytes that ends nothing: no frame is sent, and what asks for data is done with.
+      stream->resting = true;
+      *flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
+      return 0;
+    }
     if (stream->sending == SendState::kOpen) {
       stream->deferred = true;
       return NGHTTP2_ERR_DEFERRED;

@@ -38,5 +38,10 @@ inline std::vector<nghttp2_nv> ToFields(const Headers& headers) {
 
 // The callback that nghttp2 pulls a stream's data with.
 nghttp2_data_source_read_callback DataReader();
+inline nghttp2_data_provider Body() {
+  nghttp2_data_provider body{};
+  body.read_callback = DataReader();
+  return body;
+}
 
 }  // namespace heddle::http

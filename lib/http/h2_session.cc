@@ -11,12 +11,6 @@
 namespace heddle::http {
 namespace {
 
-nghttp2_data_provider Body() {
-  nghttp2_data_provider body{};
-  body.read_callback = DataReader();
-  return body;
-}
-
 void SubmitSettings(nghttp2_session* session, Role role, const H2Options& options) {
   std::vector<nghttp2_settings_entry> entries = {
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, options.stream_window_initial},
@@ -176,14 +170,21 @@ void H2Session::Write(StreamId id, std::span<const uint8_t> data) {
   if (stream->closed || stream->reset_by_us || data.empty()) return;
   stream->pending = data;
   state_->pending_bytes += data.size();
-  if (std::exchange(stream->deferred, false))
-    nghttp2_session_resume_data(state_->session, stream->id);
+  state_->ResumeSending(*stream);
 }
 
 void H2Session::CancelWrite(StreamId id) {
   State::Stream* stream = state_->Find(static_cast<int32_t>(id));
   if (stream == nullptr) return;
   state_->pending_bytes -= std::exchange(stream->pending, {}).size();
+}
+
+void H2Session::Rest(StreamId id) {
+  State::Stream* stream = state_->Find(static_cast<int32_t>(id));
+  if (stream == nullptr || !stream->deferred || stream->closed || stream->reset_by_us) return;
+  stream->deferred = false;
+  stream->rest_asked = true;
+  nghttp2_session_resume_data(state_->session, stream->id);
 }
 
 void H2Session::EndWrite(StreamId id, const Headers& trailers) {
@@ -193,8 +194,7 @@ void H2Session::EndWrite(StreamId id, const Headers& trailers) {
   if (stream->closed || stream->reset_by_us || stream->sending != SendState::kOpen) return;
   stream->sending = SendState::kEnding;
   stream->trailers = trailers;
-  if (std::exchange(stream->deferred, false))
-    nghttp2_session_resume_data(state_->session, stream->id);
+  state_->ResumeSending(*stream);
 }
 
 void H2Session::Consumed(StreamId id, size_t n) {

@@ -61,6 +61,8 @@ class H2Session {
   // time per stream.
   void Write(StreamId stream, std::span<const uint8_t> data);
   void CancelWrite(StreamId stream);
+  // Nothing will be written for long: what the library holds for it goes, until there is something. A hint.
+  void Rest(StreamId stream);
   // Ends our direction in order, with trailers if any. Not while a Write is under way.
   void EndWrite(StreamId stream, const Headers& trailers = {});
   // The owner has consumed n bytes of kData: the peer may send as many more.

@@ -5,6 +5,8 @@
 
 #include <utility>
 
+#include "lib/http/h2_fields.h"
+
 namespace heddle::http {
 namespace {
 
@@ -162,6 +164,15 @@ void H2Session::State::SubmitReset(int32_t id, ErrorCode code) {
   stream->reset_by_us = true;
   if (stream->shed) return;
   nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, static_cast<uint32_t>(code));
+}
+
+void H2Session::State::ResumeSending(Stream& stream) {
+  stream.rest_asked = false;
+  if (std::exchange(stream.deferred, false)) nghttp2_session_resume_data(session, stream.id);
+  if (std::exchange(stream.resting, false)) {
+    const nghttp2_data_provider body = Body();
+    nghttp2_submit_data(session, NGHTTP2_FLAG_END_STREAM, stream.id, &body);
+  }
 }
 
 void H2Session::State::Fail(ErrorCode code, std::string reason) {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <vector>
 
+#include "lib/base/frame_allocator.h"
 #include "lib/http/h2_flood_guard.h"
 #include "lib/http/h2_session.h"
 #include "lib/http/stream_window.h"
@@ -28,6 +29,10 @@ struct H2Session::State {
     Stream(int32_t id, const H2Options& options, MonotonicTime now)
         : id(id), window(options.stream_window_initial, options.stream_window_max, now) {}
 
+    // Of frames: a connection that ends leaves no holes between what stays.
+    static void* operator new(size_t size) { return AllocateFrame(size); }
+    static void operator delete(void* stream, size_t size) noexcept { FreeFrame(stream, size); }
+
     const int32_t id;
     StreamWindow window;
     std::span<const uint8_t> pending;  // Given to Write(), not yet taken.
@@ -38,6 +43,8 @@ struct H2Session::State {
     bool answered = false;      // The final response has been sent (server) or received (client).
     bool remote_ended = false;  // END_STREAM has been received.
     bool deferred = false;      // nghttp2 waits to be told that there is data again.
+    bool rest_asked = false;    // When nghttp2 asks for data it is told that none will come, ...
+    bool resting = false;       // ... and was: it asks no more, until there is a new request of ours.
     bool reset_by_us = false;   // Our owner asked for it: no event follows.
     bool reset_by_peer = false;
     bool shed = false;      // Reset because its bytes did not fit in the budget.
@@ -69,6 +76,8 @@ struct H2Session::State {
   // The header section in `block` is complete. False when it makes the message malformed.
   bool OnHeaders(int32_t id);
   void SubmitReset(int32_t id, ErrorCode code);
+  // Makes nghttp2 ask for what there is to send on the stream.
+  void ResumeSending(Stream& stream);
 
   // Ends the connection: the first reason counts. What is queued in nghttp2 is not sent any more,
   // so that a full queue or a broken session cannot hold back the GOAWAY, which is written here and

@@ -82,6 +82,68 @@ TEST(H2Session, CarriesTrailersAfterTheLastByte) {
   EXPECT_EQ(pair.client.Count(Type::kEnd), 1u);
 }
 
+// What may follow a rest, each both before and after the session has told the library of it.
+TEST(H2Session, AStreamAtRestSendsNothingAndGoesOnLater) {
+  for (const bool told : {false, true}) {
+    for (const bool by_client : {false, true}) {
+      OpenPair pair(kConnect);
+      Endpoint& from = by_client ? pair.client : pair.server;
+      Endpoint& to = by_client ? pair.server : pair.client;
+      const auto rest = [&] {
+        from.session.Rest(pair.id);
+        from.session.Rest(pair.id);
+        if (told) {
+          EXPECT_TRUE(TakeOutput(from.session).empty());
+        }
+        EXPECT_TRUE(!told || !from.session.wants_output());
+      };
+      rest();
+      from.session.Write(pair.id, AsBytes("one"));
+      pair.Pump();
+      rest();
+      from.session.Write(pair.id, AsBytes("two"));
+      pair.Pump();
+      EXPECT_EQ(to.data[pair.id], "onetwo");
+      EXPECT_EQ(from.Count(Type::kWritten), 2u);
+      rest();
+      to.session.Write(pair.id, AsBytes("back"));
+      pair.Pump();
+      EXPECT_EQ(from.data[pair.id], "back");
+      EXPECT_EQ(to.Count(Type::kEnd), 0u);
+      rest();
+      from.session.EndWrite(pair.id);
+      pair.Pump();
+      EXPECT_EQ(to.Count(Type::kEnd), 1u);
+      EXPECT_EQ(to.Count(Type::kReset) + from.Count(Type::kReset), 0u);
+    }
+  }
+}
+
+TEST(H2Session, AStreamAtRestEndsWithTrailersOrAReset) {
+  for (const bool told : {false, true}) {
+    OpenPair trailed;
+    trailed.server.session.Rest(trailed.id);
+    if (told) TakeOutput(trailed.server.session);
+    trailed.server.session.EndWrite(trailed.id, {{"grpc-status", "0"}});
+    trailed.Pump();
+    EXPECT_EQ(trailed.client.Count(Type::kTrailers), 1u);
+    EXPECT_EQ(trailed.client.Count(Type::kEnd), 1u);
+    for (const bool by_us : {false, true}) {
+      OpenPair pair;
+      pair.server.session.Rest(pair.id);
+      if (told) TakeOutput(pair.server.session);
+      (by_us ? pair.server : pair.client).session.Reset(pair.id, ErrorCode::kConnectError);
+      pair.Pump();
+      EXPECT_EQ((by_us ? pair.client : pair.server).Count(Type::kReset), 1u);
+      pair.server.session.Rest(pair.id);  // It has ended: nothing.
+      pair.server.session.Release(pair.id);
+      pair.client.session.Release(pair.id);
+      pair.Pump();
+      EXPECT_EQ(pair.server.session.active_streams(), 0u);
+    }
+  }
+}
+
 TEST(H2Session, DropsInformationalResponses) {
   FakeClock clock;
   Endpoint client(Role::kClient, {}, clock);

@@ -7,16 +7,17 @@
 
 namespace heddle::http {
 
+const Headers H2Stream::kNone;
+
 H2Stream::H2Stream(H2Connection& connection, StreamId id, bool is_connect)
     : connection_(connection),
       id_(id),
       is_connect_(is_connect),
       read_changed_(connection.loop_),
-      write_changed_(connection.loop_),
-      over_(connection.loop_) {}
+      write_changed_(connection.loop_) {}
 
 H2Stream::~H2Stream() {
-  CHECK(!read_changed_.has_waiters() && !write_changed_.has_waiters() && !over_.has_waiters());
+  CHECK(!read_changed_.has_waiters() && !write_changed_.has_waiters());
   CHECK(watcher_ == nullptr);
   connection_.Forget(*this);
 }
@@ -36,7 +37,7 @@ io::Result<void> H2Stream::Respond(const Headers& response, bool end) {
   // Also when it fails: what the caller does next must fail too, and not be a bug.
   response_status_ = response.status();
   write_ended_ = end;
-  if (end) over_.NotifyAll();
+  if (end) write_changed_.NotifyAll();
   if (failure_) return std::unexpected(FailureFor(io::Op::kWrite));
   if (!connection_.session_.Respond(id_, response, end)) {
     return std::unexpected(io::Error::Io(io::IoCode::kClosed, io::Op::kWrite));
@@ -83,7 +84,9 @@ void H2Stream::Watch(io::ReadWatcher& watcher) {
   // Nothing is read for as long as this lasts, so what was read is done with.
   ReturnWindow();
   watcher_ = &watcher;
-  if (ReadIsReady()) Unwatch();
+  if (ReadIsReady()) return Unwatch();
+  connection_.session_.Rest(id_);
+  connection_.Kick();
 }
 
 void H2Stream::Unwatch() {
@@ -109,7 +112,7 @@ Task<io::Result<void>> H2Stream::Write(std::span<const uint8_t> data, StopToken 
 Task<io::Result<void>> H2Stream::ShutdownWrite(StopToken) { co_return EndWithTrailers({}); }
 
 Task<std::optional<io::Error>> H2Stream::AwaitBroken(StopToken stop) {
-  while (!failure_ && !ended_in_order() && co_await over_.Wait(stop)) {
+  while (!failure_ && !ended_in_order() && co_await write_changed_.Wait(stop)) {
   }
   // What becomes of the connection later is nothing to a stream that has ended: its last bytes may
   // still be read.
@@ -121,7 +124,7 @@ io::Result<void> H2Stream::EndWithTrailers(const Headers& trailers) {
   CHECK(!write_pending_);
   if (failure_) return std::unexpected(FailureFor(io::Op::kShutdown));
   if (std::exchange(write_ended_, true)) return {};
-  over_.NotifyAll();
+  write_changed_.NotifyAll();
   connection_.session_.EndWrite(id_, trailers);
   connection_.Kick();
   return {};
@@ -172,7 +175,7 @@ size_t H2Stream::BytesToCome(size_t at_least) const {
 void H2Stream::OnEnd() {
   read_ended_ = true;
   NotifyReader();
-  over_.NotifyAll();
+  write_changed_.NotifyAll();
 }
 
 void H2Stream::OnWritten() {
@@ -188,7 +191,6 @@ void H2Stream::Fail(io::Error error) {
   aborted_.RequestStop();
   NotifyReader();
   write_changed_.NotifyAll();
-  over_.NotifyAll();
 }
 
 io::Error H2Stream::FailureFor(io::Op op) const {

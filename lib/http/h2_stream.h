@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "lib/base/frame_allocator.h"
 #include "lib/base/wait_queue.h"
 #include "lib/http/h2_event.h"
 #include "lib/io/stream.h"
@@ -28,6 +29,9 @@ class H2Connection;
 class H2Stream final : public io::Stream {
  public:
   ~H2Stream() override;
+  // Of frames: one that ends leaves no hole between what stays.
+  static void* operator new(size_t size) { return AllocateFrame(size); }
+  static void operator delete(void* stream, size_t size) noexcept { FreeFrame(stream, size); }
 
   // What the peer sent first: a server's request, or a client's response (empty before it has
   // arrived).
@@ -57,7 +61,7 @@ class H2Stream final : public io::Stream {
   // Ends our direction with trailers; replaces ShutdownWrite.
   io::Result<void> EndWithTrailers(const Headers& trailers);
   // The peer's trailers, once Read has returned the end; empty when it sent none.
-  const Headers& trailers() const { return trailers_; }
+  const Headers& trailers() const { return trailers_ == nullptr ? kNone : *trailers_; }
 
   // Requested when the stream has ended out of order (reset, connection lost): work for it should
   // stop.
@@ -73,7 +77,7 @@ class H2Stream final : public io::Stream {
 
   // Events, from the connection.
   void OnHeaders(Headers headers);
-  void OnTrailers(Headers trailers) { trailers_ = std::move(trailers); }
+  void OnTrailers(Headers trailers) { trailers_ = std::make_unique<const Headers>(std::move(trailers)); }
   void OnData(std::span<const uint8_t> data);
   size_t BytesToCome(size_t at_least) const;
   void OnEnd();
@@ -97,7 +101,8 @@ class H2Stream final : public io::Stream {
   const bool is_connect_;
   int response_status_ = 0;  // Ours on a server, the peer's on a client.
   Headers headers_;
-  Headers trailers_;
+  static const Headers kNone;
+  std::unique_ptr<const Headers> trailers_;  // Most streams have none.
   absl::InlinedVector<io::Buffer, 1> received_;  // Few; an idle stream has none.
   size_t unreturned_ = 0;     // Bytes that the last Read returned and whose window is still held.
   bool read_ended_ = false;   // The peer's END_STREAM has arrived.
@@ -107,8 +112,7 @@ class H2Stream final : public io::Stream {
   StopSource aborted_;
   io::ReadWatcher* watcher_ = nullptr;
   WaitQueue read_changed_;
-  WaitQueue write_changed_;
-  WaitQueue over_;  // Notified when the stream failed, or a direction has ended.
+  WaitQueue write_changed_;  // Also when the stream failed, or a direction has ended.
 };
 
 }  // namespace heddle::http

@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "lib/base/frame_allocator.h"
 #include "lib/io/operation_awaiter.h"
 #include "lib/io/socket.h"
 
@@ -40,6 +41,9 @@ class SocketConnection final : public Connection {
  public:
   SocketConnection(Loop& loop, UniqueFd fd, const ConnectionAddresses& addresses);
   ~SocketConnection() override;
+  // Of frames: one that ends leaves no hole between what stays.
+  static void* operator new(size_t size) { return AllocateFrame(size); }
+  static void operator delete(void* connection, size_t size) noexcept { FreeFrame(connection, size); }
 
   Task<Result<Buffer>> Read(size_t size_hint, StopToken stop) override;
   Task<Result<void>> Write(std::span<const uint8_t> data, StopToken stop) override;
