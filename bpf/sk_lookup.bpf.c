@@ -134,6 +134,8 @@ int hd_sk_lookup(struct bpf_sk_lookup *ctx)
     }
     if (listener)
         bpf_sk_release(listener);
-    hd_count_inbound(&flow, decision.action, decision.reason);
+    /* Without an interface it is no packet: the agent looks by sock_diag(7) whether a pair is in use. */
+    if (ctx->ingress_ifindex != 0)
+        hd_count_inbound(&flow, decision.action, decision.reason);
     return decision.action == HD_INBOUND_DROP ? SK_DROP : SK_PASS;
 }

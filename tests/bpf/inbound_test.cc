@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib/netlink/tcp_diag.h"
 #include "tests/bpf/node.h"
 
 namespace heddle::agent {
@@ -88,6 +89,20 @@ TEST_F(InboundTest, PlaintextIsRefusedInTheKernelWherePolicyDeniesEverySource) {
   ExpectArrivesAt(OutsideConnect({pod_->v4, HD_PORT_INBOUND_HBONE}), pod_->hbone,
                   {pod_->v4, HD_PORT_INBOUND_HBONE});
   ExpectArrivesAt(AppConnect(*pod_, App()), app_, App());
+}
+
+// The agent asks by sock_diag(7) whether an address pair is in use before it dials with it.
+TEST_F(InboundTest, WhatOnlyLooksForASocketIsNoConnection) {
+  pod_->record.refuse_plaintext = true;
+  Update(*pod_);
+  const Answer asked = RunAs("system", &pod_->netns, [this] {
+    const auto diag = netlink::TcpDiag::Open();
+    const auto found = (*diag)->Find(App(), {outside_->v4, 4711});
+    return Answer{.error = !found.ok() ? EIO : found->has_value() ? EEXIST : 0};
+  });
+  EXPECT_EQ(asked.error, 0) << strerror(asked.error);
+  EXPECT_EQ(Count(HD_STAT_INBOUND_REFUSED), 0u);
+  EXPECT_EQ(counters_->ReadPod(pod_->netns.cookie())->inbound_refused, 0u);
 }
 
 TEST_F(InboundTest, ExcludedPortsAndReleasedPodsReachTheApplication) {
