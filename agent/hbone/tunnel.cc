@@ -22,14 +22,15 @@ TunnelFailure DialFailure(const io::Error& error, const io::SocketAddress& next_
 }
 
 // TLS 1.3 tells a client only after its handshake that the server refuses it, so this also reads
-// errors of the first exchange.
+// errors of the first exchange. `secure` is null when it is gone.
 TunnelFailure SecureFailure(const io::Error& error, const tls::TlsStream* secure,
                             FailureReason otherwise) {
   FailureReason reason = otherwise;
   if (error.is(io::IoCode::kDeadline)) reason = FailureReason::kTlsTimeout;
   if (error.domain != io::ErrorDomain::kTls)
     return {{reason, FailureSide::kUpstream}, error.ToString()};
-  return {{FailureReason::kTlsFailed, FailureSide::kUpstream}, secure->failure()};
+  return {{FailureReason::kTlsFailed, FailureSide::kUpstream},
+          secure == nullptr ? error.ToString() : secure->failure()};
 }
 
 }  // namespace
@@ -71,7 +72,7 @@ Task<TunnelResult<void>> Tunnel::Secure(std::unique_ptr<io::Connection> transpor
     co_return std::unexpected(
         SecureFailure(agreed.error(), secure.get(), FailureReason::kTlsFailed));
   }
-  secure_ = secure.get();
+  const tls::TlsStream* own = secure.get();
   connection_.emplace(loop_, std::move(secure), options_.http);
   if (first.request != nullptr) {
     auto sent = Request(*first.request);
@@ -82,7 +83,8 @@ Task<TunnelResult<void>> Tunnel::Secure(std::unique_ptr<io::Connection> transpor
   auto ready = co_await connection_->Ready(stop);
   if (ready) co_return TunnelResult<void>();
   // Before the connection ends, and its transport with it.
-  TunnelFailure failure = SecureFailure(ready.error(), secure_, FailureReason::kHttp2Failed);
+  TunnelFailure failure = SecureFailure(ready.error(), connection_->has_transport() ? own : nullptr,
+                                        FailureReason::kHttp2Failed);
   first.stream.reset();
   Close();
   co_await scope_.Join();

@@ -63,6 +63,7 @@ struct FirstRequest {
   const http::Headers* request = nullptr;  // Null when who asked has given up.
   std::unique_ptr<http::H2Stream> stream;  // Set when it was sent.
   Tunnel* tunnel = nullptr;                // Of the stream; gone after it.
+  bool opened = false;                     // Open() has succeeded: the stream is good to be used.
 };
 
 // What the kernel may hold of a tunnel's bytes before it can send them: streams share the tunnel, and
@@ -117,7 +118,6 @@ class Tunnel {
   const TunnelTarget& target_;
   const TunnelOptions& options_;
   std::optional<http::H2ClientConnection> connection_;
-  const tls::TlsStream* secure_ = nullptr;  // The connection's transport.
   bool retired_ = false;
   bool ended_ = false;
   WaitQueue changed_;  // retired_ or ended_ was set.

@@ -69,6 +69,9 @@ struct TunnelPool::Opener {
     return first = std::make_shared<FirstRequest>(FirstRequest{.request = &request});
   }
 
+  // Its own tunnel is open, and the request on its way.
+  bool has_stream() const { return first != nullptr && first->opened && first->stream != nullptr; }
+
   std::shared_ptr<FirstRequest> first;
 };
 
@@ -133,7 +136,7 @@ Task<TunnelResult<TunnelPool::OpenStream>> TunnelPool::Request(Group& group,
   Opener opener;
   while (true) {
     if (closed_ || stop.requested()) co_return std::unexpected(Stopped(stop));
-    if (opener.first && opener.first->stream)
+    if (opener.has_stream())
       co_return OpenStream{opener.first->tunnel, std::move(opener.first->stream)};
     if (Tunnel* tunnel = group.FindWithRoom()) {
       auto stream = tunnel->Request(request);
@@ -149,10 +152,12 @@ Task<TunnelResult<TunnelPool::OpenStream>> TunnelPool::Request(Group& group,
     // Read first: an attempt can fail before it ever waits.
     const uint64_t failures_before = group.failures_total;
     if (!group.opening) CO_TRY_VOID(StartTunnel(group, opener.Begin(request)));
-    while (group.opening && group.failures_total == failures_before) {
+    while (group.opening && group.failures_total == failures_before && !opener.has_stream()) {
       if (!co_await group.changed.Wait(stop)) co_return std::unexpected(Stopped(stop));
     }
-    if (group.failures_total != failures_before) co_return std::unexpected(*group.last_failure);
+    // What has become of another's tunnel meanwhile is nothing to a request that is on its way.
+    if (group.failures_total != failures_before && !opener.has_stream())
+      co_return std::unexpected(*group.last_failure);
   }
 }
 
@@ -188,6 +193,7 @@ Task<void> TunnelPool::RunTunnel(Group& group, std::shared_ptr<FirstRequest> fir
       tunnel.Close();
     } else {
       group.tunnels.push_back(&tunnel);
+      first->opened = true;
       if (closed_) tunnel.Close();
     }
     first.reset();

@@ -14,6 +14,43 @@ namespace {
 
 const io::SocketAddress kNextHop{io::IpAddress::V4(10, 0, 0, 2), kInboundHbonePort};
 
+// A transport as a test wants it.
+struct Tricks {
+  bool bad_record = false;        // Bytes that are no TLS record leave with what is written first.
+  bool only_first_write = false;  // What is written later gets lost, at once.
+};
+class TrickyConnection final : public io::Connection {
+ public:
+  TrickyConnection(std::unique_ptr<io::Connection> transport, Tricks tricks)
+      : transport_(std::move(transport)), tricks_(tricks) {}
+  Task<io::Result<io::Buffer>> Read(size_t size_hint, StopToken stop) override {
+    return transport_->Read(size_hint, std::move(stop));
+  }
+  Task<io::Result<void>> Write(std::span<const uint8_t> data, StopToken stop) override {
+    const bool first = !std::exchange(has_written_, true);
+    if (tricks_.only_first_write && !first) co_return io::Result<void>();
+    std::vector<uint8_t> bytes(data.begin(), data.end());
+    if (tricks_.bad_record && first) bytes.insert(bytes.end(), 64, uint8_t{0xff});
+    co_return co_await transport_->Write(bytes, stop);
+  }
+  Task<io::Result<void>> ShutdownWrite(StopToken stop) override {
+    return transport_->ShutdownWrite(std::move(stop));
+  }
+  Task<std::optional<io::Error>> AwaitBroken(StopToken stop) override {
+    return transport_->AwaitBroken(std::move(stop));
+  }
+  void Reset() override { transport_->Reset(); }
+  io::SocketAddress local() const override { return transport_->local(); }
+  io::SocketAddress peer() const override { return transport_->peer(); }
+  void ResetUnlessEnded() override { transport_->ResetUnlessEnded(); }
+  void LimitUnsent(size_t bytes) override { transport_->LimitUnsent(bytes); }
+
+ private:
+  std::unique_ptr<io::Connection> transport_;
+  const Tricks tricks_;
+  bool has_written_ = false;
+};
+
 // The pod that tunnels start from.
 class PlainPodNetwork final : public PodNetwork {
  public:
@@ -27,7 +64,9 @@ class PlainPodNetwork final : public PodNetwork {
                                                             StopToken stop) override {
     if (fails_at_once) co_return std::unexpected(io::Error::Errno(ENETUNREACH, io::Op::kConnect));
     io::ConnectOptions options{.to = to, .bind = std::nullopt, .socket = {}};
-    co_return co_await host_.Connect(loop, std::move(options), stop);
+    auto connected = co_await host_.Connect(loop, std::move(options), stop);
+    if (!connected || !only_first_write) co_return connected;
+    co_return std::make_unique<TrickyConnection>(*std::move(connected), Tricks{.only_first_write = true});
   }
   Task<io::Result<std::unique_ptr<io::Connection>>> DialApplication(io::Loop& loop,
                                                                     io::SocketAddress to,
@@ -36,6 +75,7 @@ class PlainPodNetwork final : public PodNetwork {
     co_return co_await DialOut(loop, to, stop);
   }
 
+  bool only_first_write = false;
   bool fails_at_once = false;  // Dials fail without a wait, as connect(2) can.
 
  private:
@@ -50,6 +90,7 @@ struct PeerOptions {
   bool listens = true;
   size_t held_bytes_max = size_t{256} << 20;
   bool speaks = true;  // Otherwise it says nothing after the TLS handshake.
+  bool breaks_records = false;  // What is no record comes with the end of its handshake.
 };
 
 // Whether HTTP/2 bytes from a client's first on have a HEADERS frame among them.
@@ -99,7 +140,10 @@ struct Fixture {
   Task<void> ServeTunnel(std::unique_ptr<io::AcceptedConnection> accepted) {
     const auto context_of_server =
         authority.Context(authority.Issue(tls::MakeId("default", "server")));
-    auto secure = std::make_unique<tls::TlsStream>(loop, accepted->Attach(loop), context_of_server,
+    auto transport = accepted->Attach(loop);
+    if (options.breaks_records)
+      transport = std::make_unique<TrickyConnection>(std::move(transport), Tricks{.bad_record = true});
+    auto secure = std::make_unique<tls::TlsStream>(loop, std::move(transport), context_of_server,
                                                    tls::Role::kServer,
                                                    tls::AnyInTrustDomain{"cluster.local"});
     if (!co_await secure->Handshake(peer.stop())) co_return secure->Reset();
@@ -203,6 +247,14 @@ POOL_TEST(SendsTheFirstRequestBeforeThePeerSpeaks, .speaks = false) {
   co_await ConnectAtOnce(f, 2, outcomes);
   EXPECT_TRUE(f.was_asked);
   EXPECT_EQ(outcomes.failures, std::vector(2, FailureReason::kTlsTimeout));
+  EXPECT_EQ(f.tunnels_accepted, 1);
+}
+
+POOL_TEST(FailsWhenWhatIsNoRecordComesWithTheEndOfTheHandshake, .breaks_records = true) {
+  f.pod.only_first_write = true;  // The alert costs no wait: all ends within the call that begins it.
+  Outcomes outcomes;
+  co_await ConnectAtOnce(f, 2, outcomes);
+  EXPECT_EQ(outcomes.failures, std::vector(2, FailureReason::kTlsFailed));
   EXPECT_EQ(f.tunnels_accepted, 1);
 }
 

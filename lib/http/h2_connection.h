@@ -63,6 +63,8 @@ class H2Connection {
   bool usable() const;
   // How long there has been no stream; zero while there is one.
   absl::Duration idle_time() const;
+  // False some time after it has ended: the transport that was given to it is gone. It can end as soon as it runs.
+  bool has_transport() const { return transport_ != nullptr; }
   // Why the connection ended; empty while it has not, or when it ended in order.
   const std::optional<io::Error>& failure() const { return failure_; }
   // The longer story, when HTTP/2 itself was the reason.
