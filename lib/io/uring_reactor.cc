@@ -82,6 +82,7 @@ class UringReactor final : public Reactor {
 
   BufferPool& pool_;
   UniqueFd wake_;
+  const UniqueFd counter_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE)};  // What TakeBack() reads.
   io_uring ring_{};
   bool open_ = false;
   bool wake_armed_ = false;
@@ -98,7 +99,7 @@ UringReactor::~UringReactor() {
 }
 
 Result<void> UringReactor::Open(const ReactorOptions& options) {
-  if (!wake_.valid()) return std::unexpected(Error::Errno(errno, Op::kRing));
+  if (!wake_.valid() || !counter_.valid()) return std::unexpected(Error::Errno(errno, Op::kRing));
   io_uring_params params{};
   params.flags = kSetupFlags;
   params.cq_entries = options.entries * 8;
@@ -243,14 +244,15 @@ void UringReactor::Trim() {
   }
 }
 
-// The kernel lets go of a block when it has something for it: each of these reads takes one from an event counter.
+// The kernel lets go of a block when it has something for it: each of these reads takes one from an event counter. What
+// it does not submit now waits in the queue, so the counter lives as long as the ring; what is left in it does no harm.
 void UringReactor::TakeBack(UringBuffers& buffers, uint32_t count) {
-  const UniqueFd counter(::eventfd(count, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE));
-  if (!counter.valid()) return;
+  const uint64_t events = count;
+  if (::write(counter_.get(), &events, sizeof(events)) != sizeof(events)) return;
   for (; count > 0; --count) {
     io_uring_sqe* sqe = NextRequest();
     if (sqe == nullptr) break;
-    io_uring_prep_read(sqe, counter.get(), nullptr, sizeof(uint64_t), 0);
+    io_uring_prep_read(sqe, counter_.get(), nullptr, sizeof(uint64_t), 0);
     sqe->flags |= IOSQE_BUFFER_SELECT;
     sqe->buf_group = buffers.group();
     io_uring_sqe_set_data64(sqe, kTakeBackData | uint64_t{buffers.group()} << kTagBits);
