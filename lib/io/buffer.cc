@@ -168,11 +168,11 @@ size_t BufferPool::Trim(size_t bytes_max) {
   size_t trimmed = 0;
   for (auto& with_room : slabs_->with_room) {
     std::erase_if(with_room, [&](Slab* slab) {
-      if (slab->unused() && trimmed >= bytes_max) return false;
       if (!slab->unused()) {
         slab->DropPages();
         return false;
       }
+      if (trimmed >= bytes_max) return false;
       ASAN_UNPOISON_MEMORY_REGION(slab->base, kSlabSize);
       ::munmap(slab->base, kSlabSize);
       trimmed += kSlabSize;

@@ -11,9 +11,9 @@ namespace heddle::io {
 
 // Blocks of one size class that the kernel may take for receives: a provided-buffer ring
 // (io_uring_register_buf_ring(3)). A receive that waits holds no block; the kernel takes one when bytes are
-// there. Taken blocks are replaced at once from the pool, so the kernel has a constant number of them for all
-// connections of the loop together: few, for it takes them in turn and so touches them all, until receives have found
-// none, and all entries' from then on until few are taken.
+// there. Taken blocks are replaced at once from the pool, so all connections of the loop share what the kernel has.
+// That is few blocks, for it takes them in turn and so touches them all; as many as there are entries once a
+// receive has found none, until few are taken again.
 class UringBuffers {
  public:
   UringBuffers(io_uring& ring, BufferPool& pool, uint16_t group, size_t block_size, uint32_t entries);
