@@ -133,6 +133,31 @@ TEST_F(PodRegistryTest, RepairsWhatTheKernelLost) {
   EXPECT_EQ(proxy_->captured_total, 1) << "what the proxy has was whole all the time";
 }
 
+TEST_F(PodRegistryTest, ExclusionsThatChangeLeaveNothingOfThoseBefore) {
+  const auto settings = [](std::initializer_list<char> blocks, uint32_t bits) {
+    node::v1::Interception made;
+    for (const char block : blocks) {
+      node::v1::Cidr& cidr = *made.add_excluded_inbound_cidrs();
+      cidr.set_address(std::string{10, block, 0, 0});
+      cidr.set_length(bits);
+    }
+    return made;
+  };
+  Bind("uid-a", "a", settings({1, 2, 3}, 16));
+  ASSERT_EQ(Wait(Add("uid-a", *a_)).code, 0);
+  EXPECT_EQ(Entries(MapId::kExclCidr), 3u);
+  Bind("uid-a", "a", settings({3, 4}, 16));
+  registry_->StateChanged();
+  EXPECT_EQ(Entries(MapId::kExclCidr), 2u);
+  Bind("uid-a", "a", settings({3, 4}, 24));
+  registry_->StateChanged();
+  EXPECT_EQ(Entries(MapId::kExclCidr), 2u);
+  Bind("uid-a", "a");
+  registry_->StateChanged();
+  EXPECT_EQ(Entries(MapId::kExclCidr), 0u);
+  EXPECT_EQ(InKernel(*a_)->exclusion_set, 0u);
+}
+
 // With each endpoint that comes or goes every pod is asked: to write them all would hold up the loop.
 TEST_F(PodRegistryTest, AStateWithoutChangesForAPodWritesNothing) {
   node::v1::Interception settings;
