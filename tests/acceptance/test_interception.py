@@ -139,3 +139,12 @@ def test_istios_annotation_of_the_server_means_the_same(apart):
     assert not apart.is_served_outside(HTTP)
     assert apart.is_inside(apart.address["server"], ECHO)
     apart.annotate("server", "InboundPorts", None)
+
+
+def test_istios_annotation_of_all_sources_means_the_same(apart):
+    annotation = "ambient.istio.io/bypass-inbound-capture"
+    apart.namespace.kubectl("annotate", "pod", "server", f"{annotation}=true")
+    for port in (HTTP, ECHO):
+        wait_until(lambda: apart.is_served_outside(port), "plaintext of anybody is served", SECONDS)
+    assert apart.is_inside(apart.address["server"])  # Whoever is inside comes by the mesh as ever.
+    apart.namespace.kubectl("annotate", "pod", "server", f"{annotation}-")
