@@ -358,6 +358,7 @@ AgentStatus App::Parts::Status() {
   const bool has_state = state != nullptr && state->ready();
   const bool in_chain = cni_installer == nullptr || cni_installer->installed() || release.leaving();
   status.ready = serving && has_state && in_chain;
+  status.gone = release.gone();
   if (!serving) {
     status.not_ready_because = "start";
   } else if (!has_state) {

@@ -24,7 +24,7 @@ struct Options {
   std::string agent;       // host:port; empty: the socket in run_dir.
   std::string controller;  // host:port; empty: ask the agent only.
   Output output = Output::kTable;
-  std::string from, to;  // Of place-file.
+  std::string from, to;  // Of place-file; take-file has `from` only.
 };
 
 Source AgentOf(const Options& options) {
@@ -64,6 +64,7 @@ absl::StatusOr<std::string> Version(const Options& options) {
 }
 
 constexpr char kPlaceFile[] = "place-file";
+constexpr char kTakeFile[] = "take-file";
 
 struct Subcommand {
   const char* name;
@@ -87,6 +88,9 @@ const Subcommand kSubcommands[] = {
     {kPlaceFile,
      "Copies a small file, whole or not at all (for init containers: images have no cp)",
      [](const Options& o) { return PlaceFile(o.from, o.to); }},
+    {kTakeFile,
+     "Removes a file that place-file left, if the mesh has left this node (for the agent's hook)",
+     [](const Options& o) { return TakeFile(o.from, Fetch(AgentOf(o), "/debug/status")); }},
     {"version", "Version of this program", Version},
 };
 
@@ -131,6 +135,7 @@ int Main(int argc, char** argv) {
   place->add_option("from", options.from, "The file")->required();
   place->add_option("to", options.to, "What it is to be called there; missing folders are made")
       ->required();
+  app.get_subcommand(kTakeFile)->add_option("file", options.from, "The file")->required();
   Action chosen;
   AddCheckCommand(app, options.output, options.run_dir, chosen);
   AddInstallCommands(app, chosen);

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <nlohmann/json.hpp>
 
 namespace heddle::cli {
 namespace {
@@ -48,6 +49,22 @@ absl::StatusOr<std::string> PlaceFile(const std::string& from, const std::string
     return placed;
   }
   return absl::StrCat(to, " is in place\n");
+}
+
+absl::StatusOr<std::string> TakeFile(const std::string& path,
+                                     const absl::StatusOr<std::string>& status) {
+  if (!status.ok()) return absl::StrCat(path, " stays: ", status.status().message(), "\n");
+  const auto json = nlohmann::json::parse(*status, nullptr, /*allow_exceptions=*/false);
+  const auto gone = json.is_object() ? json.find("gone") : json.end();
+  if (gone == json.end() || !gone->is_boolean() || !gone->get<bool>())
+    return absl::StrCat(path, " stays: the mesh has not left this node\n");
+  std::error_code error;
+  if (fs::is_directory(path, error))
+    return absl::InvalidArgumentError(absl::StrCat(path, " is a folder"));
+  const bool removed = fs::remove(path, error);
+  if (error)
+    return absl::UnavailableError(absl::StrCat("cannot remove ", path, ": ", error.message()));
+  return absl::StrCat(path, removed ? " is removed\n" : " is not there\n");
 }
 
 }  // namespace heddle::cli

@@ -60,5 +60,27 @@ TEST_F(PlaceFileTest, SaysWhatItCannotReadOrWriteAndLeavesNothing) {
   EXPECT_EQ(std::distance(fs::directory_iterator(folder_), {}), 3);
 }
 
+TEST_F(PlaceFileTest, TakesAFileOnlyWhenTheMeshHasLeft) {
+  Write("profile", "text");
+  const absl::StatusOr<std::string> no_answers[] = {absl::UnavailableError("no agent"),
+                                                    std::string("{\"gone\": false}"),
+                                                    std::string("{}"),
+                                                    std::string("{\"gone\": \"true\"}"),
+                                                    std::string("[true]"),
+                                                    std::string("{\"gone\": tr")};
+  for (const auto& answer : no_answers) {
+    EXPECT_THAT(*TakeFile(Path("profile"), answer), HasSubstr("profile stays: "));
+    EXPECT_EQ(Read("profile"), "text");
+  }
+  const std::string gone = "{\"gone\": true}";
+  EXPECT_THAT(*TakeFile(Path("profile"), gone), HasSubstr("is removed"));
+  EXPECT_FALSE(fs::exists(Path("profile")));
+  EXPECT_THAT(*TakeFile(Path("profile"), gone), HasSubstr("is not there"));
+  fs::create_directories(Path("folder"));
+  EXPECT_THAT(std::string(TakeFile(Path("folder"), gone).status().message()),
+              HasSubstr("is a folder"));
+  EXPECT_TRUE(fs::exists(Path("folder")));
+}
+
 }  // namespace
 }  // namespace heddle::cli

@@ -336,6 +336,7 @@ std::string StatusJson(const AgentStatus& status, const std::vector<PodStatus>& 
   json["version"] = status.version;
   json["ready"] = status.ready;
   Put(json, "notReadyBecause", status.not_ready_because);
+  json["gone"] = status.gone;
   json["backend"] = status.backend;
   Put(json, "backendFallbackReason", status.backend_fallback_reason);
   json["workers"] = status.workers;

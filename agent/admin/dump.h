@@ -32,6 +32,7 @@ struct AgentStatus {
   std::string not_ready_because;
   bool controller_connected = false;
   std::string controller_error;  // Of the last attempt that failed.
+  bool gone = false;  // The mesh has left this node: nothing is captured, no program attached.
   uint64_t state_generation = 0;
 };
 

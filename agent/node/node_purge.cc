@@ -181,15 +181,20 @@ void Detach(const NodePlaces& places, Purged& purged) {
   }
 }
 
+std::string SeccompFolder(const NodePlaces& places) {
+  return fs::path(places.seccomp_profile).parent_path();
+}
+
 // Its folder too, if it is nobody else's.
 void RemoveSeccompProfile(const NodePlaces& places, Purged& purged) {
-  if (places.seccomp_profile.empty() || !IsThere(places.seccomp_profile)) return;
+  if (places.seccomp_profile.empty()) return;
   std::error_code error;
-  if (!fs::remove(places.seccomp_profile, error)) {
+  const bool removed = fs::remove(places.seccomp_profile, error);
+  if (error)
     return purged.failed.push_back(absl::StrCat(places.seccomp_profile, ": ", error.message()));
-  }
-  purged.done.push_back(absl::StrCat("removed ", places.seccomp_profile));
-  ::rmdir(fs::path(places.seccomp_profile).parent_path().c_str());
+  if (removed) purged.done.push_back(absl::StrCat("removed ", places.seccomp_profile));
+  const std::string folder = SeccompFolder(places);
+  if (::rmdir(folder.c_str()) == 0) purged.done.push_back(absl::StrCat("removed ", folder));
 }
 
 }  // namespace
@@ -204,8 +209,15 @@ std::vector<std::string> FindKept(const NodePlaces& places) {
   }
   if (!places.seccomp_profile.empty() && IsThere(places.seccomp_profile)) {
     kept.push_back(absl::StrCat(places.seccomp_profile,
-                                ": the agents' seccomp profile, in the kubelet's folder; "
-                                "`heddlectl purge` removes it"));
+                                ": the agents' seccomp profile; their hook takes it away when the "
+                                "mesh leaves in order, else `heddlectl purge` does"));
+  }
+  for (const std::string& folder :
+       {places.directories.run_dir, places.directories.state_dir, SeccompFolder(places)}) {
+    std::error_code error;
+    if (!folder.empty() && fs::is_directory(folder, error) && fs::is_empty(folder, error) && !error)
+      kept.push_back(
+          absl::StrCat(folder, ": an empty folder that was mounted into the agent's container"));
   }
   return kept;
 }

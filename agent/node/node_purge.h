@@ -27,9 +27,9 @@ struct NodePlaces {
 // this one. Blocking; needs root.
 std::vector<std::string> FindTraces(const NodePlaces& places);
 
-// What an uninstall leaves on purpose, a sentence each that says why: the stub, and the seccomp
-// profile, which an init container has put into the kubelet's folder and no container may take out of
-// it again. Neither does anything.
+// What may stay without doing anything, a sentence each that says why: the stub; the seccomp profile,
+// when the agent was gone before its hook could take it away; and empty folders, which were mounted
+// into the agent's container when its end removed what was in them.
 std::vector<std::string> FindKept(const NodePlaces& places);
 
 struct Purged {

@@ -1,5 +1,8 @@
 """`helm uninstall` of a mesh that carries traffic on two real nodes: it leaves in order, and can be installed again."""
 
+import base64
+import json
+
 import test_mesh as mesh
 from acceptance.namespace import ECHO
 from acceptance.traffic import Connection
@@ -10,6 +13,8 @@ from topology import wait_until
 
 cluster = mesh.cluster  # The fixture: a mesh with a client, a server and a pod outside.
 DRAIN_SECONDS = 20
+# Of the node: they were mounted into the agent's container when it removed what was in them.
+FOLDERS = ("/run/heddle", "/var/lib/heddle", "/var/lib/kubelet/seccomp/heddle")
 STRICT = """
 apiVersion: security.istio.io/v1
 kind: PeerAuthentication
@@ -104,6 +109,31 @@ def connect(cluster):
     return Connection(shop, "client", address_of(cluster, "server"), "removal")
 
 
+def made_with(node, name):
+    """What the runtime has kept of the ADD of that pod: its parameters, and the configuration as it was then."""
+    script = "for each in /var/lib/cni/results/pods-*; do cat $each; echo; done"  # Not of the loopback's.
+    kept = [json.loads(line) for line in node.run(["sh", "-c", script]).stdout.splitlines() if line]
+    found, = (each for each in kept if ["K8S_POD_NAME", name] in each["cniArgs"])
+    return found
+
+
+def delete_by_stub(node, kept):
+    """The DEL of a runtime that goes by the configuration of the ADD, as the specification wants it; containerd goes by
+    the one of now. What the plugin said and its exit code."""
+    made = json.loads(base64.b64decode(kept["config"]))
+    entry, = (plugin for plugin in made["plugins"] if plugin["type"] == "heddle-cni")
+    given = {"cniVersion": made["cniVersion"], "name": made["name"], **entry, "prevResult": kept["result"]}
+    parameters = {"COMMAND": "DEL", "CONTAINERID": kept["containerId"], "IFNAME": kept["ifName"], "NETNS": "",
+                  "PATH": "/opt/cni/bin", "ARGS": ";".join("=".join(pair) for pair in kept["cniArgs"])}
+    done = node.run(["env", *(f"CNI_{key}={value}" for key, value in parameters.items()), "/opt/cni/bin/heddle-cni"],
+                    input=json.dumps(given), check=False)
+    return done.stdout + done.stderr, done.returncode
+
+
+def delete(cluster, name):
+    cluster.kubectl("delete", "pod", name, "--namespace=shop", f"--timeout={SECONDS}s", timeout=SECONDS + 9)
+
+
 def test_uninstall_under_traffic(cluster, prefix, tmp_path):
     """STRICT, which without the mesh nobody could keep. What the mesh carries then goes on for as long as is said."""
     istio.install(cluster, "PeerAuthentication")
@@ -115,6 +145,9 @@ def test_uninstall_under_traffic(cluster, prefix, tmp_path):
                  f"--set=removal.drainSeconds={DRAIN_SECONDS}")
     # As of a node that its platform registered anew, and whose agent was never ready.
     cluster.kubectl("taint", "node", "node2", "heddle.io/not-ready=:NoSchedule")
+    start(cluster, "older", "node2")
+    older, node2 = address_of(cluster, "older"), cluster.nodes[1]
+    kept = made_with(node2, "older")
     hammers = [Hammer(cluster, "client", "server"), Hammer(cluster, "server", "client")]
     connection = connect(cluster)
     lines = connection.count()
@@ -136,8 +169,13 @@ def test_uninstall_under_traffic(cluster, prefix, tmp_path):
     for node in cluster.nodes:
         found = purged(node, prefix)
         assert found.returncode == 0, found.stdout + found.stderr
-        # What no container may take out of the kubelet's folder is said.
-        assert "kept: /var/lib/kubelet/seccomp/heddle/agent.json" in found.stdout, found.stdout
+        stays = {line.split(": ")[1] for line in found.stdout.splitlines() if line.startswith("kept: ")}
+        assert stays == {"/opt/cni/bin/heddle-cni", *FOLDERS}, found.stdout
+        for folder in FOLDERS:
+            assert node.run(["ls", "-A", folder]).stdout == ""
+    assert delete_by_stub(node2, kept) == ("", 0)
+    delete(cluster, "older")
+    wait_until(lambda: older not in node2.run(["ls", "/run/cni-ipam/pods"]).stdout, "its address is free", 30)
     late = (("late", "node1"), ("late2", "node2"))
     for name, node in late:
         start(cluster, name, node)
@@ -160,6 +198,5 @@ def test_it_can_be_installed_again(cluster, tmp_path):
     assert "shop/new" in agent_says(cluster, "node2", "pods")
     assert ports_between_nodes(cluster, tmp_path, lambda: talk(cluster)) <= {mesh.HBONE}
     assert whoami(cluster, address_of(cluster, "new"), "late") == [address_of(cluster, "late"), "new"]
-    # By their DEL no address of a pod that is gone is left on the node.
     for name in ("server", "new"):
-        cluster.kubectl("delete", "pod", name, "--namespace=shop", f"--timeout={SECONDS}s", timeout=SECONDS + 9)
+        delete(cluster, name)
