@@ -220,13 +220,7 @@ ssize_t H2Callbacks::ReadData(nghttp2_session* session, int32_t id, uint8_t*, si
   *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
   const size_t size = std::min(length, stream->pending.size());
   if (size == stream->pending.size() || size >= kFrameEarnsMin) state.guard.OnDataSent();
-  // Fill the rest of the output with a shorter frame, unless that would be a silly one: then it
-  // waits for the next output, of which nothing is known but that a frame of kFrameBytes fits.
-  const size_t room = state.space.size() < FrameScanner::kHeaderBytes
-                          ? 0
-                          : state.space.size() - FrameScanner::kHeaderBytes;
-  if (room >= kFrameCutMin) return static_cast<ssize_t>(std::min(room, size));
-  return static_cast<ssize_t>(std::min(size, kFrameBytes));
+  return static_cast<ssize_t>(state.FrameBytes(id, size));
 }
 
 // How long a frame the peer takes, within the windows: what streams of one connection take turns in. No longer than
@@ -249,6 +243,8 @@ int H2Callbacks::SendData(nghttp2_session*, nghttp2_frame* frame, const uint8_t*
   if (stream == nullptr || stream->pending.size() < length)
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
   if (state.space.size() < FrameScanner::kHeaderBytes + length) return NGHTTP2_ERR_WOULDBLOCK;
+  state.waiting_bytes = 0;
+  state.output_begun = true;
   std::memcpy(state.space.data(), header, FrameScanner::kHeaderBytes);
   std::memcpy(state.space.data() + FrameScanner::kHeaderBytes, stream->pending.data(), length);
   state.space = state.space.subspan(FrameScanner::kHeaderBytes + length);

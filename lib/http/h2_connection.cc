@@ -21,6 +21,7 @@ size_t OutputSize(size_t pending_write_bytes) {
   return size <= io::BufferPool::kBulk ? io::BufferPool::kBulk : io::BufferPool::kBulkMax;
 }
 static_assert(io::BufferPool::kRecord >= H2Session::kOutputMin);
+static_assert(kOutputBytesMax >= io::ReadSize::kLargest + 9);  // No frame is longer.
 
 // The one reason for which a session resets a stream of an owner's without being asked is its budget.
 io::Error ResetError(const H2Event& event) {
@@ -73,6 +74,9 @@ Task<void> H2Connection::ReadLoop() {
                    : std::optional(io::Error::Io(io::IoCode::kUnexpectedEof, io::Op::kRead)));
     } else {
       size.Note(read->size());
+      read_end_ = read->bytes().data() + read->size();
+      read_first_ = {};
+      read_several_ = false;
       session_.Receive(read->bytes());
       Settle();
     }
@@ -83,7 +87,8 @@ Task<void> H2Connection::WriteLoop() {
   while (!ended()) {
     io::Buffer buffer;
     if (session_.wants_output()) {
-      buffer = loop_.buffers().Allocate(OutputSize(session_.pending_write_bytes()));
+      buffer = loop_.buffers().Allocate(
+          std::max(OutputSize(session_.pending_write_bytes()), session_.output_min()));
       if (buffer.capacity() == 0) co_return End(io::Error::Io(io::IoCode::kLimit, io::Op::kBuffer));
       const size_t room = std::min(buffer.capacity(), kOutputBytesMax);
       buffer.Commit(session_.Output(buffer.writable().first(room)));
@@ -200,12 +205,21 @@ void H2Connection::Handle(H2Event& event) {
   switch (event.type) {
     case Type::kResponse: return stream->OnHeaders(std::move(event.headers));
     case Type::kTrailers: return stream->OnTrailers(std::move(event.headers));
-    case Type::kData: return stream->OnData(event.data);
+    case Type::kData: return OnData(*stream, event.data);
     case Type::kEnd: return stream->OnEnd();
     case Type::kReset: return stream->Fail(ResetError(event));
     case Type::kWritten: return stream->OnWritten();
     default: return;
   }
+}
+
+// What came of a frame whose rest is in the next read waits for that when others of the tunnel have something to do
+// until then: the application gets the frame with one write instead of two. A stream that is alone gets what is there.
+void H2Connection::OnData(H2Stream& stream, std::span<const uint8_t> data) {
+  if (read_first_ == StreamId{}) read_first_ = stream.id();
+  read_several_ |= read_first_ != stream.id();
+  const bool last = data.data() + data.size() == read_end_;
+  stream.OnData(data, last && read_several_ ? session_.missing_data_bytes() : 0);
 }
 
 void H2Connection::End(std::optional<io::Error> failure) {

@@ -99,6 +99,7 @@ class H2Connection {
   Task<void> EndAfterCloseTimeout();
   Task<void> CloseTransport();
   void Handle(H2Event& event);
+  void OnData(H2Stream& stream, std::span<const uint8_t> data);
   // Ends the connection: the first reason counts.
   void End(std::optional<io::Error> failure);
   // What streams under way learn when the session has come to its end.
@@ -108,6 +109,10 @@ class H2Connection {
   const H2ConnectionOptions options_;
   std::unique_ptr<io::Stream> transport_;
   absl::flat_hash_map<StreamId, H2Stream*> streams_;
+  // Of the read that is being handled.
+  const uint8_t* read_end_ = nullptr;
+  StreamId read_first_{};      // Whose data came first in it; none yet: 0.
+  bool read_several_ = false;  // It has data of more than one stream.
   std::optional<io::Error> failure_;
   bool orderly_ = false;  // The transport can be ended in order.
   bool writing_ = false;  // A write is under way, or was broken off.

@@ -335,6 +335,52 @@ CO_TEST(H2Connection, WhatCameWithOneReadIsReadInOneBlock) {
   co_await pair.End();
 }
 
+Task<void> ReadOnce(H2Stream& stream, std::string& text) { text = Text(*co_await stream.Read(100, {})); }
+
+// What arrives with one read.
+Task<void> Send(io::Loop& loop, io::Stream& peer, std::string bytes) {
+  EXPECT_TRUE(co_await peer.Write(AsBytes(bytes), {}));
+  co_await loop.Sleep(absl::Milliseconds(5), {});
+}
+
+// With others in the same read that have something to do; alone a stream gets what is there.
+CO_TEST(H2Connection, TheBeginningOfAFrameWaitsForItsRestUnlessItsStreamIsAlone) {
+  io::Pipe pipe = io::MakePipe(loop);
+  H2ServerConnection server(loop, std::move(pipe.second), PatientOptions());
+  StopSource stop;
+  Scope scope(loop);
+  scope.Spawn(server.Run(stop.token()));
+  io::Stream& peer = *pipe.first;
+  const std::string opening = std::string(kClientPreface) + RawFrame(FrameType::kSettings, 0, 0);
+  co_await Send(loop, peer, opening + RawHeaders(1, kConnect, false) + RawHeaders(3, kConnect, false));
+  {
+    const auto one = co_await server.Accept({}), other = co_await server.Accept({});
+    CO_ASSERT_TRUE(one && other && one->Respond(kOk, false) && other->Respond(kOk, false));
+    const std::string whole = RawFrame(FrameType::kData, 0, 3, "whole");
+    const std::string frame = RawFrame(FrameType::kData, 0, 1, "12345678");
+    std::string got, from_other;
+    Scope readers(loop);
+    readers.Spawn(ReadOnce(*one, got));
+    readers.Spawn(ReadOnce(*other, from_other));
+    co_await Send(loop, peer, whole + frame.substr(0, 12));
+    EXPECT_EQ(from_other, "whole");
+    EXPECT_EQ(got, "");
+    co_await Send(loop, peer, frame.substr(12));
+    EXPECT_EQ(got, "12345678");
+    readers.Spawn(ReadOnce(*one, got));
+    co_await Send(loop, peer, frame.substr(0, 12));
+    EXPECT_EQ(got, "123");
+    co_await Send(loop, peer, frame.substr(12));
+    EXPECT_EQ(Text(*co_await one->Read(100, {})), "45678");
+    // Nobody waits for ever: what has come is read by who asks for it, and before the connection's end.
+    co_await Send(loop, peer, whole + frame.substr(0, 12));
+    EXPECT_EQ(Text(*co_await one->Read(100, {})), "123");
+    co_await readers.Join();
+  }
+  stop.RequestStop();
+  co_await scope.Join();
+}
+
 CO_TEST(H2Connection, StoppedWriteLetsItsBytesGo) {
   ConnectionPair pair(loop);
   {

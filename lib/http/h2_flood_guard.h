@@ -41,17 +41,22 @@ class FrameScanner {
         bytes = bytes.subspan(1);
       }
       if (size_ < kHeaderBytes) return true;
-      const FrameHeader frame = Parse();
+      frame_ = Parse();
       size_ = 0;
-      skip_ = frame.length;
-      if (!visit(frame)) return false;
+      skip_ = frame_.length;
+      if (!visit(frame_)) return false;
     }
     return true;
   }
 
+  // The frame that began last, and how much of its payload has not come.
+  const FrameHeader& frame() const { return frame_; }
+  size_t missing() const { return skip_; }
+
  private:
   FrameHeader Parse() const;
 
+  FrameHeader frame_;
   uint8_t header_[kHeaderBytes] = {};
   size_t size_ = 0;
   size_t skip_;

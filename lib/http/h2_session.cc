@@ -76,14 +76,16 @@ std::optional<H2Event> H2Session::NextEvent() {
 }
 
 size_t H2Session::Output(std::span<uint8_t> space) {
-  CHECK(space.size() >= kOutputMin);
+  CHECK(space.size() >= output_min());
   State& state = *state_;
   state.space = space;
+  state.output_begun = false;
   while (true) {
     const size_t fits = std::min(state.carry.size(), state.space.size());
     std::copy_n(state.carry.begin(), fits, state.space.begin());
     state.carry = state.carry.subspan(fits);
     state.space = state.space.subspan(fits);
+    state.output_begun |= fits > 0;
     if (!state.carry.empty()) break;
     if (!state.farewell.empty()) {
       if (std::exchange(state.farewell_sent, true)) break;
@@ -103,6 +105,10 @@ size_t H2Session::Output(std::span<uint8_t> space) {
   for (const int32_t id : std::exchange(state.linger, {}))
     state.SubmitReset(id, ErrorCode::kNoError);
   return space.size() - std::exchange(state.space, {}).size();
+}
+
+size_t H2Session::output_min() const {
+  return std::max(kOutputMin, FrameScanner::kHeaderBytes + state_->waiting_bytes);
 }
 
 bool H2Session::wants_output() const {
@@ -177,6 +183,7 @@ void H2Session::CancelWrite(StreamId id) {
   State::Stream* stream = state_->Find(static_cast<int32_t>(id));
   if (stream == nullptr) return;
   state_->pending_bytes -= std::exchange(stream->pending, {}).size();
+  if (state_->waiting_stream == stream->id) state_->waiting_bytes = 0;  // It will not be sent.
 }
 
 void H2Session::Rest(StreamId id) {
@@ -274,6 +281,10 @@ const H2Stats& H2Session::stats() const { return state_->stats; }
 size_t H2Session::held_bytes(StreamId id) const {
   const State::Stream* stream = state_->Find(static_cast<int32_t>(id));
   return stream == nullptr ? 0 : stream->held;
+}
+
+size_t H2Session::missing_data_bytes() const {
+  return state_->scanner.frame().type == NGHTTP2_DATA ? state_->scanner.missing() : 0;
 }
 
 size_t H2Session::stream_window(StreamId id) const {

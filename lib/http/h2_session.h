@@ -36,8 +36,10 @@ class H2Session {
   // The oldest event that has not been taken.
   std::optional<H2Event> NextEvent();
   // Fills `space` with frames and returns how many bytes it used; 0 means that there is nothing to
-  // send. Gathers as much as fits: give at least kOutputMin.
+  // send. Gathers as much as fits: give at least output_min(), which is kOutputMin unless a longer frame did
+  // not fit in the last one.
   size_t Output(std::span<uint8_t> space);
+  size_t output_min() const;
   static constexpr size_t kOutputMin = 9 + 16 * 1024;
   // Something waits for Output().
   bool wants_output() const;
@@ -94,6 +96,8 @@ class H2Session {
   // Bytes of kData events of a stream that Consumed() has not been told of, those of events that nobody
   // has taken yet included; 0 when it is unknown.
   size_t held_bytes(StreamId stream) const;
+  // When what Receive() took ended within a DATA frame: bytes of it that have not come, padding included. Else 0.
+  size_t missing_data_bytes() const;
   // The receive window granted to a stream; 0 when it is unknown.
   size_t stream_window(StreamId stream) const;
 

@@ -40,8 +40,11 @@ class Owner {
   }
   void Act(uint8_t action, uint8_t argument);
   void Drain() {
-    std::vector<uint8_t> space(H2Session::kOutputMin);
-    while (session_.Output(space) > 0) TakeEvents();
+    std::vector<uint8_t> space;
+    do {
+      TakeEvents();
+      space.resize(session_.output_min());
+    } while (session_.Output(space) > 0);
     TakeEvents();
   }
 

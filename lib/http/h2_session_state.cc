@@ -195,4 +195,14 @@ void H2Session::State::CheckOutboundQueue() {
   if (nghttp2_session_get_outbound_queue_size(session) > allowed) Violate(H2Limit::kOutboundQueue);
 }
 
+size_t H2Session::State::FrameBytes(int32_t id, size_t bytes) {
+  const size_t room = space.size() - std::min(space.size(), FrameScanner::kHeaderBytes);
+  if (bytes <= room) return bytes;
+  // What is cut off is a frame of its own, and at the peer a write of its own.
+  if (room >= kFrameCutMin && (!output_begun || room >= bytes / 2)) return room;
+  waiting_stream = id;
+  waiting_bytes = bytes;
+  return bytes;
+}
+
 }  // namespace heddle::http

@@ -12,6 +12,7 @@
 #include "lib/http/h2_flood_guard.h"
 #include "lib/http/h2_session.h"
 #include "lib/http/stream_window.h"
+#include "lib/io/read_size.h"
 
 struct nghttp2_session;
 
@@ -85,6 +86,9 @@ struct H2Session::State {
   void Fail(ErrorCode code, std::string reason);
   void Violate(H2Limit limit);
   void CheckOutboundQueue();
+  // How much of `bytes`, of a stream whose turn it is, the next frame takes; when it is more than there is room for,
+  // it waits for the next output.
+  size_t FrameBytes(int32_t id, size_t bytes);
 
   const Role role;
   const H2Options options;
@@ -115,6 +119,10 @@ struct H2Session::State {
 
   // Sending.
   std::span<uint8_t> space;  // What Output() has left to fill.
+  bool output_begun = false;  // Something stands in it already.
+  // A frame of DATA that waits for the next output, where it must fit.
+  int32_t waiting_stream = 0;
+  size_t waiting_bytes = 0;
   std::span<const uint8_t>
       carry;  // The rest of a frame that did not fit; belongs to nghttp2 until its next send.
   std::vector<uint8_t> farewell;  // Our own GOAWAY; set once.
@@ -138,11 +146,9 @@ inline constexpr uint32_t kPeerMaxStreamsAssumed = 100;
 inline constexpr size_t kFrameEarnsMin = 1024;
 // Shortest frame that is cut to fill the output to its end.
 inline constexpr size_t kFrameCutMin = 4096;
-// Every output has room for a frame of this size (RFC 9113 section 4.2: every peer takes it) ...
-inline constexpr size_t kFrameBytes = 16 * 1024;
-// ... and streams with more to send use longer ones where the peer takes them: what comes in one
-// frame leaves it in one write. Not more: the others of the connection wait for it.
-inline constexpr size_t kBulkFrameBytes = 64 * 1024;
+// The longest frame for peers that take it: what a relay reads at once, for what comes in one frame leaves it in one
+// write. Not more: the others of the connection wait for it.
+inline constexpr size_t kBulkFrameBytes = io::ReadSize::kLargest;
 
 // PING payloads, to tell the answers apart.
 inline constexpr uint8_t kKeepAlivePing[8] = {'h', 'd', '-', 'a', 'l', 'i', 'v', 'e'};

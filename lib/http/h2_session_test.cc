@@ -3,8 +3,6 @@
 #include <gtest/gtest.h>
 #include <malloc.h>
 
-#include <set>
-
 #include "lib/http/testing/session_pair.h"
 
 namespace heddle::http {
@@ -215,19 +213,17 @@ TEST(H2Session, OutputIsTheSameInSmallSpaces) {
   EXPECT_EQ(pair.server.data[pair.id], body);
 }
 
-TEST(H2Session, StreamsShareTheOutput) {
-  SessionPair pair;
-  const std::string body(64 * 1024, 'x');
-  std::vector<StreamId> ids;
-  for (int i = 0; i < 4; ++i) ids.push_back(*pair.client.session.Open(kPost, false));
-  pair.Pump();
-  for (const StreamId id : ids) pair.client.session.Write(id, AsBytes(body));
-  std::vector<uint8_t> space(4 * H2Session::kOutputMin);
-  const size_t size = pair.client.session.Output(space);
-  std::set<uint32_t> seen;
-  for (const ParsedFrame& frame : ParseFrames({reinterpret_cast<const char*>(space.data()), size}))
-    seen.insert(frame.stream);
-  EXPECT_EQ(seen.size(), 4u);
+TEST(H2Session, TellsHowMuchOfADataFrameIsToCome) {
+  OpenPair pair(kConnect);
+  EXPECT_EQ(pair.server.session.missing_data_bytes(), 0u);
+  const std::string frame = RawFrame(FrameType::kData, 0, 1, "12345678");
+  pair.server.Feed(frame.substr(0, 8));
+  EXPECT_EQ(pair.server.session.missing_data_bytes(), 0u);
+  pair.server.Feed(frame.substr(8, 4));
+  EXPECT_EQ(pair.server.session.missing_data_bytes(), 5u);
+  pair.server.Feed(frame.substr(12) + RawFrame(FrameType::kPing, 0, 0, "8 bytes.").substr(0, 12));
+  EXPECT_EQ(pair.server.session.missing_data_bytes(), 0u);
+  EXPECT_EQ(pair.server.data[pair.id], "12345678");
 }
 
 TEST(H2Session, StreamWindowComesBackOnlyWhenConsumed) {

@@ -143,10 +143,10 @@ void H2Stream::OnHeaders(Headers headers) {
   NotifyReader();
 }
 
-void H2Stream::OnData(std::span<const uint8_t> data) {
+void H2Stream::OnData(std::span<const uint8_t> data, size_t missing) {
   while (!data.empty()) {
     if (received_.empty() || received_.back().writable().empty()) {
-      const size_t size = std::min(BytesToCome(data.size()), io::BufferPool::kBulkMax);
+      const size_t size = std::min(BytesToCome(data.size()) + missing, io::BufferPool::kBulkMax);
       io::Buffer block = connection_.loop_.buffers().Allocate(size);
       if (block.capacity() == 0) {
         connection_.session_.Reset(id_, ErrorCode::kInternalError);
@@ -160,7 +160,7 @@ void H2Stream::OnData(std::span<const uint8_t> data) {
     block.Commit(fits);
     data = data.subspan(fits);
   }
-  NotifyReader();
+  if (missing == 0) NotifyReader();
 }
 
 // Bytes that the session has received and that are not in received_ yet: what came in several frames

@@ -78,7 +78,9 @@ class H2Stream final : public io::Stream {
   // Events, from the connection.
   void OnHeaders(Headers headers);
   void OnTrailers(Headers trailers) { trailers_ = std::make_unique<const Headers>(std::move(trailers)); }
-  void OnData(std::span<const uint8_t> data);
+  // With `missing`: so many bytes are to follow in the next read of the connection. They have room in the same
+  // block, and a reader that waits is told when they have come, or when the stream ends before.
+  void OnData(std::span<const uint8_t> data, size_t missing);
   size_t BytesToCome(size_t at_least) const;
   void OnEnd();
   void OnWritten();

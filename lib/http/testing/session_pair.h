@@ -21,9 +21,12 @@ inline const Headers kOk = {{":status", "200"}};
 inline std::string TakeOutput(H2Session& session) {
   std::string all;
   std::vector<uint8_t> space(64 * 1024);
-  while (const size_t size = session.Output(space))
+  while (true) {
+    space.resize(std::max(space.size(), session.output_min()));
+    const size_t size = session.Output(space);
+    if (size == 0) return all;
     all.append(reinterpret_cast<const char*>(space.data()), size);
-  return all;
+  }
 }
 
 // A session and what it told, in order.
