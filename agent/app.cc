@@ -484,6 +484,7 @@ Task<void> App::Parts::Serve(absl::Status& outcome) {
   if (listener) {
     scope.Spawn(cni.Run(*std::move(listener), stop));
     serving = true;
+    pods.PrepareNext();
     // After that: a chain that names the plugin needs somebody who answers it.
     if (cni_installer != nullptr) scope.Spawn(cni_installer->Run(stop));
     LOG_INFO("agent.serving", KV("node", config.node.node_name), KV("backend", Status().backend),

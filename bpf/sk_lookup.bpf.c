@@ -1,10 +1,11 @@
 /* A new connection arrives in a captured netns: the plaintext listener gets it, the application, or
  * nobody. Loaded once for each pod, because the hook cannot ask for its netns: hd_pod_netns_cookie
- * says whose program this is. Default for what is not TCP: pass. For TCP that it cannot place (no
+ * says whose program this is, from before it is attached. It is no constant: a program is loaded before
+ * it is known for which pod. Default for what is not TCP: pass. For TCP that it cannot place (no
  * record, no memory): drop; the client is refused. */
 #include "hooks.h"
 
-const volatile __u64 hd_pod_netns_cookie = 0;
+volatile __u64 hd_pod_netns_cookie = 0;
 
 static __always_inline void read_flow(struct bpf_sk_lookup *ctx, struct hd_flow *flow)
 {

@@ -87,7 +87,7 @@ void BpfObject::SelectPrograms(std::span<const char* const> names) {
 void BpfObject::CreateNoMaps() {
   bpf_map* each = nullptr;
   bpf_object__for_each_map(each, skeleton_->obj) {
-    // libbpf binds the constants to every program, whether or not it reads them.
+    // libbpf binds the variables to every program, whether or not it reads them.
     if (!bpf_map__is_internal(each)) CHECK(bpf_map__set_autocreate(each, false) == 0);
   }
 }
@@ -116,10 +116,6 @@ absl::Status BpfObject::PinMap(const char* name, const std::string& path, uint32
   return absl::OkStatus();
 }
 
-void BpfObject::SetPodNetnsCookie(uint64_t netns_cookie) {
-  skeleton_->rodata->hd_pod_netns_cookie = netns_cookie;
-}
-
 absl::Status BpfObject::Load() {
   complaints.clear();
   if (const int error = heddle_bpf__load(skeleton_.get()); error != 0)
@@ -134,5 +130,10 @@ int BpfObject::attach_type(const char* name) const {
 }
 
 int BpfObject::map_fd(const char* name) const { return bpf_map__fd(map(name)); }
+
+int BpfObject::variables_fd() const {
+  static_assert(sizeof(*skeleton_->bss) == sizeof(skeleton_->bss->hd_pod_netns_cookie));
+  return bpf_map__fd(skeleton_->maps.bss);
+}
 
 }  // namespace heddle::agent

@@ -30,16 +30,13 @@ class BpfObject {
 
   // Before Load: which programs to load; the others are left out.
   void SelectPrograms(std::span<const char* const> names);
-  // Before Load: creates no map but that of the constants, for a program that uses none.
+  // Before Load: creates no map but that of the variables, for a program that uses none.
   void CreateNoMaps();
   // Before Load: the map is the one behind `fd` (duplicated), not a new one.
   absl::Status UseMap(const char* name, int fd);
   // Before Load: the map is pinned at `path`: taken from there if it exists (its type and sizes
   // must agree), else created and pinned. `max_entries` 0 keeps the size of maps.h.
   absl::Status PinMap(const char* name, const std::string& path, uint32_t max_entries);
-  // Before Load: whose hd_sk_lookup this is.
-  void SetPodNetnsCookie(uint64_t netns_cookie);
-
   // The status carries what libbpf and the verifier said.
   absl::Status Load();
 
@@ -47,6 +44,8 @@ class BpfObject {
   int program_fd(const char* name) const;
   int attach_type(const char* program) const;
   int map_fd(const char* name) const;
+  // The one entry of this map is the object's variables, of which there is one: whose hd_sk_lookup it is.
+  int variables_fd() const;
 
  private:
   struct Closer {

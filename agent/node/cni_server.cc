@@ -43,6 +43,7 @@ Task<void> CniServer::Serve(UniqueFd fd) {
   const std::span bytes(reinterpret_cast<const uint8_t*>(text.data()), text.size());
   const auto sent = co_await connection.Send(bytes, sending.token());
   if (!sent) LOG_DEBUG("cni.reply.lost", KV("error", sent.error()));
+  handler_.PrepareNext();
 }
 
 Task<cni::Reply> CniServer::Answer(io::UnixPacketConnection& connection, StopToken stop) {

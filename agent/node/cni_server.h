@@ -18,6 +18,8 @@ class CniHandler {
   // `netns` is the descriptor that came with the request, for ADD and CHECK; not checked yet to be
   // a netns. The stop token has the deadline by which the plugin wants its answer.
   virtual Task<cni::Reply> Handle(cni::Request request, UniqueFd netns, StopToken stop) = 0;
+  // Called when a reply has been sent: time for what the next command will need.
+  virtual void PrepareNext() = 0;
 };
 
 struct CniServerStats {

@@ -102,6 +102,9 @@ class PodCapture {
   // Returns how many others are not known: nobody serves those pods.
   size_t ForgetTheDead(const absl::flat_hash_set<uint64_t>& known);
 
+  // Does now what the next pod's capture would take long for. For a moment when nobody waits.
+  void PrepareNext() { lookups_.Prepare(); }
+
   // Reads back from the kernel that the pod is captured; says what is missing.
   Task<absl::Status> Verify(const LivePod& pod);
   // Repairs what Verify can find missing. If that needs other listeners, the pod's connections end.

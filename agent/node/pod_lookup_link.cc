@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <optional>
+#include <utility>
 
 #include "agent/node/bpf_object.h"
 #include "lib/base/status.h"
@@ -28,23 +29,40 @@ std::optional<uint64_t> NetnsOf(int link) {
 
 }  // namespace
 
-absl::StatusOr<UniqueFd> PodLookupLinks::LoadProgram(uint64_t netns_cookie) const {
+absl::StatusOr<PodLookupLinks::Program> PodLookupLinks::Load() const {
   TRY_ASSIGN(BpfObject object, BpfObject::Open());
   object.SelectPrograms(kProgram);
   for (size_t i = 0; i < kMapCount; ++i)
     TRY_STATUS(object.UseMap(kMapNames[i], maps_.fd(static_cast<MapId>(i))));
-  object.SetPodNetnsCookie(netns_cookie);
   TRY_STATUS(object.Load());
-  UniqueFd program(fcntl(object.program_fd(kProgram[0]), F_DUPFD_CLOEXEC, 3));
-  if (!program.valid()) return BpfError(errno, "keep hd_sk_lookup");
-  return program;
+  Program loaded{UniqueFd(fcntl(object.program_fd(kProgram[0]), F_DUPFD_CLOEXEC, 3)),
+                 UniqueFd(fcntl(object.variables_fd(), F_DUPFD_CLOEXEC, 3))};
+  if (!loaded.program.valid() || !loaded.variables.valid())
+    return BpfError(errno, "keep hd_sk_lookup");
+  return loaded;
 }
 
-absl::Status PodLookupLinks::Attach(uint64_t netns_cookie, int netns_fd) const {
+void PodLookupLinks::Prepare() {
+  if (spare_.has_value()) return;
+  if (auto loaded = Load(); loaded.ok()) spare_ = *std::move(loaded);
+}
+
+absl::StatusOr<UniqueFd> PodLookupLinks::ProgramOf(uint64_t netns_cookie) {
+  std::optional<Program> taken = std::exchange(spare_, std::nullopt);
+  if (!taken.has_value()) {
+    TRY_ASSIGN(taken, Load());
+  }
+  const uint32_t only = 0;
+  const int error = bpf_map_update_elem(taken->variables.get(), &only, &netns_cookie, BPF_ANY);
+  if (error != 0) return BpfError(error, "tell hd_sk_lookup its netns");
+  return std::move(taken->program);
+}
+
+absl::Status PodLookupLinks::Attach(uint64_t netns_cookie, int netns_fd) {
   struct stat netns{};
   if (fstat(netns_fd, &netns) != 0)
     return absl::ErrnoToStatus(errno, "cannot read the pod's netns");
-  TRY_ASSIGN(const UniqueFd program, LoadProgram(netns_cookie));
+  TRY_ASSIGN(const UniqueFd program, ProgramOf(netns_cookie));
   const std::string path = pins_.NetnsLinkPath(netns_cookie);
   const UniqueFd pinned(bpf_obj_get(path.c_str()));
   if (pinned.valid() && NetnsOf(pinned.get()) == netns.st_ino &&

@@ -3,6 +3,7 @@
 #include <absl/status/statusor.h>
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "agent/node/bpf_maps.h"
@@ -12,9 +13,9 @@
 namespace heddle::agent {
 
 // hd_sk_lookup in the captured netns: one program and one pinned link for each, with the netns
-// cookie as the program's constant. Plain synchronous calls for the control loop, a few
-// milliseconds each; `maps` and `pins` are kept longer than this. The links stay when this object
-// goes.
+// cookie in the program's variable. Plain synchronous calls for the control loop: to load a program takes
+// a few milliseconds, nearly all of it in libbpf and the verifier, so one is loaded ahead. `maps` and
+// `pins` are kept longer than this. The links stay when this object goes.
 class PodLookupLinks {
  public:
   PodLookupLinks(const BpfMaps& maps, const PinDirectory& pins) : maps_(maps), pins_(pins) {}
@@ -22,7 +23,10 @@ class PodLookupLinks {
   // From here on the pod's inbound connections are decided: write its record first. A pinned link
   // that is attached to this netns gets a program of this binary in one step; a dead one is
   // replaced.
-  absl::Status Attach(uint64_t netns_cookie, int netns_fd) const;
+  absl::Status Attach(uint64_t netns_cookie, int netns_fd);
+  // Loads the program of the next Attach(), unless there is one. For a moment when nobody waits; what
+  // fails is told by that Attach().
+  void Prepare();
   // True if the pinned link is attached to the netns with that inode number. A pin proves nothing:
   // it outlives its netns.
   bool IsAttached(uint64_t netns_cookie, uint64_t netns_ino) const;
@@ -34,10 +38,16 @@ class PodLookupLinks {
   std::vector<uint64_t> List() const { return pins_.NetnsLinks(); }
 
  private:
-  absl::StatusOr<UniqueFd> LoadProgram(uint64_t netns_cookie) const;
+  struct Program {
+    UniqueFd program;
+    UniqueFd variables;
+  };
+  absl::StatusOr<Program> Load() const;
+  absl::StatusOr<UniqueFd> ProgramOf(uint64_t netns_cookie);
 
   const BpfMaps& maps_;
   const PinDirectory& pins_;
+  std::optional<Program> spare_;
 };
 
 }  // namespace heddle::agent

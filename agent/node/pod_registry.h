@@ -82,6 +82,7 @@ class PodRegistry final : public CniHandler {
   // CNI commands. ADD returns when the pod was read back as captured, or need not be. DEL returns
   // when nothing of the capture is left, or asks to be tried again.
   Task<cni::Reply> Handle(cni::Request request, UniqueFd netns, StopToken stop) override;
+  void PrepareNext() override { parts_.capture.PrepareNext(); }
 
   // Serves again the pods that were captured before this process started. Call before the CNI
   // socket opens.
