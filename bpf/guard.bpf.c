@@ -66,13 +66,16 @@ static __always_inline enum hd_packet read_ipv6(struct __sk_buff *skb)
 
 /* A TCP socket sends a SYN only in SYN_SENT, so its packets need not be read; UDP and ping sockets
  * send no TCP. */
+static __always_inline int is_connecting(const struct bpf_sock *sk)
+{
+    return sk->type == SOCK_STREAM && sk->state == BPF_TCP_SYN_SENT;
+}
+
 static __always_inline enum hd_packet classify(struct __sk_buff *skb, const struct bpf_sock *sk)
 {
-    if (sk->type == SOCK_RAW)
-        return skb->protocol == bpf_htons(0x0800) ? read_ipv4(skb) : read_ipv6(skb);
-    if (sk->type == SOCK_STREAM && sk->state == BPF_TCP_SYN_SENT)
+    if (is_connecting(sk))
         return HD_PACKET_SYN;
-    return HD_PACKET_OTHER;
+    return skb->protocol == bpf_htons(0x0800) ? read_ipv4(skb) : read_ipv6(skb);
 }
 
 static __always_inline void report_drop(const struct hd_sk *storage, enum hd_stat reason)
@@ -100,6 +103,9 @@ int hd_egress(struct __sk_buff *skb)
         return HD_ALLOW;
     sk = bpf_sk_fullsock(sk);
     if (!sk)
+        return HD_ALLOW;
+    /* First, because it is what nearly all packets of the node are. */
+    if (sk->type != SOCK_RAW && !is_connecting(sk))
         return HD_ALLOW;
     storage = bpf_sk_storage_get(&hd_sk, sk, 0, 0);
     if (!storage || storage->netns_cookie == 0)
