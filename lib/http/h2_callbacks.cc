@@ -219,8 +219,9 @@ ssize_t H2Callbacks::ReadData(nghttp2_session* session, int32_t id, uint8_t*, si
   }
   *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
   const size_t size = std::min(length, stream->pending.size());
-  if (size == stream->pending.size() || size >= kFrameEarnsMin) state.guard.OnDataSent();
-  return static_cast<ssize_t>(state.FrameBytes(id, size));
+  const size_t taken = state.FrameBytes(id, size);
+  if (size == stream->pending.size() || size >= kFrameEarnsMin) state.guard.OnDataSent(taken);
+  return static_cast<ssize_t>(taken);
 }
 
 // How long a frame the peer takes, within the windows: what streams of one connection take turns in. No longer than
@@ -240,8 +241,10 @@ int H2Callbacks::SendData(nghttp2_session*, nghttp2_frame* frame, const uint8_t*
   State& state = From(user_data);
   State::Stream* stream = state.Find(frame->hd.stream_id);
   // The write was cancelled after its frame had been prepared: the stream is being reset.
-  if (stream == nullptr || stream->pending.size() < length)
+  if (stream == nullptr || stream->pending.size() < length) {
+    state.waiting_bytes = 0;
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+  }
   if (state.space.size() < FrameScanner::kHeaderBytes + length) return NGHTTP2_ERR_WOULDBLOCK;
   state.waiting_bytes = 0;
   state.output_begun = true;

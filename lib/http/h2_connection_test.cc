@@ -372,6 +372,13 @@ CO_TEST(H2Connection, TheBeginningOfAFrameWaitsForItsRestUnlessItsStreamIsAlone)
     EXPECT_EQ(got, "123");
     co_await Send(loop, peer, frame.substr(12));
     EXPECT_EQ(Text(*co_await one->Read(100, {})), "45678");
+    // Padding is nothing to wait for: no data may be left to come.
+    const std::string padded =
+        RawFrame(FrameType::kData, kPaddedFlag, 1, std::string("\x04") + "data" + std::string(4, '\0'));
+    readers.Spawn(ReadOnce(*one, got));
+    co_await Send(loop, peer, whole + padded.substr(0, padded.size() - 4));
+    EXPECT_EQ(got, "data");
+    co_await Send(loop, peer, padded.substr(padded.size() - 4));
     // Nobody waits for ever: what has come is read by who asks for it, and before the connection's end.
     co_await Send(loop, peer, whole + frame.substr(0, 12));
     EXPECT_EQ(Text(*co_await one->Read(100, {})), "123");

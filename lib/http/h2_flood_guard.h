@@ -56,7 +56,7 @@ class FrameScanner {
  private:
   FrameHeader Parse() const;
 
-  FrameHeader frame_;
+  FrameHeader frame_{.type = 0xff};  // None.
   uint8_t header_[kHeaderBytes] = {};
   size_t size_ = 0;
   size_t skip_;
@@ -75,9 +75,14 @@ class FloodGuard {
   bool OnResetProvoked(MonotonicTime now) { return resets_provoked_.Take(now); }
   // We sent a DATA frame that the peer's window did not cut short: it will be answered by window
   // updates, perhaps by pings.
-  void OnDataSent() { control_.Earn(H2Options::kControlFramesPerDataFrame); }
+  void OnDataSent(size_t bytes) {
+    const size_t parts = std::max<size_t>(1, (bytes + kPartBytes - 1) / kPartBytes);
+    control_.Earn(static_cast<double>(parts) * H2Options::kControlFramesPer16KiB);
+  }
 
  private:
+  static constexpr size_t kPartBytes = 16 * 1024;
+
   std::optional<H2Limit> OnHeaderBlockPart(const FrameHeader& frame, bool first);
 
   const uint32_t block_frames_max_;

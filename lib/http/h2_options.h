@@ -56,9 +56,9 @@ struct H2Options {
   // Streams reset because the peer broke the protocol on them, or opened them above our limit.
   RateLimit resets_provoked{.burst = 100, .per_second = 10};
   // PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty DATA, unknown types. Peers ping every 10 s, some
-  // with every window of data: each DATA frame that we send allows kControlFramesPerDataFrame more.
+  // with every window of data: each 16 KiB of data that we send, or what is less of a frame, allow this many more.
   RateLimit control_frames{.burst = 1000, .per_second = 100};
-  static constexpr int kControlFramesPerDataFrame = 4;
+  static constexpr int kControlFramesPer16KiB = 4;
   // Frames waiting to be written, beyond what our own streams need.
   uint32_t outbound_queue_frames_max = 4096;
 };

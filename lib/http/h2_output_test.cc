@@ -57,24 +57,38 @@ TEST(H2Output, EndsRatherThanTakeLessThanHalfOfAFrame) {
   }
 }
 
+// By whom its stream is reset, or by nobody: then the next write goes in its place.
 TEST(H2Output, AFrameThatWaitsForTheNextOutputIsForgottenWithItsWrite) {
-  H2Options large;
-  large.receive_frame_bytes_max = large.stream_window_initial = 1024 * 1024;
-  SessionPair pair({}, large);
-  const std::string body(100'000, 'x');
-  const StreamId ids[] = {*pair.client.session.Open(kPost, false),
-                          *pair.client.session.Open(kPost, false)};
-  pair.Pump();
-  for (const StreamId id : ids) pair.client.session.Write(id, AsBytes(body));
-  std::vector<uint8_t> space(124 * 1024);
-  pair.server.Feed(
-      {reinterpret_cast<const char*>(space.data()), pair.client.session.Output(space)});
-  EXPECT_EQ(pair.client.session.output_min(), 9 + body.size());
-  pair.client.session.Reset(ids[1], ErrorCode::kCancel);
-  EXPECT_EQ(pair.client.session.output_min(), H2Session::kOutputMin);
-  pair.Pump();
-  EXPECT_TRUE(pair.server.data[ids[0]] == body);
-  EXPECT_EQ(pair.server.Count(Type::kReset), 1u);
+  enum class How { kOurReset, kPeersReset, kNextWrite };
+  for (const How how : {How::kOurReset, How::kPeersReset, How::kNextWrite}) {
+    H2Options large;
+    large.receive_frame_bytes_max = large.stream_window_initial = 1024 * 1024;
+    SessionPair pair({}, large);
+    H2Session& client = pair.client.session;
+    const std::string body(100'000, 'x'), next(100'000, 'y');
+    const StreamId ids[] = {*client.Open(kPost, false), *client.Open(kPost, false)};
+    pair.Pump();
+    for (const StreamId id : ids) client.Write(id, AsBytes(body));
+    std::vector<uint8_t> space(124 * 1024);
+    pair.server.Feed({reinterpret_cast<const char*>(space.data()), client.Output(space)});
+    EXPECT_EQ(client.output_min(), 9 + body.size());
+    if (how == How::kOurReset) client.Reset(ids[1], ErrorCode::kCancel);
+    if (how == How::kPeersReset) {
+      pair.server.session.Reset(ids[1], ErrorCode::kCancel);
+      pair.client.Feed(TakeOutput(pair.server.session));
+      EXPECT_EQ(client.output_min(), H2Session::kOutputMin);
+    }
+    if (how == How::kNextWrite) {
+      client.CancelWrite(ids[1]);
+      client.Write(ids[1], AsBytes(next));
+    }
+    pair.Pump();
+    EXPECT_EQ(client.output_min(), H2Session::kOutputMin);
+    EXPECT_FALSE(client.wants_output());
+    EXPECT_TRUE(pair.server.data[ids[0]] == body);
+    EXPECT_EQ(pair.server.data[ids[1]], how == How::kNextWrite ? next : "");
+    EXPECT_EQ(pair.server.Count(Type::kReset), how == How::kOurReset ? 1u : 0u);
+  }
 }
 
 }  // namespace

@@ -183,7 +183,6 @@ void H2Session::CancelWrite(StreamId id) {
   State::Stream* stream = state_->Find(static_cast<int32_t>(id));
   if (stream == nullptr) return;
   state_->pending_bytes -= std::exchange(stream->pending, {}).size();
-  if (state_->waiting_stream == stream->id) state_->waiting_bytes = 0;  // It will not be sent.
 }
 
 void H2Session::Rest(StreamId id) {
@@ -284,7 +283,10 @@ size_t H2Session::held_bytes(StreamId id) const {
 }
 
 size_t H2Session::missing_data_bytes() const {
-  return state_->scanner.frame().type == NGHTTP2_DATA ? state_->scanner.missing() : 0;
+  const FrameHeader& frame = state_->scanner.frame();
+  // Of what is missing of a padded frame, all may be padding.
+  const bool data = frame.type == NGHTTP2_DATA && (frame.flags & NGHTTP2_FLAG_PADDED) == 0;
+  return data ? state_->scanner.missing() : 0;
 }
 
 size_t H2Session::stream_window(StreamId id) const {

@@ -96,7 +96,8 @@ class H2Session {
   // Bytes of kData events of a stream that Consumed() has not been told of, those of events that nobody
   // has taken yet included; 0 when it is unknown.
   size_t held_bytes(StreamId stream) const;
-  // When what Receive() took ended within a DATA frame: bytes of it that have not come, padding included. Else 0.
+  // When what Receive() took ended within a DATA frame: the bytes of its data that have not come. Else, and of
+  // padded frames, 0.
   size_t missing_data_bytes() const;
   // The receive window granted to a stream; 0 when it is unknown.
   size_t stream_window(StreamId stream) const;

@@ -115,6 +115,7 @@ void H2Session::State::OnClosed(Stream& stream, ErrorCode code) {
   stream.closed = true;
   --open_streams;
   pending_bytes -= std::exchange(stream.pending, {}).size();
+  if (waiting_stream == stream.id) waiting_bytes = 0;
   // A request that was malformed never reached an owner.
   if (stream.released || !stream.surfaced) return Erase(stream);
   const bool in_order = stream.remote_ended && stream.sending == SendState::kEnded;

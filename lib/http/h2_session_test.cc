@@ -224,6 +224,8 @@ TEST(H2Session, TellsHowMuchOfADataFrameIsToCome) {
   pair.server.Feed(frame.substr(12) + RawFrame(FrameType::kPing, 0, 0, "8 bytes.").substr(0, 12));
   EXPECT_EQ(pair.server.session.missing_data_bytes(), 0u);
   EXPECT_EQ(pair.server.data[pair.id], "12345678");
+  pair.server.Feed(RawFrame(FrameType::kData, kPaddedFlag, 1, "\x02" "data..").substr(0, 12));
+  EXPECT_EQ(pair.server.session.missing_data_bytes(), 0u);
 }
 
 TEST(H2Session, StreamWindowComesBackOnlyWhenConsumed) {

@@ -146,8 +146,12 @@ void H2Stream::OnHeaders(Headers headers) {
 void H2Stream::OnData(std::span<const uint8_t> data, size_t missing) {
   while (!data.empty()) {
     if (received_.empty() || received_.back().writable().empty()) {
-      const size_t size = std::min(BytesToCome(data.size()) + missing, io::BufferPool::kBulkMax);
-      io::Buffer block = connection_.loop_.buffers().Allocate(size);
+      io::BufferPool& pool = connection_.loop_.buffers();
+      const size_t size = BytesToCome(data.size());
+      io::Buffer block = pool.Allocate(std::min(size + missing, io::BufferPool::kBulkMax));
+      // Room for what is to come is not worth a stream.
+      if (block.capacity() == 0 && missing > 0)
+        block = pool.Allocate(std::min(size, io::BufferPool::kBulkMax));
       if (block.capacity() == 0) {
         connection_.session_.Reset(id_, ErrorCode::kInternalError);
         return Fail(io::Error::Io(io::IoCode::kLimit, io::Op::kBuffer));
