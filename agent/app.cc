@@ -358,7 +358,7 @@ AgentStatus App::Parts::Status() {
   const bool has_state = state != nullptr && state->ready();
   const bool in_chain = cni_installer == nullptr || cni_installer->installed() || release.leaving();
   status.ready = serving && has_state && in_chain;
-  status.gone = release.gone();
+  status.gone = release.gone() && !release.starts_over();
   if (!serving) {
     status.not_ready_because = "start";
   } else if (!has_state) {
@@ -448,6 +448,7 @@ Task<void> App::Parts::Reconcile(StopToken stop) {
     const absl::Status probes = ApplyProbeRule(config.node, node);
     if (!probes.ok()) LOG_WARN("probe.rule", KV("error", probes));
     co_await pods.Reconcile();
+    pods.PrepareNext();  // What ran when it was enrolled, or was repaired, has taken it.
     UpdateEnrollment();  // What was mixed a day ago is forgotten.
   }
 }

@@ -15,8 +15,6 @@
 namespace heddle::cli {
 namespace {
 
-constexpr absl::Duration kTimeout = absl::Seconds(10);
-
 absl::StatusOr<std::unique_ptr<io::Connection>> ConnectUnix(io::Loop& loop,
                                                             const std::string& path) {
   sockaddr_un address{};
@@ -49,9 +47,9 @@ Task<absl::StatusOr<std::unique_ptr<io::Connection>>> Connect(io::Loop& loop, co
   co_return *std::move(connected);
 }
 
-Task<absl::StatusOr<std::string>> Get(io::Loop& loop, const Source& source,
-                                      const std::string& path) {
-  Deadline deadline(loop, {}, kTimeout);
+Task<absl::StatusOr<std::string>> Get(io::Loop& loop, const Source& source, const std::string& path,
+                                      absl::Duration patience) {
+  Deadline deadline(loop, {}, patience);
   auto connection = co_await Connect(loop, source, deadline.token());
   if (!connection.ok()) {
     co_return Annotate(connection.status(), "cannot reach ", source.what,
@@ -73,17 +71,18 @@ Task<absl::StatusOr<std::string>> Get(io::Loop& loop, const Source& source,
 }
 
 Task<void> Store(io::Loop& loop, const Source& source, const std::string& path,
-                 absl::StatusOr<std::string>& out) {
-  out = co_await Get(loop, source, path);
+                 absl::Duration patience, absl::StatusOr<std::string>& out) {
+  out = co_await Get(loop, source, path, patience);
 }
 
 }  // namespace
 
-absl::StatusOr<std::string> Fetch(const Source& source, const std::string& path) {
+absl::StatusOr<std::string> Fetch(const Source& source, const std::string& path,
+                                  absl::Duration patience) {
   SystemClock clock;
   io::Loop loop(clock, io::LoopOptions{.backend = io::BackendChoice::kEpoll});
   absl::StatusOr<std::string> answer = absl::InternalError("no answer");
-  loop.RunUntilDone(Store(loop, source, path, answer));
+  loop.RunUntilDone(Store(loop, source, path, patience, answer));
   return answer;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <absl/status/statusor.h>
+#include <absl/time/time.h>
 
 #include <string>
 
@@ -13,8 +14,8 @@ struct Source {
   std::string what;  // "the agent", for error messages.
 };
 
-// The body of GET `path`. Waits at most ten seconds. The status is a sentence that says what to
-// check.
-absl::StatusOr<std::string> Fetch(const Source& source, const std::string& path);
+// The body of GET `path`. The status is a sentence that says what to check.
+absl::StatusOr<std::string> Fetch(const Source& source, const std::string& path,
+                                  absl::Duration patience = absl::Seconds(10));
 
 }  // namespace heddle::cli

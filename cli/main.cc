@@ -90,7 +90,10 @@ const Subcommand kSubcommands[] = {
      [](const Options& o) { return PlaceFile(o.from, o.to); }},
     {kTakeFile,
      "Removes a file that place-file left, if the mesh has left this node (for the agent's hook)",
-     [](const Options& o) { return TakeFile(o.from, Fetch(AgentOf(o), "/debug/status")); }},
+     [](const Options& o) {
+       // The container's time to end has begun.
+       return TakeFile(o.from, Fetch(AgentOf(o), "/debug/status", absl::Seconds(2)));
+     }},
     {"version", "Version of this program", Version},
 };
 

@@ -87,7 +87,7 @@ void BpfObject::SelectPrograms(std::span<const char* const> names) {
 void BpfObject::CreateNoMaps() {
   bpf_map* each = nullptr;
   bpf_object__for_each_map(each, skeleton_->obj) {
-    // libbpf binds the variables to every program, whether or not it reads them.
+    // The skeleton maps the variables into memory, whether or not a program reads them.
     if (!bpf_map__is_internal(each)) CHECK(bpf_map__set_autocreate(each, false) == 0);
   }
 }

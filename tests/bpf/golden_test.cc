@@ -85,6 +85,18 @@ TEST_F(GoldenTest, LookupJudgesTuples) {
   ExpectJudged(cases);
 }
 
+TEST_F(GoldenTest, AProgramThatWasLoadedAheadJudgesForThePodThatGetsIt) {
+  links_->Prepare();
+  ASSERT_TRUE(links_->Attach(pod_->netns.cookie(), pod_->netns.fd()).ok());
+  const LookupCase cases[] = {
+      {At("10.9.9.9", 33000), {pod_->v4, 80}, IPPROTO_TCP, true, true},
+      {At("10.9.9.9", 33000), {pod_->v4, HD_PORT_OUTBOUND}, IPPROTO_TCP, false, false},
+  };
+  ExpectJudged(cases);
+  ASSERT_TRUE(links_->Attach(pod_->netns.cookie(), pod_->netns.fd()).ok());  // And the one after it.
+  ExpectJudged(cases);
+}
+
 TEST_F(GoldenTest, LookupLeavesExcludedSourcesAlone) {
   pod_->record.exclusion_set = *pods_->PutExclusions(
       {.inbound_prefixes = {*io::IpPrefix::Parse("10.9.0.0/16"), *io::IpPrefix::Parse("::/3")}});

@@ -143,6 +143,11 @@ def test_the_agent_has_listed_capabilities_and_nothing_of_the_api(cluster):
     assert not context["privileged"] and context["readOnlyRootFilesystem"]
     assert context["capabilities"]["drop"] == ["ALL"] and "SYS_MODULE" not in context["capabilities"]["add"]
     assert context["seccompProfile"] == {"type": "Localhost", "localhostProfile": "heddle/agent.json"}
+    place, = (container["command"] for container in spec["initContainers"])
+    take = spec["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
+    assert take[-2:] == ["take-file", place[-1]]  # Once the mesh has left the node.
+    other = pod_spec(template(cluster, "agent.seccomp.type=RuntimeDefault"), "DaemonSet", "heddle-agent")
+    assert "lifecycle" not in other["containers"][0] and "initContainers" not in other
     assert spec["automountServiceAccountToken"] is False
     projected, = (volume["projected"] for volume in spec["volumes"] if "projected" in volume)
     token = projected["sources"][0]["serviceAccountToken"]

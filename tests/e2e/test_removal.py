@@ -9,6 +9,7 @@ from topology import Timeout, wait_until
 
 TRAFFIC_SECONDS = 25
 PLUGIN = "heddle-cni"
+PROFILE = "profile.json"  # A file of the node that goes when the mesh has left it.
 
 
 @pytest.fixture
@@ -91,6 +92,12 @@ def test_under_traffic(mesh):
         assert "nothing of Heddle is left" in ctl(mesh, node, "check", "--purged").stdout
 
 
+def take(mesh, node):
+    """What the hook before the agent's end says."""
+    ctl = mesh.topology.binary("heddlectl")
+    return node.run([ctl, "--run-dir", node.run_dir, "take-file", node.dir / PROFILE]).stdout
+
+
 def test_taken_back(mesh):
     """While pods leave, and after everything has gone: all is captured again, by the agents that run."""
     held = start(mesh.client, "keep", str(mesh.server.address()), PORT, 1, "hold_held")
@@ -103,11 +110,17 @@ def test_taken_back(mesh):
     mesh.wait_meshed(mesh.client, mesh.server)
     assert not any("ended" in each for each in said(held))
     held.stop()
+    files = [node.dir / PROFILE for node in mesh.nodes]
+    for file in files:
+        file.write_text("{}")
+    assert all("has not left" in take(mesh, node) for node in mesh.nodes) and all(file.exists() for file in files)
     ask(mesh, drainSeconds=0)
     wait_gone(mesh)
+    assert "is removed" in take(mesh, mesh.nodes[0]) and not files[0].exists()
     mesh.config.remove("removal")
     wait_until(lambda: all(entries(node) for node in mesh.nodes), "the entries are back", 30)
     mesh.wait_meshed(mesh.client, mesh.server)
+    assert "has not left" in take(mesh, mesh.nodes[1]) and files[1].exists()
     plugin = mesh.topology.binary(PLUGIN).read_bytes()
     assert all((node.cni_bin_dir / PLUGIN).read_bytes() == plugin for node in mesh.nodes)
 
