@@ -448,7 +448,7 @@ Task<void> App::Parts::Reconcile(StopToken stop) {
     const absl::Status probes = ApplyProbeRule(config.node, node);
     if (!probes.ok()) LOG_WARN("probe.rule", KV("error", probes));
     co_await pods.Reconcile();
-    pods.PrepareNext();  // What ran when it was enrolled, or was repaired, has taken it.
+    pods.PrepareNext();  // Nothing is yet, or a pod that ran when it was enrolled, or was repaired, has taken it.
     UpdateEnrollment();  // What was mixed a day ago is forgotten.
   }
 }
@@ -485,7 +485,6 @@ Task<void> App::Parts::Serve(absl::Status& outcome) {
   if (listener) {
     scope.Spawn(cni.Run(*std::move(listener), stop));
     serving = true;
-    pods.PrepareNext();
     // After that: a chain that names the plugin needs somebody who answers it.
     if (cni_installer != nullptr) scope.Spawn(cni_installer->Run(stop));
     LOG_INFO("agent.serving", KV("node", config.node.node_name), KV("backend", Status().backend),

@@ -37,6 +37,7 @@ class BpfObject {
   // Before Load: the map is pinned at `path`: taken from there if it exists (its type and sizes
   // must agree), else created and pinned. `max_entries` 0 keeps the size of maps.h.
   absl::Status PinMap(const char* name, const std::string& path, uint32_t max_entries);
+
   // The status carries what libbpf and the verifier said.
   absl::Status Load();
 
