@@ -100,7 +100,7 @@ def test_who_is_no_agent_of_the_node_is_refused_logged_and_counted(cluster, call
         status, message, answer = caller.sign(bearer, identity)
         assert (status, answer) == (code, b"") and sentence in message.replace("%27", "'"), (reason, message)
         assert caller.refused(reason) == before + 1
-        assert f"reason={reason}" in caller.controller.process.output()
+        wait_until(lambda: f"reason={reason}" in caller.controller.process.output(), f"{reason} is logged", SECONDS)
     # The token is good; the identity is another node's, or nobody's.
     refused = caller.metric("heddle_controller_certificates_refused_total")
     for identity in (DB, "spiffe://cluster.local/ns/shop/sa/nobody"):
@@ -108,7 +108,7 @@ def test_who_is_no_agent_of_the_node_is_refused_logged_and_counted(cluster, call
         assert status == DENIED and "no live pod with the identity" in message
     assert caller.metric("heddle_controller_certificates_refused_total") == refused + 2
     assert caller.sign(token(cluster, "agent-2"), DB)[0] == OK
-    assert "ca.refused" in caller.controller.process.output()
+    wait_until(lambda: "ca.refused" in caller.controller.process.output(), "it is logged", SECONDS)
 
 
 def test_the_token_of_a_deleted_pod_is_worth_nothing_and_its_streams_end(cluster, callers):

@@ -157,7 +157,7 @@ def test_a_process_outside_the_cgroup_is_reported(mesh):
     stray = Process(["nsenter", f"--net={mesh.client.netns_path}", "sleep", "60"], "stray", log)
     try:
         wait_until(lambda: strays(node) > 0, "the stray process is counted", 25)
-        assert "pod.process.outside" in node.agent.output()
+        wait_until(lambda: "pod.process.outside" in node.agent.output(), "it is logged")
         assert os.path.exists(f"/proc/{stray.pid}")
     finally:
         stray.kill()
