@@ -14,8 +14,9 @@ sys.path[:0] = [str(_HERE), str(_HERE.parent / "tests")]
 from heddle_bench import calibration, comparison, micro, quiet, report, rounds, statistics  # noqa: E402
 from heddle_bench import subjects, tls, workloads  # noqa: E402
 from heddle_bench.load import Noisy, Void  # noqa: E402
-from heddle_bench.subjects import envoy, haproxy, nginx  # noqa: E402
+from heddle_bench.subjects import envoy, haproxy, nghttpx, nginx  # noqa: E402
 from heddle_bench.large_mesh import LargeMesh  # noqa: E402
+from heddle_bench.workloads.bulk import parse_iperf3  # noqa: E402
 from heddle_bench.workloads.handshakes import rate  # noqa: E402
 from heddle_bench.workloads.http import parse_h2load, parse_wrk  # noqa: E402
 from heddle_bench.workloads.workload import Metric, Settings, Workload, shortened  # noqa: E402
@@ -110,6 +111,14 @@ def test_envoy_verifies_both_ways(hbone):
     assert ("tunneling_config" in str(out)) == hbone
 
 
+def test_nghttpx_verifies_both_ways_and_is_pinned():
+    out, into = (nghttpx.config(side, "10.0.0.1:1", "10.0.0.2:2", IDENTITY) for side in "ab")
+    assert {"--backend=10.0.0.2,2;;proto=h2;tls;sni=b.bench", "--cacert=/c/root", "--client-cert-file=/c/chain",
+            "--tls13-client-ciphers=TLS_AES_128_GCM_SHA256"} < set(out)
+    assert {"--frontend=10.0.0.1,1", "--verify-client", "--verify-client-cacert=/c/root",
+            "--tls13-ciphers=TLS_AES_128_GCM_SHA256"} < set(into) and into[-2:] == ["/c/key", "/c/chain"]
+
+
 # Rounds.
 def test_the_rate_of_a_sweep_ends_when_its_first_client_has_finished():
     second = 10**9
@@ -199,6 +208,16 @@ def test_a_subject_without_a_result_is_a_row_that_says_why():
     assert "| nginx-64k | – | 1: it / broke |" in text
 
 
+def test_the_same_work_by_other_clients_is_shown_beside_ours():
+    document = results({"direct": [10]})
+    workload = document["workloads"].pop("X")
+    for name, metric, value in (("R0", "rps", 30), ("R1", "rps", 20), ("T1", "gbit_s", 5)):
+        document["workloads"][name] = {**workload, "metrics": [vars(Metric(metric, "u"))], "outcomes": {
+            "direct": {"values": {metric: {"0": value}}, "voids": []}}}
+    text = report.markdown(document, subjects.PEERS)
+    assert "| direct | R0 | 30 | R1, wrk | 20 | 1.5 |" in text and "iperf3" not in text
+
+
 @pytest.mark.parametrize("better, best", [("higher", "haproxy-64k"), ("lower", "nginx-64k")])
 def test_the_best_peer_is_the_best(better, best):
     workload = results({"haproxy-64k": [5], "nginx-64k": [4], "envoy-tcp": []}, better=better)["workloads"]["X"]
@@ -225,6 +244,8 @@ def test_results_of_a_shared_machine_are_marked():
     assert "The new results are of a machine that others used" in comparison.render(old, new)
     assert "The machine was shared" in report.markdown(new, subjects.PEERS)
     assert "The machine was shared" not in report.markdown(old, subjects.PEERS)
+    new["settings"]["foreign_max"] = 0.1
+    assert "Others had up to 10% of the machine" in report.markdown(new, subjects.PEERS)
 
 
 def test_what_is_lower_may_be_better():
@@ -261,6 +282,13 @@ def test_h2load_is_read_with_its_errors():
     assert parse_h2load(H2LOAD.replace("202469 2xx, 0 3xx, 0 4xx", "202466 2xx, 0 3xx, 3 4xx"))[2] == 3
     with pytest.raises(Void):
         parse_h2load("unable to connect")
+
+
+def test_iperf3_is_read_with_its_errors():
+    assert parse_iperf3('{"end": {"sum_received": {"bits_per_second": 2.5e9}}}') == 2.5
+    for text in ('{"error": "unable to connect"}', "iperf3: not JSON"):
+        with pytest.raises(Void, match="iperf3"):
+            parse_iperf3(text)
 
 
 def test_a_large_mesh_is_whole_and_only_its_pod_changes(tmp_path):

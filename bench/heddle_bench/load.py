@@ -61,5 +61,22 @@ def check_quiet(foreign, steal, foreign_max):
         raise Noisy(f"foreign CPU {foreign:.0%}, stolen {steal:.0%}")
 
 
+class Meter:
+    """For clients that do not count it themselves: CPU time of {name: cgroup2 directory} from here on."""
+
+    def __init__(self, folders):
+        self._folders = folders
+        self._kernel, self._stolen = quiet.kernel_thread_seconds(), quiet.stolen_seconds()
+        self._started, self._before = time.monotonic(), quiet.usage(folders)
+
+    def stop(self, foreign_max):
+        """{name: CPU seconds}; raises Noisy when the machine was not ours."""
+        after, seconds = quiet.usage(self._folders), time.monotonic() - self._started
+        cpu = {name: value - self._before[name] for name, value in after.items()}
+        foreign = quiet.foreign_share(cpu, quiet.kernel_thread_seconds() - self._kernel, seconds)
+        check_quiet(foreign, (quiet.stolen_seconds() - self._stolen) / (seconds * cpus()), foreign_max)
+        return cpu
+
+
 def cpus():
     return len(os.sched_getaffinity(0))

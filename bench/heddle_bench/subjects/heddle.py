@@ -1,6 +1,8 @@
 """Heddle in real use: pods captured by eBPF, two agents, a controller."""
 
-from .subject import Subject, wait_carried
+from .subject import Subject, established, wait_carried
+
+TUNNEL_PORT = 15008
 
 
 class Heddle(Subject):
@@ -24,6 +26,9 @@ class Heddle(Subject):
     def stop(self):
         for node in self.ground.topology.nodes:
             node.agent.stop(20)
+
+    def tunnels(self):
+        return established(self.client, TUNNEL_PORT)
 
     def stop_first(self):
         self.ground.topology.nodes[0].agent.stop(20)

@@ -66,6 +66,10 @@ class Subject:
         folder = self.components()[f"proxy_{side}"]
         return [int(pid) for pid in (pathlib.Path(folder) / "cgroup.procs").read_text().split()]
 
+    def tunnels(self):
+        """How many connections the proxies have between them now."""
+        raise NotImplementedError
+
     def carries(self):
         """Whether a few exchanges come back as they should."""
         done = self.client.run([self.ground.load, "exchange", "--to", self.address, "--warm-up", "0", "--seconds",
@@ -124,6 +128,9 @@ class Pair(Subject):
     def _launch(self, side):
         self._processes[side] = self._places[side].spawn(self.argv(side), f"{self.name}-{side}")
 
+    def tunnels(self):
+        return established(self._places["a"], LINK_PORT + self.ports)
+
     def stop_first(self):
         self._places["a"].stop_all()
 
@@ -137,6 +144,11 @@ class Pair(Subject):
 
     def proxies(self):
         return dict(sorted(self._processes.items()))
+
+
+def established(place, port):
+    """Connections from this place to that port of others."""
+    return len(place.run(["ss", "-Htn", "state", "established", f"dport = :{port}"]).stdout.splitlines())
 
 
 def wait_carried(subject, seconds=20):

@@ -1,6 +1,6 @@
 """What is measured. Each workload gives values for one subject and one round; the names are those of the spec."""
 
-from .bulk import Bulk6, BulkDown, BulkUp, Flows8, Flows64, Flows1000, ManyPairs, Sizes
+from .bulk import Bulk6, BulkDown, BulkIperf3, BulkUp, Flows8, Flows64, Flows1000, ManyPairs, Sizes
 from .connects import Connects
 from .convergence import (Convergence, ConvergenceLarge, ConvergenceMany, ConvergenceOne, ConvergenceSmall,
                           OpenLoopWhileItChanges)
@@ -13,9 +13,9 @@ from .plugin import Plugin
 from .restart import Restart, RestartLarge
 
 ALL = {workload.name: workload for workload in (
-    BulkUp, BulkDown, Bulk6, Flows8, Flows64, Flows1000, ManyPairs, Sizes, PingPong, PingPongKilobyte, OpenLoop,
-    OpenLoopHalf, Requests, Http, Http2, Handshakes, HybridHandshakes,
-    Connects, Memory, MemoryAfterBurst, Interception, Restart, Plugin,
+    BulkUp, BulkDown, BulkIperf3, Bulk6, Flows8, Flows64, Flows1000, ManyPairs, Sizes, PingPong, PingPongKilobyte,
+    OpenLoop, OpenLoopHalf, Requests, Http, Http2, Handshakes, HybridHandshakes, Connects, Memory, MemoryAfterBurst,
+    Interception, Restart, Plugin,
     ConvergenceOne, ConvergenceSmall, Convergence, ConvergenceMany, ConvergenceLarge, OpenLoopWhileItChanges,
     RestartLarge)}
 DEFAULT = tuple(ALL)

@@ -2,8 +2,9 @@
 
 import concurrent.futures
 import dataclasses
+import json
 
-from .. import load, statistics
+from .. import load, peers, statistics
 from ..ground import PORT
 from .workload import Metric, Workload, known, proxies_cpu
 
@@ -34,6 +35,47 @@ class BulkUp(Workload):
         if self.flows > 1:
             values["jain"] = statistics.jain(run.report["bytes_by_flow"])
         return values
+
+
+def parse_iperf3(text):
+    """Gbit/s that its server received."""
+    try:
+        report = json.loads(text)
+    except ValueError:
+        raise load.Void(f"iperf3 said: {text[-300:]}") from None
+    if "error" in report:
+        raise load.Void(f"iperf3 said: {report['error']}")
+    return report["end"]["sum_received"]["bits_per_second"] / GIGABYTE
+
+
+class BulkIperf3(Workload):
+    """Its server has a port of its own, which peers are not told of."""
+
+    name = "T1i"
+    title = "T1 by iperf3: does somebody else's client agree?"
+    metrics = (Metric("gbit_s", "Gbit/s"),)
+    sweep = True
+    port = 9003
+
+    def suits(self, subject):
+        return subject.name in ("direct", "heddle")
+
+    def _serve(self, subject, binary):
+        server, port = subject.server, f":{self.port} "
+        if port in server.run(["ss", "-Hltn"]).stdout:
+            return
+        process = server.spawn([binary, "--server", "--port", self.port], "iperf3")
+        process.wait_ready(lambda: port in server.run(["ss", "-Hltn"]).stdout, "iperf3 listens")
+
+    def measure(self, subject, settings):
+        binary, = peers.debian("iperf3")
+        self._serve(subject, binary)
+        seconds, warm_up = max(1, round(settings.seconds)), round(settings.warm_up)
+        meter = load.Meter({**subject.components(), **subject.grounds.cgroups()})
+        done = subject.client.run([binary, "--client", subject.server.address(), "--port", self.port, "--time", seconds,
+                                   "--omit", warm_up, "--json"], check=False, timeout=seconds + warm_up + load.END_MAX)
+        meter.stop(settings.foreign_max)
+        return {"gbit_s": parse_iperf3(done.stdout)}
 
 
 class BulkDown(BulkUp):
@@ -83,9 +125,9 @@ class Sizes(Workload):
     network keeps up."""
 
     name = "T3"
-    title = "Bulk, 1 flow, client to server, in writes of 64 B, 1 KiB, 16 KiB and 256 KiB"
+    title = "Bulk, 1 flow, client to server, in writes of 64 B, 1 KiB, 16 KiB, 256 KiB and 1 MiB"
     sweep = True
-    sizes = (64, 1024, 16 * 1024, 256 * 1024)
+    sizes = (64, 1024, 16 * 1024, 256 * 1024, 1024 * 1024)
     metrics = (*(Metric(f"gbit_s_{size}", f"Gbit/s at {size} B") for size in sizes),
                *(Metric(f"proxies_cpu_s_gb_{size}", f"both proxies CPU-s/GB at {size} B", "lower", "none")
                  for size in sizes))

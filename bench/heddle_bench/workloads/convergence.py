@@ -3,11 +3,10 @@ changes all the time does to the latency of a connection."""
 
 import json
 import threading
-import time
 
 from topology import Topology
 
-from .. import large_mesh, load, quiet
+from .. import large_mesh, load
 from ..large_mesh import LargeMesh
 from .exchange import OpenLoop
 from .workload import Metric, Workload
@@ -89,13 +88,9 @@ class Convergence(Workload):
 
     def measure(self, subject, settings):
         with _Controller(subject.ground.topology.binaries, LargeMesh(self.pods, self.agents)) as controller:
-            folders = {**subject.grounds.cgroups(), "topology_controller": controller.cgroup}
-            before, kernel, started = quiet.usage(folders), quiet.kernel_thread_seconds(), time.monotonic()
+            meter = load.Meter({**subject.grounds.cgroups(), "topology_controller": controller.cgroup})
             report = controller.converge(self.agents, min(self.holding, self.agents), CHANGES)
-            seconds = time.monotonic() - started
-            after, kernel = quiet.usage(folders), quiet.kernel_thread_seconds() - kernel
-        cpu = {name: after[name] - before[name] for name in after}
-        load.check_quiet(quiet.foreign_share(cpu, kernel, seconds), 0, settings.foreign_max)
+            meter.stop(settings.foreign_max)
         change, cold = report["change"], report["cold"]
         return {"p50_ms": change["last_ms"]["p50"], "p99_ms": change["last_ms"]["p99"],
                 "change_cpu_ms": change["cpu_ms"], "cold_s": cold["seconds"], "cold_cpu_s": cold["cpu_seconds"],

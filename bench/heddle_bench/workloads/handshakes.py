@@ -5,7 +5,7 @@ import time
 
 from topology import wait_until
 
-from .. import load, quiet, tls
+from .. import load, tls
 from ..ground import PORT
 from .connects import Connects
 from .workload import Metric, Workload
@@ -43,24 +43,20 @@ class Handshakes(Workload):
         subject.stop()
         subject.start()
         wait_until(lambda: _listening(clients, 15001) and _listening(servers, 15008), "all pods are captured", 30)
-        folders = {**subject.components(), **subject.grounds.cgroups()}
         start = time.monotonic_ns() + int(START_IN * 1e9)
         addresses = [f"{server.address()}:{PORT}" for server in servers]
         running = [client.spawn([subject.ground.load, "sweep", "--start-at", start, "--warm-up", WARM_UP,
                                  "--to", *_turned(addresses, number * SERVERS // CLIENTS)], "sweep")
                    for number, client in enumerate(clients)]
         time.sleep(max(0.0, start / 1e9 - time.monotonic() - 0.05))
-        before, kernel = quiet.usage(folders), quiet.kernel_thread_seconds()
+        meter = load.Meter({**subject.components(), **subject.grounds.cgroups()})
         wait_until(lambda: all(each.exit_code is not None for each in running), "all have connected", 60, 0.005)
-        after, kernel = quiet.usage(folders), quiet.kernel_thread_seconds() - kernel
+        cpu = meter.stop(settings.foreign_max)
         reports = [_report(each) for each in running]
         _check_fresh(clients, servers)
         if max(each["begun_ns"] for each in reports) - start > LATE_MAX * 1e9:
             raise load.Void("the warm-up was not over when the clock started")
         ended = [moment for each in reports for moment in each["ended_ns"]]
-        seconds = (max(ended) - start) / 1e9
-        cpu = {name: after[name] - before[name] for name in after}
-        load.check_quiet(quiet.foreign_share(cpu, kernel, seconds), 0, settings.foreign_max)
         return {"connects_s": rate(start, [each["ended_ns"] for each in reports]),
                 "proxies_cpu_us": (cpu["proxy_a"] + cpu["proxy_b"]) * 1e6 / len(ended)}
 

@@ -1,9 +1,8 @@
 """R1: HTTP/1.1 keep-alive and HTTP/2 through L4, with wrk and h2load as the clients."""
 
 import re
-import time
 
-from .. import load, peers, quiet
+from .. import load, peers
 from .workload import Metric, Workload, known
 
 
@@ -34,16 +33,12 @@ class Http(Workload):
         return parse_wrk(done.stdout)
 
     def measure(self, subject, settings):
-        folders = {**subject.components(), **subject.grounds.cgroups()}
         self._run(subject, settings.warm_up)
-        before, kernel, started = quiet.usage(folders), quiet.kernel_thread_seconds(), time.monotonic()
+        meter = load.Meter({**subject.components(), **subject.grounds.cgroups()})
         count, rate, errors = self._run(subject, settings.seconds)
-        seconds = time.monotonic() - started
-        after, kernel = quiet.usage(folders), quiet.kernel_thread_seconds() - kernel
+        cpu = meter.stop(settings.foreign_max)
         if errors or not count:
             raise load.Void(f"{errors} errors in {count} requests")
-        cpu = {name: after[name] - before[name] for name in after}
-        load.check_quiet(quiet.foreign_share(cpu, kernel, seconds), 0, settings.foreign_max)
         proxies = [value for name, value in cpu.items() if name.startswith("proxy_")]
         return known(rps=rate, cpu_us_per_proxy=sum(proxies) * 1e6 / count / len(proxies) if proxies else None)
 

@@ -36,8 +36,9 @@ class Memory(Workload):
     name = "M1"
     title = f"Resident memory above that of the empty proxy: {FEW} and {MANY} idle connections"
     in_rounds = False
-    metrics = _metrics(("empty_mib", "MiB empty"), ("bytes_few", f"bytes/connection at {FEW}"),
-                       ("bytes_many", f"bytes/connection at {MANY}"), ("after_close", "× empty, 5 s after close"))
+    metrics = (*_metrics(("empty_mib", "MiB empty"), ("bytes_few", f"bytes/connection at {FEW}"),
+                         ("bytes_many", f"bytes/connection at {MANY}"), ("after_close", "× empty, 5 s after close")),
+               Metric("per_tunnel", f"connections/tunnel at {MANY}", "higher", "none"))
 
     def suits(self, subject):
         return bool(subject.proxies())
@@ -60,18 +61,21 @@ class Memory(Workload):
         return process
 
     def _with(self, subject, count, response=1):
-        """Memory while so many connections are open, and after they have been closed."""
+        """Memory while so many connections are open, and after they have been closed; how many shared a tunnel."""
         process = self._hold(subject, count, response)
         held = {side: resident_kb(subject.pids(side)) for side in "ab"}
+        tunnels = subject.tunnels()
+        if not tunnels:
+            raise load.Void("the connections are carried by no tunnel")
         process.stop(30)
         time.sleep(AFTER_CLOSE)
-        return held, {side: resident_kb(subject.pids(side)) for side in "ab"}
+        return held, {side: resident_kb(subject.pids(side)) for side in "ab"}, count / tunnels
 
     def measure(self, subject, settings):
         empty = self._restart(subject)
-        few, _ = self._with(subject, FEW)
-        many, closed = self._with(subject, MANY)
-        values = {}
+        few, _, _ = self._with(subject, FEW)
+        many, closed, per_tunnel = self._with(subject, MANY)
+        values = {"per_tunnel": per_tunnel}
         for side in "ab":
             values[f"empty_mib_{side}"] = empty[side] / 1024
             values[f"bytes_few_{side}"] = (few[side] - empty[side]) * 1024 / FEW
@@ -89,7 +93,7 @@ class MemoryAfterBurst(Memory):
 
     def measure(self, subject, settings):
         empty = self._restart(subject)
-        burst, closed = self._with(subject, FEW, BURST)
+        burst, closed, _ = self._with(subject, FEW, BURST)
         values = {}
         for side in "ab":
             values[f"bytes_after_burst_{side}"] = (burst[side] - empty[side]) * 1024 / FEW
