@@ -13,8 +13,8 @@ namespace heddle::bench {
 class Pattern {
  public:
   static constexpr size_t kPeriod = 65521;
-  // The longest piece that At() gives: what the largest buffer of lib/io holds.
-  static constexpr size_t kPieceMax = 256 * 1024;
+  // The longest piece that At() gives: as much as a client writes at once.
+  static constexpr size_t kPieceMax = 1024 * 1024;
 
   explicit Pattern(uint32_t seed) : start_(static_cast<uint64_t>(seed) * 7919 % kPeriod) {}
 

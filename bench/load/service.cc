@@ -13,6 +13,9 @@ namespace {
 constexpr size_t kHttpBodyBytes = 1024;
 // Longer than any request of wrk or h2load: a head that does not end by then is not theirs.
 constexpr size_t kHttpHeadMax = 16 * 1024;
+// What a server of bulk writes at once.
+constexpr size_t kWriteMax = 256 * 1024;
+static_assert(kWriteMax <= Pattern::kPieceMax);
 
 io::Error Broken() { return io::Error::Io(io::IoCode::kUnexpectedEof, io::Op::kRead); }
 
@@ -43,7 +46,7 @@ Task<io::Result<void>> ServeDown(io::Connection& connection, Inlet& inlet, Order
     number[0] = first[0];
     CO_TRY_VOID(co_await inlet.Exactly(std::span(number).subspan(1), stop));
     for (uint64_t left = ParseNumber(number); left > 0;) {
-      const size_t size = std::min<uint64_t>(left, Pattern::kPieceMax);
+      const size_t size = std::min<uint64_t>(left, kWriteMax);
       CO_TRY_VOID(co_await connection.Write(pattern.At(sent, size), stop));
       sent += size;
       left -= size;
@@ -68,7 +71,7 @@ Task<io::Result<void>> ServeExchange(io::Connection& connection, Inlet& inlet, O
     }
     if (!same) co_return std::unexpected(Broken());
     for (uint64_t sent = 0; sent < order.response_bytes;) {
-      const size_t size = std::min<uint64_t>(order.response_bytes - sent, Pattern::kPieceMax);
+      const size_t size = std::min<uint64_t>(order.response_bytes - sent, kWriteMax);
       CO_TRY_VOID(co_await connection.Write(answer.At(sent, size), stop));
       sent += size;
     }
