@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "lib/base/copy_bytes.h"
 #include "lib/http/h2_fields.h"
 #include "lib/http/h2_session_state.h"
 
@@ -249,7 +250,7 @@ int H2Callbacks::SendData(nghttp2_session*, nghttp2_frame* frame, const uint8_t*
   state.waiting_bytes = 0;
   state.output_begun = true;
   std::memcpy(state.space.data(), header, FrameScanner::kHeaderBytes);
-  std::memcpy(state.space.data() + FrameScanner::kHeaderBytes, stream->pending.data(), length);
+  CopyBytes(stream->pending.first(length), state.space.data() + FrameScanner::kHeaderBytes);
   state.space = state.space.subspan(FrameScanner::kHeaderBytes + length);
   stream->pending = stream->pending.subspan(length);
   state.pending_bytes -= length;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "lib/base/copy_bytes.h"
 #include "lib/http/h2_connection.h"
 
 namespace heddle::http {
@@ -160,7 +161,7 @@ void H2Stream::OnData(std::span<const uint8_t> data, size_t missing) {
     }
     io::Buffer& block = received_.back();
     const size_t fits = std::min(block.writable().size(), data.size());
-    std::copy_n(data.begin(), fits, block.writable().begin());
+    CopyBytes(data.first(fits), block.writable().data());
     block.Commit(fits);
     data = data.subspan(fits);
   }

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "lib/base/check.h"
+#include "lib/base/copy_bytes.h"
 #include "lib/tls/engine.h"
 
 namespace heddle::tls {
@@ -24,7 +25,7 @@ struct EngineCallbacks {
       return -1;
     }
     const size_t n = std::min(input.size(), static_cast<size_t>(size));
-    std::memcpy(out, input.data(), n);
+    CopyBytes(input.first(n), reinterpret_cast<uint8_t*>(out));
     input = input.subspan(n);
     return static_cast<int>(n);
   }

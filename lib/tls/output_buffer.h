@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <memory>
 #include <span>
 #include <utility>
 
 #include "lib/base/check.h"
+#include "lib/base/copy_bytes.h"
 #include "lib/io/buffer.h"
 
 namespace heddle::tls {
@@ -44,7 +44,7 @@ class OutputBuffer {
   void Append(std::span<const uint8_t> bytes) {
     if (bytes.empty()) return;
     if (capacity_ - end_ < bytes.size()) Reserve(std::max(bytes.size(), size()));
-    std::memcpy(block_ + end_, bytes.data(), bytes.size());
+    CopyBytes(bytes, block_ + end_);
     end_ += bytes.size();
   }
 
@@ -61,7 +61,7 @@ class OutputBuffer {
     std::unique_ptr<uint8_t[]> heap;
     if (pooled.capacity() == 0) heap = std::make_unique_for_overwrite<uint8_t[]>(grown);
     uint8_t* block = heap != nullptr ? heap.get() : pooled.data();
-    if (!empty()) std::memcpy(block, block_ + begin_, size());
+    CopyBytes(bytes(), block);
     end_ = size();
     begin_ = 0;
     capacity_ = heap != nullptr ? grown : pooled.capacity();
