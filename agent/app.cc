@@ -448,7 +448,7 @@ Task<void> App::Parts::Reconcile(StopToken stop) {
     const absl::Status probes = ApplyProbeRule(config.node, node);
     if (!probes.ok()) LOG_WARN("probe.rule", KV("error", probes));
     co_await pods.Reconcile();
-    pods.PrepareNext();  // What ran when it was enrolled, or was repaired, has taken it.
+    pods.PrepareNext();  // If a pod that was enrolled while it ran, or was repaired, has taken the last one.
     UpdateEnrollment();  // What was mixed a day ago is forgotten.
   }
 }
@@ -489,7 +489,7 @@ Task<void> App::Parts::Serve(absl::Status& outcome) {
     if (cni_installer != nullptr) scope.Spawn(cni_installer->Run(stop));
     LOG_INFO("agent.serving", KV("node", config.node.node_name), KV("backend", Status().backend),
              KV("workers", workers.size()), KV("pods", pods.List().size()));
-    pods.PrepareNext();  // After what a start may be waited for.
+    pods.PrepareNext();  // Some milliseconds: after what somebody may wait for.
     const auto signalled = co_await io::WaitReady(loop, signals.stop.get(), POLLIN, stop);
     LOG_INFO("agent.stopping", KV("signalled", signalled.has_value()));
   } else {

@@ -47,7 +47,7 @@ struct TunnelOptions {
   // Until the CONNECT is answered, tunnel included.
   absl::Duration request_timeout = absl::Seconds(30);
   absl::Duration idle_timeout = absl::Minutes(5);
-  // Of a tunnel that was opened because others were full, and is needed no more: it holds some 50 KiB
+  // Of a tunnel that was opened because others were full, and is needed no more: it holds some 40 KiB
   // at each end, and a handshake for a hundred connections is cheap.
   absl::Duration surplus_idle_timeout = absl::Seconds(1);
   size_t tunnels_max = 4096;  // Of one pool.

@@ -4,6 +4,7 @@
 
 #include "agent/proxy/inbound_stream.h"
 #include "agent/proxy/worker.h"
+#include "lib/base/frame_allocator.h"
 #include "lib/base/log.h"
 #include "lib/http/h2_connection.h"
 
@@ -67,6 +68,13 @@ Task<void> EndSession(PodContext& pod, http::H2ServerConnection& session) {
   session.Close(http::ErrorCode::kNoError, "closed");
 }
 
+// Not started yet: only its own frame is among the long-lived ones.
+Task<void> Serve(Worker& worker, PodContext& pod, const InboundPeer& peer,
+                 std::unique_ptr<http::H2Stream> stream, ConnectionPlace place) {
+  const LongLivedFrames long_lived;
+  return ServeInboundStream(worker, pod, peer, std::move(stream), std::move(place));
+}
+
 Task<void> ServeSession(Worker& worker, PodContext& pod, std::unique_ptr<tls::TlsStream> secure,
                         InboundPeer& peer) {
   peer.identity = secure->peer().identity;
@@ -80,7 +88,7 @@ Task<void> ServeSession(Worker& worker, PodContext& pod, std::unique_ptr<tls::Tl
       RefuseInboundStream(*stream, FailureReason::kConnectionLimit);
       continue;
     }
-    scope.Spawn(ServeInboundStream(worker, pod, peer, std::move(stream), *std::move(place)));
+    scope.Spawn(Serve(worker, pod, peer, std::move(stream), *std::move(place)));
   }
   if (pod.accepting.requested()) {
     scope.Spawn(RefuseLateStreams(worker, pod, session));

@@ -6,9 +6,14 @@
 #include <new>
 #include <string>
 
+#include "agent/hbone/tunnel.h"
 #include "agent/proxy/relay.h"
 #include "lib/base/scope.h"
+#include "lib/http/h2_connection.h"
+#include "lib/http/testing/session_pair.h"
 #include "lib/io/testing/backend_test.h"
+#include "lib/tls/stream.h"
+#include "lib/tls/testing/authority.h"
 
 namespace {
 uint64_t allocations = 0;
@@ -67,6 +72,61 @@ CO_TEST_P(RelayAllocations, AreNoneForEachMessageAndForEachByte) {
   }
   EXPECT_TRUE(co_await near.client->ShutdownWrite({}));
   EXPECT_TRUE(co_await beyond.server->ShutdownWrite({}));
+  co_await scope.Join();
+}
+
+Task<void> Shake(tls::TlsStream& stream) { EXPECT_TRUE(co_await stream.Handshake({})); }
+
+struct Secured {
+  std::unique_ptr<tls::TlsStream> client;
+  std::unique_ptr<tls::TlsStream> server;
+};
+
+// Two agents that trust each other.
+Task<Secured> Secure(io::Loop& loop, const Clock& clock, io::BackendTest::Ends link) {
+  const tls::TestAuthority authority(clock);
+  const tls::SpiffeId one = tls::MakeId("default", "client");
+  const tls::SpiffeId other = tls::MakeId("default", "server");
+  Secured ends;
+  ends.client = std::make_unique<tls::TlsStream>(loop, std::move(link.client), authority.Context(authority.Issue(one)),
+                                                 tls::Role::kClient, tls::OneOfIdentities{{other}});
+  ends.server = std::make_unique<tls::TlsStream>(loop, std::move(link.server), authority.Context(authority.Issue(other)),
+                                                 tls::Role::kServer, tls::AnyInTrustDomain{"cluster.local"});
+  Scope scope(loop);
+  scope.Spawn(Shake(*ends.server));
+  co_await Shake(*ends.client);
+  co_await scope.Join();
+  co_return ends;
+}
+
+// The way of a connection through two agents. What nghttp2 and BoringSSL allocate is malloc's and not counted.
+CO_TEST_P(RelayAllocations, AreNoneOfOursThroughATunnel) {
+  const auto near = co_await test.ConnectEnds();
+  const auto beyond = co_await test.ConnectEnds();
+  Secured link = co_await Secure(loop, test.clock, co_await test.ConnectEnds());
+  http::H2ClientConnection client(loop, std::move(link.client), HboneOptions());
+  http::H2ServerConnection server(loop, std::move(link.server), HboneOptions());
+  Scope scope(loop);
+  scope.Spawn(client.Run({}));
+  scope.Spawn(server.Run({}));
+  {
+    const auto out = *client.Open(http::kConnect);
+    const auto in = co_await server.Accept({});
+    EXPECT_TRUE(in->Respond(http::kOk, false));
+    EXPECT_TRUE(co_await out->Response({}));
+    Scope relays(loop);
+    relays.Spawn(RelayBetween(loop, *near.server, *out));
+    relays.Spawn(RelayBetween(loop, *in, *beyond.client));
+    for (const size_t size : {size_t{100}, size_t{1000}, size_t{50'000}}) {
+      const std::string message(size, 'x');
+      EXPECT_EQ(co_await AllocationsOf(*near.client, *beyond.server, io::BytesOf(message)), 0u) << size;
+    }
+    EXPECT_TRUE(co_await near.client->ShutdownWrite({}));
+    EXPECT_TRUE(co_await beyond.server->ShutdownWrite({}));
+    co_await relays.Join();
+  }
+  co_await client.Drain({});
+  co_await server.Drain({});
   co_await scope.Join();
 }
 

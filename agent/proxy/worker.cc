@@ -6,6 +6,7 @@
 #include "agent/proxy/inbound_hbone.h"
 #include "agent/proxy/inbound_plaintext.h"
 #include "agent/proxy/outbound.h"
+#include "lib/base/frame_allocator.h"
 #include "lib/base/log.h"
 
 namespace heddle::agent {
@@ -154,13 +155,17 @@ void Worker::Take(const std::string& pod_uid, ListenerRole role, Incoming incomi
 
 void Worker::Start(PodContext& pod, ListenerRole role, Incoming incoming) {
   if (pod.accepting.requested()) return telemetry_.CountFailure(pod.end_reason);
+  pod.connections.Spawn(Serve(pod, role, std::move(incoming)));
+}
+
+// Not started yet: only its own frame is among the long-lived ones.
+Task<void> Worker::Serve(PodContext& pod, ListenerRole role, Incoming incoming) {
+  const LongLivedFrames long_lived;
   switch (role) {
-    case ListenerRole::kOutbound:
-      return pod.connections.Spawn(ServeOutbound(*this, pod, std::move(incoming)));
+    case ListenerRole::kOutbound: return ServeOutbound(*this, pod, std::move(incoming));
     case ListenerRole::kInboundPlaintext:
-      return pod.connections.Spawn(ServeInboundPlaintext(*this, pod, std::move(incoming)));
-    case ListenerRole::kInboundHbone:
-      return pod.connections.Spawn(ServeInboundHbone(*this, pod, std::move(incoming)));
+      return ServeInboundPlaintext(*this, pod, std::move(incoming));
+    case ListenerRole::kInboundHbone: return ServeInboundHbone(*this, pod, std::move(incoming));
   }
 }
 

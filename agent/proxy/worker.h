@@ -124,6 +124,7 @@ class Worker {
   void Dispatch(PodContext& pod, ListenerRole role,
                 std::unique_ptr<io::AcceptedConnection> accepted);
   void Start(PodContext& pod, ListenerRole role, Incoming incoming);
+  Task<void> Serve(PodContext& pod, ListenerRole role, Incoming incoming);
   Task<void> Reevaluate();
   void Reevaluate(TrackedConnection& connection);
   void RetireOldTunnels();

@@ -19,13 +19,7 @@ constexpr size_t kClasses = kClassMax / kClassStep;
 // is nearly empty takes a page.
 constexpr size_t kMallocFramesMax = 16;
 // Frames of one size that wait in the list for the next ones; more of them would keep slabs from getting empty.
-[[maybe_unused]] constexpr size_t kFreeFramesMax = 32;
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define HEDDLE_PLAIN_FRAMES 1
-#endif
-#endif
+constexpr size_t kFreeFramesMax = 32;
 
 struct FreeFrameNode {
   FreeFrameNode* next;
@@ -42,6 +36,8 @@ struct FreeFrames {
 struct ThreadFrames {
   std::array<FreeFrames, kClasses> free{};
   FrameSlabs slabs;
+  FrameSlabs long_lived;  // Without lists before them: a frame that is freed makes its slab emptier at once.
+  bool lives_long = false;  // What is allocated now.
   FrameStats stats;
 
   ~ThreadFrames() {
@@ -61,7 +57,7 @@ struct ThreadFrames {
       frames.unneeded = frames.count;
     }
     stats.free_bytes -= bytes;
-    return bytes + slabs.Trim();
+    return bytes + slabs.Trim() + long_lived.Trim();
   }
 
   void* Obtain(FreeFrames& frames, size_t size) {
@@ -90,8 +86,10 @@ void* AllocateFrame(size_t size) {
   ++frames.stats.allocated_total;
   ++frames.stats.live;
   frames.stats.live_bytes += rounded;
-#ifndef HEDDLE_PLAIN_FRAMES
-  if (rounded <= kClassMax) {
+  if (!kPlainFrames && rounded <= kClassMax) {
+    if (frames.lives_long) {
+      if (void* frame = frames.long_lived.Allocate(rounded)) return frame;
+    }
     FreeFrames& free = frames.free[rounded / kClassStep - 1];
     if (free.first != nullptr) {
       --free.count;
@@ -103,10 +101,18 @@ void* AllocateFrame(size_t size) {
     CHECK(frame != nullptr);
     return frame;
   }
-#endif
   void* memory = std::malloc(rounded);
   CHECK(memory != nullptr);
   return memory;
+}
+
+void* AllocateFrameFor(const void* companion, size_t size) {
+  return thread_frames.long_lived.Owns(companion) ? AllocateLongLivedFrame(size) : AllocateFrame(size);
+}
+
+void* AllocateLongLivedFrame(size_t size) {
+  const LongLivedFrames long_lived;
+  return AllocateFrame(size);
 }
 
 void FreeFrame(void* frame, size_t size) noexcept {
@@ -114,8 +120,8 @@ void FreeFrame(void* frame, size_t size) noexcept {
   ThreadFrames& frames = thread_frames;
   --frames.stats.live;
   frames.stats.live_bytes -= rounded;
-#ifndef HEDDLE_PLAIN_FRAMES
-  if (rounded <= kClassMax) {
+  if (!kPlainFrames && rounded <= kClassMax) {
+    if (frames.long_lived.Owns(frame)) return frames.long_lived.Free(frame);
     FreeFrames& free = frames.free[rounded / kClassStep - 1];
     if (free.count >= kFreeFramesMax) return frames.Release(free, frame);
     free.first = new (frame) FreeFrameNode{free.first};
@@ -123,16 +129,18 @@ void FreeFrame(void* frame, size_t size) noexcept {
     frames.stats.free_bytes += rounded;
     return;
   }
-#endif
   std::free(frame);
 }
 
 FrameStats ThreadFrameStats() {
   FrameStats stats = thread_frames.stats;
-  stats.free_bytes += thread_frames.slabs.empty_bytes();
+  stats.free_bytes += thread_frames.slabs.empty_bytes() + thread_frames.long_lived.empty_bytes();
   return stats;
 }
 
 size_t TrimFrames() { return thread_frames.Trim(); }
+
+LongLivedFrames::LongLivedFrames() : outer_(std::exchange(thread_frames.lives_long, true)) {}
+LongLivedFrames::~LongLivedFrames() { thread_frames.lives_long = outer_; }
 
 }  // namespace heddle

@@ -5,9 +5,21 @@
 
 namespace heddle {
 
+// Under sanitizers every frame is a malloc of its own, so that use after destruction is seen.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define HEDDLE_PLAIN_FRAMES 1
+#endif
+#endif
+#ifdef HEDDLE_PLAIN_FRAMES
+inline constexpr bool kPlainFrames = true;
+#undef HEDDLE_PLAIN_FRAMES
+#else
+inline constexpr bool kPlainFrames = false;
+#endif
+
 // Memory of coroutine frames: short per-thread lists by size class (16 B steps up to 4 KiB; larger ones: malloc), with
 // FrameSlabs behind them. A frame is freed on its thread, which holds because a coroutine lives and dies on one loop.
-// Under AddressSanitizer every frame is a malloc of its own, so that use after destruction is seen.
 struct FrameStats {
   uint64_t allocated_total = 0;  // Frames ever allocated on this thread.
   uint64_t live = 0;             // Frames alive now.
@@ -16,7 +28,27 @@ struct FrameStats {
 };
 
 void* AllocateFrame(size_t size);
+// Of a coroutine that lives as long as the one whose frame `companion` is: among long-lived frames if that one is.
+void* AllocateFrameFor(const void* companion, size_t size);
+// Among long-lived frames: of objects that live as long as the coroutine that serves their connection.
+void* AllocateLongLivedFrame(size_t size);
 void FreeFrame(void* frame, size_t size) noexcept;
+
+// While one exists, the calling thread's new frames lie in slabs of their own. For coroutines that live long and of
+// which there are many, a connection that is served: each begins beside short-lived ones of the same size (its dial,
+// its first half second), which would leave holes between the long-lived frames when they end.
+//
+// Put it around the call that makes a task, which does not start it: never across a co_await.
+class LongLivedFrames {
+ public:
+  LongLivedFrames();
+  ~LongLivedFrames();
+  LongLivedFrames(const LongLivedFrames&) = delete;
+  LongLivedFrames& operator=(const LongLivedFrames&) = delete;
+
+ private:
+  const bool outer_;
+};
 
 // Counters of the calling thread.
 FrameStats ThreadFrameStats();

@@ -40,6 +40,7 @@ void* FrameSlabs::Allocate(size_t size) {
   } else {
     frame = reinterpret_cast<uint8_t*>(&slab) + slab.used_bytes;
     slab.used_bytes += slab.frame_bytes;
+    slab.touched_bytes = std::max(slab.touched_bytes, slab.used_bytes);
   }
   if (slab.free == nullptr && slab.used_bytes + slab.frame_bytes > kSlabBytes) slab.Unlink();
   return frame;
@@ -65,17 +66,21 @@ size_t FrameSlabs::Trim() {
 }
 
 void FrameSlabs::DropEmpty() {
-  auto* slab = reinterpret_cast<uint8_t*>(&empty_.PopFront());
+  Slab& empty = empty_.PopFront();
   --empties_;
+  given_back_ += empty.touched_bytes;
+  auto* slab = reinterpret_cast<uint8_t*>(&empty);
   dropped_.push_back(slab);
   ::madvise(slab, kSlabBytes, MADV_DONTNEED);
-  given_back_ += kSlabBytes;
 }
 
 FrameSlabs::Slab* FrameSlabs::MakeSlab(size_t size) {
   void* address = nullptr;
+  uint32_t touched_bytes = kHeaderBytes;
   if (!empty_.empty()) {
-    address = &empty_.PopFront();
+    Slab& empty = empty_.PopFront();
+    touched_bytes = empty.touched_bytes;
+    address = &empty;
     --empties_;
     empties_unneeded_ = std::min(empties_unneeded_, empties_);
   } else {
@@ -85,6 +90,7 @@ FrameSlabs::Slab* FrameSlabs::MakeSlab(size_t size) {
   auto* slab = new (address) Slab;
   slab->frame_bytes = static_cast<uint32_t>(size);
   slab->used_bytes = kHeaderBytes;
+  slab->touched_bytes = touched_bytes;
   return slab;
 }
 

@@ -39,7 +39,7 @@ class FrameSlabs {
   void Free(void* frame);
   // Bytes of empty slabs that have pages.
   size_t empty_bytes() const { return empties_ * kSlabBytes; }
-  // Returns the bytes given back to the kernel since the last call.
+  // Returns the bytes given back to the kernel since the last call: of slabs what had been used of them.
   size_t Trim();
 
  private:
@@ -50,6 +50,7 @@ class FrameSlabs {
     uint32_t frame_bytes = 0;
     uint32_t live = 0;
     uint32_t used_bytes = 0;  // Frames beyond this have never been given out.
+    uint32_t touched_bytes = 0;  // The most of it since its memory has pages.
     FreeFrame* free = nullptr;
   };
   static constexpr size_t kHeaderBytes = 64;

@@ -8,7 +8,9 @@ namespace heddle {
 // A coroutine that starts at once and frees its own frame at the end: the bridge from "nobody awaits" to Task.
 struct Scope::Runner {
   struct promise_type {
-    static void* operator new(size_t size) { return AllocateFrame(size); }
+    static void* operator new(size_t size, Scope&, const Task<void>& task) {
+      return AllocateFrameFor(task.frame(), size);
+    }
     static void operator delete(void* frame, size_t size) noexcept { FreeFrame(frame, size); }
     Runner get_return_object() { return {}; }
     std::suspend_never initial_suspend() noexcept { return {}; }

@@ -16,6 +16,7 @@ namespace heddle {
 
 template <typename T = void>
 class Task;
+class Scope;
 
 namespace internal {
 
@@ -118,6 +119,7 @@ class [[nodiscard]] Task {
 
  private:
   friend promise_type;
+  friend class Scope;
   explicit Task(std::coroutine_handle<promise_type> handle) : handle_(handle) {}
 
   void Reset() {
@@ -127,6 +129,9 @@ class [[nodiscard]] Task {
     std::exchange(handle_, nullptr).destroy();
     started_ = false;
   }
+
+  // Where its frame is: for what runs it and wants to lie beside it.
+  const void* frame() const { return handle_.address(); }
 
   std::coroutine_handle<promise_type> handle_;
   bool started_ = false;

@@ -173,5 +173,65 @@ TEST(Frames, ABurstOfThemIsGivenBackAtOnce) {
   EXPECT_LT(ThreadFrameStats().free_bytes, 600'000u);
 }
 
+Task<void> WaitFor(bool* go, Executor* executor) {
+  while (!*go) co_await executor->Yield();
+}
+
+// Pairs of a short-lived and a long-lived task of the same size: when the short-lived ones have ended, their memory
+// goes back, although the others are there.
+TEST(Frames, LongLivedOnesLeaveNoHolesAmongOthers) {
+  constexpr size_t kTasks = 5000;
+  SystemClock clock;
+  Executor executor(clock);
+  bool short_may_end = false;
+  bool long_may_end = false;
+  Scope scope(executor);
+  while (ThreadFrameStats().free_bytes > 0) (void)TrimFrames();
+  const FrameStats before = ThreadFrameStats();
+  for (size_t i = 0; i < kTasks; ++i) {
+    scope.Spawn(WaitFor(&short_may_end, &executor));
+    auto lives_long = [&] {
+      const LongLivedFrames long_lived;
+      return WaitFor(&long_may_end, &executor);
+    }();
+    scope.Spawn(std::move(lives_long));
+  }
+  const uint64_t bytes = (ThreadFrameStats().live_bytes - before.live_bytes) / 2;
+  short_may_end = true;
+  executor.RunReady();
+  EXPECT_EQ(scope.live(), kTasks);
+  size_t given_back = 0;
+  for (int i = 0; i < 3; ++i) given_back += TrimFrames();
+  if (!kPlainFrames) {
+    EXPECT_GT(given_back, bytes * 9 / 10);
+  }
+  long_may_end = true;
+  executor.RunReady();
+  EXPECT_EQ(scope.live(), 0u);
+  EXPECT_EQ(ThreadFrameStats().live_bytes, before.live_bytes);
+  for (int i = 0; i < 3; ++i) given_back += TrimFrames();
+  if (!kPlainFrames) {
+    EXPECT_GT(given_back, 2 * bytes * 9 / 10);
+  }
+}
+
+// What a lone connection leaves is not the memory of a burst, after which the heap is trimmed.
+TEST(Frames, OfOneLongLivedTaskLittleIsGivenBack) {
+  SystemClock clock;
+  Executor executor(clock);
+  Scope scope(executor);
+  bool may_end = true;
+  while (ThreadFrameStats().free_bytes > 0) (void)TrimFrames();
+  auto lives_long = [&] {
+    const LongLivedFrames long_lived;
+    return WaitFor(&may_end, &executor);
+  }();
+  scope.Spawn(std::move(lives_long));
+  EXPECT_EQ(scope.live(), 0u);
+  size_t given_back = 0;
+  for (int i = 0; i < 3; ++i) given_back += TrimFrames();
+  EXPECT_LT(given_back, 4096u);
+}
+
 }  // namespace
 }  // namespace heddle

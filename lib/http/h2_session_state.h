@@ -4,7 +4,6 @@
 
 #include <absl/container/flat_hash_map.h>
 
-#include <deque>
 #include <memory>
 #include <vector>
 
@@ -25,13 +24,32 @@ enum class SendState : uint8_t {
   kEnded,   // It has been sent.
 };
 
+// What is still to be taken, in order. Keeps memory for the next events while that is little: a read mostly makes a few.
+class EventQueue {
+ public:
+  bool empty() const { return events_.empty(); }
+  H2Event& front() { return events_[first_]; }
+  void push_back(H2Event event) { events_.push_back(std::move(event)); }
+  void pop_front() {
+    if (++first_ < events_.size()) return;
+    first_ = 0;
+    events_.clear();
+    if (events_.capacity() > kKept) events_.shrink_to_fit();
+  }
+
+ private:
+  static constexpr size_t kKept = 32;
+  std::vector<H2Event> events_;
+  size_t first_ = 0;  // Those before it have been taken.
+};
+
 struct H2Session::State {
   struct Stream {
     Stream(int32_t id, const H2Options& options, MonotonicTime now)
         : id(id), window(options.stream_window_initial, options.stream_window_max, now) {}
 
     // Of frames: a connection that ends leaves no holes between what stays.
-    static void* operator new(size_t size) { return AllocateFrame(size); }
+    static void* operator new(size_t size) { return AllocateLongLivedFrame(size); }
     static void operator delete(void* stream, size_t size) noexcept { FreeFrame(stream, size); }
 
     const int32_t id;
@@ -98,7 +116,7 @@ struct H2Session::State {
   FrameScanner scanner;
   FloodGuard guard;
   absl::flat_hash_map<int32_t, std::unique_ptr<Stream>> streams;
-  std::deque<H2Event> events;
+  EventQueue events;
   std::optional<H2End> end;
   H2Stats stats;
 

@@ -30,7 +30,7 @@ class H2Stream final : public io::Stream {
  public:
   ~H2Stream() override;
   // Of frames: one that ends leaves no hole between what stays.
-  static void* operator new(size_t size) { return AllocateFrame(size); }
+  static void* operator new(size_t size) { return AllocateLongLivedFrame(size); }
   static void operator delete(void* stream, size_t size) noexcept { FreeFrame(stream, size); }
 
   // What the peer sent first: a server's request, or a client's response (empty before it has

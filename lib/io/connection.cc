@@ -42,7 +42,7 @@ class SocketConnection final : public Connection {
   SocketConnection(Loop& loop, UniqueFd fd, const ConnectionAddresses& addresses);
   ~SocketConnection() override;
   // Of frames: one that ends leaves no hole between what stays.
-  static void* operator new(size_t size) { return AllocateFrame(size); }
+  static void* operator new(size_t size) { return AllocateLongLivedFrame(size); }
   static void operator delete(void* connection, size_t size) noexcept { FreeFrame(connection, size); }
 
   Task<Result<Buffer>> Read(size_t size_hint, StopToken stop) override;
