@@ -90,8 +90,9 @@ Task<Secured> Secure(io::Loop& loop, const Clock& clock, io::BackendTest::Ends l
   Secured ends;
   ends.client = std::make_unique<tls::TlsStream>(loop, std::move(link.client), authority.Context(authority.Issue(one)),
                                                  tls::Role::kClient, tls::OneOfIdentities{{other}});
-  ends.server = std::make_unique<tls::TlsStream>(loop, std::move(link.server), authority.Context(authority.Issue(other)),
-                                                 tls::Role::kServer, tls::AnyInTrustDomain{"cluster.local"});
+  ends.server = std::make_unique<tls::TlsStream>(loop, std::move(link.server),
+                                                 authority.Context(authority.Issue(other)), tls::Role::kServer,
+                                                 tls::AnyInTrustDomain{"cluster.local"});
   Scope scope(loop);
   scope.Spawn(Shake(*ends.server));
   co_await Shake(*ends.client);

@@ -24,7 +24,7 @@ enum class SendState : uint8_t {
   kEnded,   // It has been sent.
 };
 
-// What is still to be taken, in order. Keeps memory for the next events while that is little: a read mostly makes a few.
+// What is still to be taken, in order. Keeps memory for the next events while that is little: a read makes a few.
 class EventQueue {
  public:
   bool empty() const { return events_.empty(); }
