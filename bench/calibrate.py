@@ -14,7 +14,7 @@ sys.path[:0] = [str(_HERE), str(ROOT / "tests")]
 
 from heddle_bench import calibration  # noqa: E402  The path comes first.
 
-_TARGETS = ("heddle-bench-load", "machine_bench", "tls_engine_bench")
+_TARGETS = ("heddle-bench-load", "machine_bench", "machine_crypto_bench", "tls_engine_bench")
 
 
 def main():

@@ -42,7 +42,7 @@ def _parser():
                         help="these subjects; default all, in sweeps (T1d, T8, ...) of the peers only the best")
     parser.add_argument("--rounds", type=int, help="default 10")
     parser.add_argument("--seconds", type=float, help="of each run; default 10")
-    parser.add_argument("--warm-up", type=float, help="before each run; default 3")
+    parser.add_argument("--warm-up", type=float, help="before each run; default 1")
     parser.add_argument("--foreign-max", type=float, default=quiet.SHARE_MAX, metavar="SHARE",
                         help="stolen or foreign CPU that a run may see; above it is repeated, then void (default "
                              "0.05). Results of a laxer run are marked")
@@ -58,17 +58,18 @@ def _parser():
 def _settings(arguments):
     quick = arguments.quick
     seconds = arguments.seconds or (1.0 if quick else 10.0)
-    warm_up = arguments.warm_up if arguments.warm_up is not None else (0.3 if quick else 3.0)
+    warm_up = arguments.warm_up if arguments.warm_up is not None else (0.3 if quick else 1.0)
     return arguments.rounds or (3 if quick else 10), Settings(seconds, warm_up, arguments.foreign_max,
                                                               arguments.samples)
 
 
 def _build():
-    print("bench: building (log: build/bench-build.log)", flush=True)
+    print("bench: installing what building needs, and building (log: build/bench-build.log)", flush=True)
     log = ROOT / "build/bench-build.log"
     log.parent.mkdir(exist_ok=True)
     with open(log, "w") as output:
-        for argv in (["cmake", "--preset", "release"], ["cmake", "--build", "build/release", "--target", *_TARGETS]):
+        for argv in (["scripts/deps.sh"], ["cmake", "--preset", "release"],
+                     ["cmake", "--build", "build/release", "--target", *_TARGETS]):
             if subprocess.run(argv, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT).returncode != 0:
                 sys.exit(f"bench: the build failed:\n{log.read_text()[-2000:]}")
     return ROOT / "build/release/bin"
@@ -99,15 +100,33 @@ def _start(names, workload_names, grounds, progress):
     return started
 
 
+def of_sweep(workload, running, best):
+    """Sweeps leave out the peers that were not the best, and null2 where nothing is held against it."""
+    out = set(subjects.PEERS) - {best} | (set() if workload.beside_null2 else {"null2"})
+    return [subject for subject in running if subject.name not in out]
+
+
 def _run(arguments, workload, running, outcomes, progress):
-    """Sweeps leave out the peers that were not the best, unless subjects were asked for."""
+    """All subjects that were asked for by name take part in sweeps, too."""
     count, settings = _settings(arguments)
     if workload.sweep:
         count, settings = shortened(count, settings)
         best = report.leader(outcomes, [workloads.ALL[name] for name in outcomes], subjects.PEERS)
         if best is not None and not arguments.subjects and not arguments.quick:
-            running = [subject for subject in running if subject.name not in subjects.PEERS or subject.name == best]
+            running = of_sweep(workload, running, best)
     return rounds.run(workload, running, settings, count, progress.run)
+
+
+def planned(chosen, running, count, settings):
+    """Minutes that a run takes if nothing has to be repeated."""
+    seconds = 0
+    for workload in chosen:
+        if workload.sweep:
+            seconds += rounds.planned(workload, of_sweep(workload, running, subjects.PEERS[0]),
+                                      shortened(count, settings)[1], shortened(count, settings)[0])
+        else:
+            seconds += rounds.planned(workload, running, settings, count)
+    return seconds / 60
 
 
 def _measure(arguments, binaries, progress):
@@ -122,6 +141,7 @@ def _measure(arguments, binaries, progress):
     with Grounds(binaries, arguments.agent_flags.split()) as grounds:
         running = _start(arguments.subjects or list(subjects.ALL), names, grounds, progress)
         outcomes = {}
+        progress.note(f"about {planned(chosen, running, count, settings):.0f} minutes, and what has to be repeated")
         for workload in chosen:
             progress.note(f"{workload.name}: {workload.title}")
             outcomes[workload.name] = _run(arguments, workload, running, outcomes, progress)

@@ -55,6 +55,8 @@ def changes(old, new):
         before = old["workloads"].get(name, {"outcomes": {}})
         for subject in workload["outcomes"]:
             for metric in workload["metrics"]:
+                if metric["better"] not in ("higher", "lower"):
+                    continue
                 was, _ = _figures(metric, before["outcomes"], subject)
                 now, by_ratio = _figures(metric, workload["outcomes"], subject)
                 if was and now and statistics.median(was):

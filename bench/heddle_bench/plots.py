@@ -30,7 +30,7 @@ def _plot(pyplot, folder, name, workload):
     rows = [(subject, sorted(values)) for subject, values in rows if values]
     if not rows:
         return
-    middles = [values[len(values) // 2] for _, values in rows]
+    middles = [(values[(len(values) - 1) // 2] + values[len(values) // 2]) / 2 for _, values in rows]
     errors = [[middle - values[0] for middle, (_, values) in zip(middles, rows)],
               [values[-1] - middle for middle, (_, values) in zip(middles, rows)]]
     figure, axes = pyplot.subplots(figsize=(7, 0.5 * len(rows) + 1.2))

@@ -5,6 +5,7 @@ import os
 import pathlib
 
 from . import quiet, statistics
+from .subjects import ALL
 
 DIRECT = "direct"
 OURS = "heddle"
@@ -22,7 +23,7 @@ def document(machine, settings, subjects, workloads, outcomes):
             "metrics": [vars(metric) for metric in workload.metrics],
             "outcomes": {name: {"values": {metric: {str(number): value for number, value in rounds.items()}
                                            for metric, rounds in outcome.values.items()},
-                                "voids": outcome.voids}
+                                "voids": outcome.voids, "repeats": outcome.repeats}
                          for name, outcome in outcomes[workload.name].items()},
         } for workload in workloads if workload.name in outcomes},
     }
@@ -68,7 +69,9 @@ def cell(metric, values, reference):
 
 
 def leader(outcomes, workloads, peers):
-    """The best of the peers in the first metric of the first workload that any of them took part in; None before."""
+    """The best of the peers in the first metric of the first workload that any of them took part in; None before. Those
+    that are for some workloads only do not lead."""
+    peers = [name for name in peers if ALL[name].only is None]
     for workload in workloads:
         values = {name: {"values": outcome.values} for name, outcome in outcomes.get(workload.name, {}).items()}
         best = best_peer(vars(workload.metrics[0]), values, peers)
@@ -92,6 +95,8 @@ def verdicts(results, peers):
     for name, workload in results["workloads"].items():
         outcomes, ours = workload["outcomes"], workload["outcomes"].get(OURS, {}).get("values", {})
         for metric in workload["metrics"]:
+            if metric["better"] not in ("higher", "lower"):
+                continue
             peer = best_peer(metric, outcomes, peers)
             if peer is None or not ours.get(metric["name"]):
                 continue
@@ -108,14 +113,14 @@ def _headline(results, peers):
     return [*lines, *rows, ""] if rows else []
 
 
-# The same work by our own client and by somebody else's: (ours, its metric, theirs, its metric, who).
-_SAME_WORK = (("T1", "gbit_s", "T1i", "gbit_s", "iperf3"), ("R0", "rps", "R1", "rps", "wrk"))
+# What our own client and somebody else's do alike: (ours, its metric, theirs, its metric, who).
+_ALIKE = (("T1", "gbit_s", "T1i", "gbit_s", "iperf3"), ("R0", "rps", "R1", "rps", "wrk"))
 
 
 def _cross_checks(results):
     """What other clients say of the subjects that they were used with."""
     rows = []
-    for ours, our_metric, theirs, their_metric, who in _SAME_WORK:
+    for ours, our_metric, theirs, their_metric, who in _ALIKE:
         one, other = (results["workloads"].get(name, {}).get("outcomes", {}) for name in (ours, theirs))
         for subject in one:
             values = [outcomes.get(subject, {}).get("values", {}).get(metric)
@@ -126,15 +131,17 @@ def _cross_checks(results):
                             f"{number(mine / yours)} |")
     if not rows:
         return []
-    return ["## Our own client beside others, medians", "", "| subject | ours | | other | | ours / other |",
+    return ["## Our own client beside others", "",
+            "Medians of other rounds each, for orientation. Ours compares every byte; it sends R0's requests with "
+            "1 KiB, wrk sends them without a body.", "", "| subject | ours | | other | | ours / other |",
             "|---|---|---|---|---|---|", *rows, ""]
 
 
 def _shared(foreign_max):
     if foreign_max > SHARED:
         return "**The machine was shared while this ran: these figures show that the suite works, no more.**"
-    return (f"**Others had up to {foreign_max:.0%} of the machine in some runs, {quiet.SHARE_MAX:.0%} is usual: only "
-            "ratios of one round count.**")
+    return (f"**Others may have had up to {foreign_max:.0%} of the machine in a run, {quiet.SHARE_MAX:.0%} is usual: "
+            "only ratios of one round count.**")
 
 
 def workload_markdown(name, workload):

@@ -1,17 +1,24 @@
 """Takes turns: every subject in every round, each round in the other direction (ABBA), so that what drifts hits all."""
 
 import dataclasses
+import subprocess
+
+from topology import Timeout
+from topology.chain import CniError
+from topology.process import CommandFailed
 
 from .load import Noisy, Void
 
 TRIES_MAX = 3  # Of one run, when somebody else had the machine.
+_FAILURES = (Timeout, CniError, CommandFailed, subprocess.TimeoutExpired, OSError)
 
 
 @dataclasses.dataclass
 class Outcome:
-    """Of one workload and subject: values by metric and round, and why rounds are void."""
+    """Of one workload and subject: values by metric and round, why rounds are void, and how many runs were repeated."""
     values: dict = dataclasses.field(default_factory=dict)
     voids: list = dataclasses.field(default_factory=list)
+    repeats: int = 0
 
     def add(self, number, measured):
         for metric, value in measured.items():
@@ -22,29 +29,46 @@ def order(subjects, number):
     return list(subjects) if number % 2 == 0 else list(reversed(subjects))
 
 
-def measure(workload, subject, settings):
-    """One run, repeated while the machine is noisy."""
+def measure(workload, subject, settings, outcome):
+    """One run, repeated while the machine is noisy. Whatever else goes wrong makes this run void, and no other."""
     for attempt in range(1, TRIES_MAX + 1):
         try:
             return workload.measure(subject, settings)
         except Noisy:
             if attempt == TRIES_MAX:
                 raise
+            outcome.repeats += 1
+        except _FAILURES as why:
+            raise Void(f"{type(why).__name__}: {why}") from why
+
+
+def planned(workload, subjects, settings, rounds):
+    """Seconds that run() takes if nothing has to be repeated."""
+    return rounds_of(workload, rounds) * len(suited(workload, subjects)) * workload.planned(settings)
+
+
+def rounds_of(workload, rounds):
+    return min(rounds, workload.rounds_max or rounds)
+
+
+def suited(workload, subjects):
+    return [subject for subject in subjects
+            if workload.suits(subject) and (subject.only is None or workload.name in subject.only)]
 
 
 def run(workload, subjects, settings, rounds, say):
     """{subject name: Outcome}. A void run leaves its round empty; it never counts as zero."""
-    suited = [subject for subject in subjects
-              if workload.suits(subject) and (subject.only is None or workload.name in subject.only)]
-    outcomes = {subject.name: Outcome() for subject in suited}
-    for number in range(rounds if workload.in_rounds else 1):
-        for subject in order(suited, number):
+    taking_part = suited(workload, subjects)
+    outcomes = {subject.name: Outcome() for subject in taking_part}
+    for number in range(rounds_of(workload, rounds)):
+        for subject in order(taking_part, number):
             try:
-                measured = measure(workload, subject, settings)
+                measured = measure(workload, subject, settings, outcomes[subject.name])
             except Void as why:
                 outcomes[subject.name].voids.append(str(why))
                 say(workload, subject, number, f"void: {why}")
                 continue
             outcomes[subject.name].add(number, measured)
-            say(workload, subject, number, ", ".join(f"{name} {value:.4g}" for name, value in measured.items()))
+            shown = [metric.name for metric in workload.metrics if metric.name in measured]
+            say(workload, subject, number, ", ".join(f"{name} {measured[name]:.4g}" for name in shown))
     return outcomes

@@ -6,6 +6,8 @@ import struct
 
 from topology.process import run
 
+from . import peers
+
 TLS_AES_128_GCM_SHA256 = 0x1301
 X25519 = 0x001D
 X25519MLKEM768 = 0x11EC
@@ -29,6 +31,7 @@ class Authority:
     def __init__(self, folder):
         self._folder = pathlib.Path(folder)
         self._folder.mkdir(mode=0o700, parents=True)
+        peers.debian("openssl")
         self.root = self._folder / "root.pem"
         self._make_root()
         self._intermediate, self._intermediate_key = self._sign(

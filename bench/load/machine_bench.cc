@@ -1,4 +1,5 @@
 #include <benchmark/benchmark.h>
+#include <liburing.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -54,6 +55,22 @@ void BM_SystemCall(benchmark::State& bench) {
   for (auto _ : bench) benchmark::DoNotOptimize(::syscall(SYS_getppid));
 }
 BENCHMARK(BM_SystemCall);
+
+// A request that does nothing, submitted and reaped by one io_uring_enter.
+void BM_RingNop(benchmark::State& bench) {
+  io_uring ring;
+  if (io_uring_queue_init(8, &ring, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN) != 0) {
+    bench.SkipWithError("there is no io_uring here");
+    return;
+  }
+  for (auto _ : bench) {
+    io_uring_prep_nop(io_uring_get_sqe(&ring));
+    CHECK(io_uring_submit_and_wait(&ring, 1) == 1);
+    io_uring_cq_advance(&ring, 1);
+  }
+  io_uring_queue_exit(&ring);
+}
+BENCHMARK(BM_RingNop);
 
 // A send and a receive on loopback, the whole way through the stack and no wake-up: one thread does both.
 void BM_SendAndReceive(benchmark::State& bench) {

@@ -1,5 +1,6 @@
 """Heddle in real use: pods captured by eBPF, two agents, a controller."""
 
+from ..ground import cgroup_of
 from .subject import Subject, established, wait_carried
 
 TUNNEL_PORT = 15008
@@ -35,6 +36,9 @@ class Heddle(Subject):
 
     def launch_first(self):
         self.ground.topology.nodes[0].start_agent()
+
+    def components(self):
+        return {**super().components(), "controller": cgroup_of(self.ground.topology.controller)}
 
     def proxies(self):
         return {side: node.agent for side, node in zip("ab", self.ground.topology.nodes)}

@@ -5,10 +5,9 @@ It carries requests, not connections: its --http2-proxy wants a client that spea
 from .. import peers
 from .subject import Pair
 
-# No configuration file of the system's; the log of accesses is off for everybody.
-_COMMON = ("--conf=/dev/null", "--workers=2", "--accesslog-file=/dev/null", "--no-ocsp",
-           "--tls-min-proto-version=TLSv1.3", "--tls-max-proto-version=TLSv1.3", "--ecdh-curves=X25519",
-           "--backend-connections-per-host=64")
+# No configuration file of the system's. It logs accesses only where a file is named for them.
+_COMMON = ("--conf=/dev/null", "--workers=2", "--no-ocsp",
+           "--tls-min-proto-version=TLSv1.3", "--tls-max-proto-version=TLSv1.3", "--ecdh-curves=X25519")
 
 
 def config(side, listen, to, identity):

@@ -6,7 +6,7 @@ import json
 
 from .. import load, peers, statistics
 from ..ground import PORT
-from .workload import Metric, Workload, known, proxies_cpu
+from .workload import Metric, Workload, cpu_by_component, known, proxies_cpu
 
 GIGABYTE = 1e9
 
@@ -32,6 +32,7 @@ class BulkUp(Workload):
         proxies = proxies_cpu(run)
         values = known(gbit_s=count * 8 / run.seconds, machine_cpu_s_gb=run.cpu["machine"] / count,
                        proxies_cpu_s_gb=None if proxies is None else proxies / count)
+        values.update(cpu_by_component(run.cpu))
         if self.flows > 1:
             values["jain"] = statistics.jain(run.report["bytes_by_flow"])
         return values
@@ -45,7 +46,10 @@ def parse_iperf3(text):
         raise load.Void(f"iperf3 said: {text[-300:]}") from None
     if "error" in report:
         raise load.Void(f"iperf3 said: {report['error']}")
-    return report["end"]["sum_received"]["bits_per_second"] / GIGABYTE
+    received = report["end"]["sum_received"]["bits_per_second"]
+    if not received:
+        raise load.Void("no bytes were carried")
+    return received / 1e9
 
 
 class BulkIperf3(Workload):
@@ -143,6 +147,9 @@ class Sizes(Workload):
             values.update(known(**{f"gbit_s_{size}": count * 8 / run.seconds,
                                    f"proxies_cpu_s_gb_{size}": None if proxies is None else proxies / count}))
         return values
+
+    def planned(self, settings):
+        return len(self.sizes) * (settings.seconds + settings.warm_up) / 2 + 1
 
 
 class ManyPairs(Workload):

@@ -82,9 +82,13 @@ class Convergence(Workload):
                Metric("held_mb", "controller MB before agents", "lower", "none"),
                Metric("peak_mb", "MB at its peak", "lower", "none"))
     pods, agents, holding = 10_000, 100, HOLDING
+    rounds_max = 2  # Of a hundred changes each.
 
     def suits(self, subject):
         return subject.name == "heddle"
+
+    def planned(self, settings):
+        return 3 + self.pods / 2000 + self.agents / 25
 
     def measure(self, subject, settings):
         with _Controller(subject.ground.topology.binaries, LargeMesh(self.pods, self.agents)) as controller:
@@ -115,10 +119,23 @@ class ConvergenceMany(Convergence):
     agents = 1000
 
 
+class ConvergenceOneOfMany(Convergence):
+    name = "X1e"
+    title = "Convergence: 10 000 workloads, 1 agent"
+    agents = 1
+
+
+class ConvergenceOneLarge(Convergence):
+    name = "X1f"
+    title = "Convergence: 100 000 workloads, 1 agent"
+    rounds_max = 1
+    pods, agents, holding = 100_000, 1, 1
+
+
 class ConvergenceLarge(Convergence):
     name = "X1d"
     title = "Convergence: 100 000 workloads, 100 agents"
-    in_rounds = False
+    rounds_max = 1
     pods, holding = 100_000, HOLDING_LARGE
 
 

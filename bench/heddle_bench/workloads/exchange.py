@@ -1,7 +1,7 @@
 """L1, L2, R0: requests and answers of fixed sizes, closed and open loops."""
 
 from .. import load
-from .workload import Metric, Workload, known, proxies_cpu, samples_flag
+from .workload import Metric, Workload, cpu_by_component, known, proxies_cpu, samples_flag
 
 KILOBYTE = 1024
 
@@ -28,14 +28,16 @@ class PingPong(_Exchange):
     metrics = (Metric("p50_us", "p50 µs", "lower", "difference"), Metric("p99_us", "p99 µs", "lower", "difference"))
 
     def measure(self, subject, settings):
-        latency = self.run(subject, settings).report["latency_us"]
-        return {"p50_us": latency["p50"], "p99_us": latency["p99"]}
+        run = self.run(subject, settings)
+        latency = run.report["latency_us"]
+        return {"p50_us": latency["p50"], "p99_us": latency["p99"], **cpu_by_component(run.cpu)}
 
 
 class PingPongKilobyte(PingPong):
     name = "L1k"
     title = "Round trip of 1 KiB, one at a time"
     sweep = True
+    beside_null2 = True
     size = KILOBYTE
 
 
@@ -51,6 +53,9 @@ class OpenLoop(_Exchange):
     workers = 2
     size = KILOBYTE
 
+    def suits(self, subject):
+        return subject.name != "null2"
+
     def rate(self, subject, settings):
         return 1000
 
@@ -58,7 +63,8 @@ class OpenLoop(_Exchange):
         run = self.run(subject, settings, rate=self.rate(subject, settings))
         latency, proxies = run.report["latency_us"], proxies_cpu(run)
         each = None if proxies is None else proxies * 1e6 / run.report["operations"]
-        return known(p50_us=latency["p50"], p99_us=latency["p99"], p999_us=latency["p99.9"], proxies_cpu_us=each)
+        return known(p50_us=latency["p50"], p99_us=latency["p99"], p999_us=latency["p99.9"], proxies_cpu_us=each,
+                     **cpu_by_component(run.cpu))
 
 
 class OpenLoopHalf(OpenLoop):
@@ -94,4 +100,4 @@ class Requests(_Exchange):
         run = self.run(subject, settings)
         count, proxies = run.report["operations"], proxies_cpu(run)
         return known(rps=count / run.seconds, machine_cpu_us=run.cpu["machine"] * 1e6 / count,
-                     proxies_cpu_us=None if proxies is None else proxies * 1e6 / count)
+                     proxies_cpu_us=None if proxies is None else proxies * 1e6 / count, **cpu_by_component(run.cpu))

@@ -3,7 +3,7 @@
 import re
 
 from .. import load, peers
-from .workload import Metric, Workload, known
+from .workload import Metric, Workload, cpu_by_component, known
 
 
 def parse_wrk(text):
@@ -40,7 +40,8 @@ class Http(Workload):
         if errors or not count:
             raise load.Void(f"{errors} errors in {count} requests")
         proxies = [value for name, value in cpu.items() if name.startswith("proxy_")]
-        return known(rps=rate, cpu_us_per_proxy=sum(proxies) * 1e6 / count / len(proxies) if proxies else None)
+        return known(rps=rate, cpu_us_per_proxy=sum(proxies) * 1e6 / count / len(proxies) if proxies else None,
+                     **cpu_by_component(cpu))
 
 
 def parse_h2load(text):

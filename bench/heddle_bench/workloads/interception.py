@@ -41,11 +41,15 @@ class Interception(Workload):
             return f"{pod.address()}:{REDIRECT_PORT}"
         return f"198.51.100.1:{REDIRECT_PORT}"
 
+    def planned(self, settings):
+        return 2.0
+
     def measure(self, subject, settings):
         target = self._target(subject)
         nft, = peers.debian("nftables")
         if subject.name == "null2":
             subject.client.run([nft, "-f", "-"], input=_RULES.format(port=REDIRECT_PORT))
+        meter = load.Meter(subject.grounds.cgroups())
         try:
             done = subject.client.run([subject.ground.load, "connect-cost", "--to", target, "--count", COUNT],
                                       check=False, timeout=120)
@@ -55,4 +59,5 @@ class Interception(Workload):
         report = json.loads(done.stdout or "{}")
         if done.returncode != 0:
             raise load.Void(report.get("error") or done.stderr[-300:])
+        meter.stop(settings.foreign_max)
         return {"p50_us": report["p50_us"], "mean_us": report["mean_us"]}

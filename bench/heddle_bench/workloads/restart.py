@@ -25,14 +25,19 @@ class Restart(Workload):
     def suits(self, subject):
         return bool(subject.proxies())
 
+    def planned(self, settings):
+        return 1.5
+
     def measure(self, subject, settings):
         subject.stop_first()
+        meter = load.Meter(subject.grounds.cgroups())
         client = subject.client.spawn([subject.ground.load, "sweep", "--retry", "--to", subject.address], "restart")
         started = time.monotonic_ns()
         subject.launch_first()
         wait_until(lambda: client.exit_code is not None, "a byte was carried", 70, 0.005)
         if client.exit_code != 0:
             raise load.Void(f"nothing was carried: {client.output()[-300:]}")
+        meter.stop(settings.foreign_max)
         return {"first_byte_ms": (json.loads(client.output())["ended_ns"][-1] - started) / 1e6}
 
 
@@ -42,10 +47,13 @@ class RestartLarge(Restart):
 
     name = "S1L"
     title = "S1 of an agent that has 100 000 workloads on disk"
-    in_rounds = False
+    rounds_max = 1
 
     def suits(self, subject):
         return subject.name == "heddle"
+
+    def planned(self, settings):
+        return 120.0
 
     def measure(self, subject, settings):
         mesh, folder = LargeMesh(WORKLOADS), subject.ground.topology.config.path

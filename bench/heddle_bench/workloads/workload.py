@@ -5,13 +5,13 @@ import pathlib
 import time
 
 
-SWEEP_ROUNDS, SWEEP_SECONDS, SWEEP_WARM_UP = 5, 4.0, 2.0
+SWEEP_ROUNDS, SWEEP_SECONDS, SWEEP_WARM_UP = 5, 4.0, 1.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Metric:
-    """`better` is "higher" or "lower"; `against` says how a subject is compared with direct: by ratio, by difference,
-    or not at all."""
+    """`better` is "higher", "lower" or "neither"; `against` says how a subject is compared with direct: by ratio, by
+    difference, or not at all."""
     name: str
     unit: str
     better: str = "higher"
@@ -21,7 +21,7 @@ class Metric:
 @dataclasses.dataclass
 class Settings:
     seconds: float = 10.0
-    warm_up: float = 3.0
+    warm_up: float = 1.0
     foreign_max: float = 0.05
     samples: pathlib.Path | None = None  # Folder for all latencies.
 
@@ -32,15 +32,20 @@ class Workload:
     name = None
     title = None
     metrics = ()
-    sweep = False     # Whether it varies another workload: shorter, and of the peers only the best takes part.
-    in_rounds = True  # Otherwise once per subject: what is counted and not timed.
+    sweep = False         # Whether it varies another workload: shorter, and of the peers only the best takes part,
+    beside_null2 = False  # and null2 where a figure is held against it.
+    rounds_max = None     # Of what is counted more than timed, or has many samples in a round.
 
     def suits(self, subject):
         return True
 
     def measure(self, subject, settings):
-        """{metric name: value}; raises load.Void."""
+        """{metric name: value}; raises load.Void. Of what no metric tells, results.json has it alone."""
         raise NotImplementedError
+
+    def planned(self, settings):
+        """Seconds that one run takes."""
+        return settings.seconds + settings.warm_up + 0.1
 
 
 def shortened(rounds, settings):
@@ -61,6 +66,11 @@ def proxies_cpu(run):
     """CPU seconds of both proxies together; None where there are none."""
     values = [value for name, value in run.cpu.items() if name.startswith("proxy_")]
     return sum(values) if values else None
+
+
+def cpu_by_component(cpu):
+    """What results.json has besides the metrics: CPU seconds of each component during the run."""
+    return {f"cpu_s.{name}": value for name, value in cpu.items()}
 
 
 def known(**values):
