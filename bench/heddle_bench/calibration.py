@@ -82,5 +82,5 @@ def render(found):
     lines += ["", f"direct: {found['direct_gbit_s']:.1f} Gbit/s, one byte there and back "
               f"{found['direct_round_trip_us']:.1f} µs; D = {found['d_ns_per_byte']:.3f} ns/B; "
               f"2C = {found['seal_and_open_ns_per_byte']:.3f} ns/B; S = {found['s_ns_per_byte']:.3f} ns/B",
-              f"R* = {found['limit']:.3f}: more of direct's throughput no pair of proxies can reach here"]
+              f"R* = {found['limit']:.3f}: of direct's throughput, for a pair of proxies that moves 64 KiB at a time"]
     return "\n".join(lines)
