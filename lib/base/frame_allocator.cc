@@ -78,16 +78,14 @@ thread_local ThreadFrames thread_frames;
 
 size_t Rounded(size_t size) { return (size + kClassStep - 1) / kClassStep * kClassStep; }
 
-}  // namespace
-
-void* AllocateFrame(size_t size) {
+void* Allocate(size_t size, bool lives_long) {
   const size_t rounded = Rounded(size);
   ThreadFrames& frames = thread_frames;
   ++frames.stats.allocated_total;
   ++frames.stats.live;
   frames.stats.live_bytes += rounded;
   if (!kPlainFrames && rounded <= kClassMax) {
-    if (frames.lives_long) {
+    if (lives_long) {
       if (void* frame = frames.long_lived.Allocate(rounded)) return frame;
     }
     FreeFrames& free = frames.free[rounded / kClassStep - 1];
@@ -106,14 +104,15 @@ void* AllocateFrame(size_t size) {
   return memory;
 }
 
+}  // namespace
+
+void* AllocateFrame(size_t size) { return Allocate(size, thread_frames.lives_long); }
+
 void* AllocateFrameFor(const void* companion, size_t size) {
-  return thread_frames.long_lived.Owns(companion) ? AllocateLongLivedFrame(size) : AllocateFrame(size);
+  return Allocate(size, thread_frames.lives_long || thread_frames.long_lived.Owns(companion));
 }
 
-void* AllocateLongLivedFrame(size_t size) {
-  const LongLivedFrames long_lived;
-  return AllocateFrame(size);
-}
+void* AllocateLongLivedFrame(size_t size) { return Allocate(size, true); }
 
 void FreeFrame(void* frame, size_t size) noexcept {
   const size_t rounded = Rounded(size);
