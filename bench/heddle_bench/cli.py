@@ -106,27 +106,26 @@ def of_sweep(workload, running, best):
     return [subject for subject in running if subject.name not in out]
 
 
+def _turns(workload, running, best, count, settings):
+    """(subjects, settings, rounds) of a workload; where no peer is the best, sweeps have all of them."""
+    if not workload.sweep:
+        return running, settings, count
+    count, settings = shortened(count, settings)
+    return running if best is None else of_sweep(workload, running, best), settings, count
+
+
 def _run(arguments, workload, running, outcomes, progress):
     """All subjects that were asked for by name take part in sweeps, too."""
-    count, settings = _settings(arguments)
-    if workload.sweep:
-        count, settings = shortened(count, settings)
+    best = None
+    if not arguments.subjects and not arguments.quick:
         best = report.leader(outcomes, [workloads.ALL[name] for name in outcomes], subjects.PEERS)
-        if best is not None and not arguments.subjects and not arguments.quick:
-            running = of_sweep(workload, running, best)
+    running, settings, count = _turns(workload, running, best, *_settings(arguments))
     return rounds.run(workload, running, settings, count, progress.run)
 
 
-def planned(chosen, running, count, settings):
+def planned(chosen, running, count, settings, best=subjects.PEERS[0]):
     """Minutes that a run takes if nothing has to be repeated."""
-    seconds = 0
-    for workload in chosen:
-        if workload.sweep:
-            seconds += rounds.planned(workload, of_sweep(workload, running, subjects.PEERS[0]),
-                                      shortened(count, settings)[1], shortened(count, settings)[0])
-        else:
-            seconds += rounds.planned(workload, running, settings, count)
-    return seconds / 60
+    return sum(rounds.planned(workload, *_turns(workload, running, best, count, settings)) for workload in chosen) / 60
 
 
 def _measure(arguments, binaries, progress):
@@ -141,7 +140,9 @@ def _measure(arguments, binaries, progress):
     with Grounds(binaries, arguments.agent_flags.split()) as grounds:
         running = _start(arguments.subjects or list(subjects.ALL), names, grounds, progress)
         outcomes = {}
-        progress.note(f"about {planned(chosen, running, count, settings):.0f} minutes, and what has to be repeated")
+        best = None if arguments.subjects or arguments.quick else subjects.PEERS[0]  # Whichever it will be.
+        minutes = planned(chosen, running, count, settings, best)
+        progress.note(f"about {minutes:.0f} minutes, and what has to be repeated")
         for workload in chosen:
             progress.note(f"{workload.name}: {workload.title}")
             outcomes[workload.name] = _run(arguments, workload, running, outcomes, progress)

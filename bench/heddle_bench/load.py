@@ -30,13 +30,17 @@ class Run:
         return self.report["cpu_seconds"]
 
 
+def sources(subject):
+    """{name: cgroup directory} of its components and of all that is measured beside."""
+    return {**subject.components(), **subject.grounds.cgroups()}
+
+
 def run(subject, arguments, seconds, warm_up, foreign_max, address=None):
     """One client from its start to its end, to the subject's address unless told; raises Void on any error, and when
     the machine was not ours."""
-    sources = {**subject.components(), **subject.grounds.cgroups()}
     argv = [subject.ground.load, *arguments, "--to", address or subject.address, "--seconds", seconds,
             "--warm-up", warm_up]
-    for name, folder in sources.items():
+    for name, folder in sources(subject).items():
         argv += ["--usage", f"{name}={folder}"]
     kernel, started = quiet.kernel_thread_seconds(), time.monotonic()
     done = subject.client.run(argv, check=False, timeout=seconds + warm_up + END_MAX)

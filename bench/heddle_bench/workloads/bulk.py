@@ -6,7 +6,7 @@ import json
 
 from .. import load, peers, statistics
 from ..ground import PORT
-from .workload import Metric, Workload, cpu_by_component, known, proxies_cpu
+from .workload import Metric, Workload, cpu_by_component, known, proxies_cpu, serve
 
 GIGABYTE = 1e9
 
@@ -64,18 +64,11 @@ class BulkIperf3(Workload):
     def suits(self, subject):
         return subject.name in ("direct", "heddle")
 
-    def _serve(self, subject, binary):
-        server, port = subject.server, f":{self.port} "
-        if port in server.run(["ss", "-Hltn"]).stdout:
-            return
-        process = server.spawn([binary, "--server", "--port", self.port], "iperf3")
-        process.wait_ready(lambda: port in server.run(["ss", "-Hltn"]).stdout, "iperf3 listens")
-
     def measure(self, subject, settings):
         binary, = peers.debian("iperf3")
-        self._serve(subject, binary)
+        serve(subject.server, self.port, [binary, "--server", "--port", self.port], "iperf3")
         seconds, warm_up = max(1, round(settings.seconds)), round(settings.warm_up)
-        meter = load.Meter({**subject.components(), **subject.grounds.cgroups()})
+        meter = load.Meter(load.sources(subject))
         done = subject.client.run([binary, "--client", subject.server.address(), "--port", self.port, "--time", seconds,
                                    "--omit", warm_up, "--json"], check=False, timeout=seconds + warm_up + load.END_MAX)
         meter.stop(settings.foreign_max)

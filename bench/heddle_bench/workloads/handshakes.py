@@ -53,7 +53,7 @@ class Handshakes(Workload):
                                  "--to", *_turned(addresses, number * SERVERS // CLIENTS)], "sweep")
                    for number, client in enumerate(clients)]
         time.sleep(max(0.0, start / 1e9 - time.monotonic() - 0.05))
-        meter = load.Meter({**subject.components(), **subject.grounds.cgroups()})
+        meter = load.Meter(load.sources(subject))
         wait_until(lambda: all(each.exit_code is not None for each in running), "all have connected", 60, 0.005)
         cpu = meter.stop(settings.foreign_max)
         reports = [_report(each) for each in running]

@@ -3,7 +3,7 @@
 import re
 
 from .. import load, peers
-from .workload import Metric, Workload, cpu_by_component, known
+from .workload import Metric, Workload, cpu_by_component, known, serve
 
 
 def parse_wrk(text):
@@ -34,7 +34,7 @@ class Http(Workload):
 
     def measure(self, subject, settings):
         self._run(subject, settings.warm_up)
-        meter = load.Meter({**subject.components(), **subject.grounds.cgroups()})
+        meter = load.Meter(load.sources(subject))
         count, rate, errors = self._run(subject, settings.seconds)
         cpu = meter.stop(settings.foreign_max)
         if errors or not count:
@@ -69,15 +69,12 @@ class Http2(Http):
         return subject.name in ("direct", "heddle")
 
     def _serve(self, subject):
-        server, port = subject.server, f":{self.port} "
-        if port in server.run(["ss", "-Hltn"]).stdout:
-            return
         folder = subject.ground.topology.dir / "nghttpd"
-        folder.mkdir(exist_ok=True)
-        (folder / "index.html").write_bytes(b"x" * 1024)
+        if not folder.exists():
+            folder.mkdir()
+            (folder / "index.html").write_bytes(b"x" * 1024)
         binary, = peers.debian("nghttp2-server")
-        process = server.spawn([binary, "--no-tls", "-d", folder, self.port], "nghttpd")
-        process.wait_ready(lambda: port in server.run(["ss", "-Hltn"]).stdout, "nghttpd listens")
+        serve(subject.server, self.port, [binary, "--no-tls", "-d", folder, self.port], "nghttpd")
 
     def _run(self, subject, seconds):
         self._serve(subject)

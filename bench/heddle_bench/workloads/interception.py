@@ -3,7 +3,7 @@
 import json
 
 from .. import load, peers
-from .workload import Metric, Workload
+from .workload import Metric, Workload, serve
 
 REDIRECT_PORT = 9300
 COUNT = 5000
@@ -33,10 +33,7 @@ class Interception(Workload):
         if subject.name == "heddle":
             return subject.address
         pod = subject.client
-        listening = f":{REDIRECT_PORT} " in pod.run(["ss", "-Hltn"]).stdout
-        if not listening:
-            server = pod.spawn([subject.ground.load, "serve", "--listen", f"0.0.0.0:{REDIRECT_PORT}"], "redirected")
-            server.wait_ready(lambda: "listening" in server.output(), "the redirected server listens")
+        serve(pod, REDIRECT_PORT, [subject.ground.load, "serve", "--listen", f"0.0.0.0:{REDIRECT_PORT}"], "redirected")
         if subject.name == "direct":
             return f"{pod.address()}:{REDIRECT_PORT}"
         return f"198.51.100.1:{REDIRECT_PORT}"

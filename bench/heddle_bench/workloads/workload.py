@@ -68,6 +68,14 @@ def proxies_cpu(run):
     return sum(values) if values else None
 
 
+def serve(place, port, argv, name):
+    """Starts what serves a port there, unless it has been started before."""
+    def listens():
+        return f":{port} " in place.run(["ss", "-Hltn"]).stdout
+    if not listens():
+        place.spawn(argv, name).wait_ready(listens, f"{name} listens")
+
+
 def cpu_by_component(cpu):
     """What results.json has besides the metrics: CPU seconds of each component during the run."""
     return {f"cpu_s.{name}": value for name, value in cpu.items()}
