@@ -108,10 +108,6 @@ void* Allocate(size_t size, bool lives_long) {
 
 void* AllocateFrame(size_t size) { return Allocate(size, thread_frames.lives_long); }
 
-void* AllocateFrameFor(const void* companion, size_t size) {
-  return Allocate(size, thread_frames.lives_long || thread_frames.long_lived.Owns(companion));
-}
-
 void* AllocateLongLivedFrame(size_t size) { return Allocate(size, true); }
 
 void FreeFrame(void* frame, size_t size) noexcept {

@@ -28,8 +28,6 @@ struct FrameStats {
 };
 
 void* AllocateFrame(size_t size);
-// Of a coroutine that lives as long as the one whose frame `companion` is: among long-lived frames if that one is.
-void* AllocateFrameFor(const void* companion, size_t size);
 // Among long-lived frames: of objects that live as long as the coroutine that serves their connection.
 void* AllocateLongLivedFrame(size_t size);
 void FreeFrame(void* frame, size_t size) noexcept;

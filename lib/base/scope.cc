@@ -1,38 +1,24 @@
 #include "lib/base/scope.h"
 
-#include <coroutine>
 #include <utility>
 
 namespace heddle {
 
-// A coroutine that starts at once and frees its own frame at the end: the bridge from "nobody awaits" to Task.
-struct Scope::Runner {
-  struct promise_type {
-    static void* operator new(size_t size, Scope&, const Task<void>& task) {
-      return AllocateFrameFor(task.frame(), size);
-    }
-    static void operator delete(void* frame, size_t size) noexcept { FreeFrame(frame, size); }
-    Runner get_return_object() { return {}; }
-    std::suspend_never initial_suspend() noexcept { return {}; }
-    std::suspend_never final_suspend() noexcept { return {}; }
-    void return_void() {}
-    [[noreturn]] void unhandled_exception() noexcept {
-      internal::CheckFailed("no exception leaves a coroutine");
-    }
-  };
-};
+// A promise tells a scope from a coroutine by the lowest bit of its address.
+static_assert(alignof(Scope) > 1);
 
-Scope::Runner Scope::RunToEnd(Scope& scope, Task<void> task) {
-  {
-    Task<void> running = std::move(task);
-    co_await std::move(running);
-  }  // The task's frame, and with it all that it owned, is gone before the scope counts it as ended.
+namespace internal {
+
+void EndInScope(Scope& scope, std::coroutine_handle<> task) noexcept {
+  task.destroy();
   if (--scope.live_ == 0) scope.ended_.NotifyAll();
 }
 
+}  // namespace internal
+
 void Scope::Spawn(Task<void> task) {
   ++live_;
-  RunToEnd(*this, std::move(task));
+  std::move(task).StartIn(*this);
 }
 
 Task<void> Scope::Join() {

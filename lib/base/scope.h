@@ -20,7 +20,8 @@ class Scope {
   Scope(const Scope&) = delete;
   Scope& operator=(const Scope&) = delete;
 
-  // Starts the task at once and owns it until it ends.
+  // Starts the task at once and owns it until it ends: when live() no longer counts it, its frame and all that it owned
+  // are gone.
   void Spawn(Task<void> task);
 
   // What the spawned tasks should watch.
@@ -35,8 +36,7 @@ class Scope {
   Task<void> Drain(absl::Duration grace = absl::ZeroDuration());
 
  private:
-  struct Runner;
-  static Runner RunToEnd(Scope& scope, Task<void> task);
+  friend void internal::EndInScope(Scope& scope, std::coroutine_handle<> task) noexcept;
 
   Executor& executor_;
   StopSource stop_;

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "lib/base/testing/fake_clock.h"
 
 namespace heddle {
@@ -49,6 +51,45 @@ TEST(Scope, DrainGivesItsTasksTheGraceBeforeItStopsThem) {
   clock.Advance(absl::Seconds(1));
   for (int i = 0; i < 10; ++i) executor.RunReady();
   EXPECT_TRUE(drained);
+}
+
+// Notes how many tasks the scope counts when it goes.
+struct Leaving {
+  explicit Leaving(const Scope& scope, size_t* live) : scope(scope), live(live) {}
+  Leaving(Leaving&& other) noexcept : scope(other.scope), live(std::exchange(other.live, nullptr)) {}
+  ~Leaving() {
+    if (live != nullptr) *live = scope.live();
+  }
+  const Scope& scope;
+  size_t* live;
+};
+
+Task<void> Own(Executor& executor, Leaving, bool wait) {
+  if (wait) co_await executor.Yield();
+}
+
+TEST(Scope, ATaskIsGoneWithAllThatItOwnsWhenItNoLongerCounts) {
+  FakeClock clock;
+  Executor executor(clock);
+  Scope scope(executor);
+  for (const bool waits : {false, true}) {
+    size_t live = 0;
+    scope.Spawn(Own(executor, Leaving(scope, &live), waits));
+    EXPECT_EQ(scope.live(), waits ? 1u : 0u);
+    while (scope.live() > 0) executor.RunReady();
+    EXPECT_EQ(live, 1u);
+  }
+}
+
+TEST(Scope, ATaskCostsItsFrameAndNoOther) {
+  FakeClock clock;
+  Executor executor(clock);
+  Scope scope(executor);
+  const FrameStats before = ThreadFrameStats();
+  scope.Spawn(Own(executor, Leaving(scope, nullptr), true));
+  EXPECT_EQ(ThreadFrameStats().allocated_total, before.allocated_total + 1);
+  while (scope.live() > 0) executor.RunReady();
+  EXPECT_EQ(ThreadFrameStats().live, before.live);
 }
 
 TEST(Scope, StopsWithItsParent) {

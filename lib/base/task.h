@@ -1,6 +1,7 @@
 #pragma once
 
 #include <coroutine>
+#include <cstdint>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -20,14 +21,21 @@ class Scope;
 
 namespace internal {
 
-// What every promise shares: lazy start, symmetric transfer to the waiter at the end, frames from the free lists.
+// Destroys a task that has come to its end and counts it as ended in the scope that owned it.
+void EndInScope(Scope& scope, std::coroutine_handle<> task) noexcept;
+
+// What every promise shares: lazy start, symmetric transfer to the waiter at the end, frames from the free lists. The
+// task of a scope has no waiter: it is destroyed at its end, where nothing of its frame is used any more.
 class PromiseBase {
  public:
   struct FinalAwaiter {
     bool await_ready() noexcept { return false; }
     template <typename Promise>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> self) noexcept {
-      return self.promise().continuation_;
+      const uintptr_t end = self.promise().end_;
+      if ((end & kScope) == 0) return std::coroutine_handle<>::from_address(reinterpret_cast<void*>(end));
+      EndInScope(*reinterpret_cast<Scope*>(end & ~kScope), self);
+      return std::noop_coroutine();
     }
     void await_resume() noexcept {}
   };
@@ -42,10 +50,17 @@ class PromiseBase {
     CheckFailed("no exception leaves a coroutine");
   }
 
-  void set_continuation(std::coroutine_handle<> waiter) { continuation_ = waiter; }
+  void set_waiter(std::coroutine_handle<> waiter) { end_ = AddressOf(waiter); }
+  void set_scope(Scope& scope) { end_ = reinterpret_cast<uintptr_t>(&scope) | kScope; }
 
  private:
-  std::coroutine_handle<> continuation_ = std::noop_coroutine();
+  static constexpr uintptr_t kScope = 1;
+  static uintptr_t AddressOf(std::coroutine_handle<> waiter) {
+    return reinterpret_cast<uintptr_t>(waiter.address());
+  }
+
+  // Who is told of the end: a coroutine's address, or a scope's with the lowest bit set.
+  uintptr_t end_ = AddressOf(std::noop_coroutine());
 };
 
 template <typename T>
@@ -107,7 +122,7 @@ class [[nodiscard]] Task {
       std::coroutine_handle<promise_type> task;
       bool await_ready() noexcept { return false; }
       std::coroutine_handle<> await_suspend(std::coroutine_handle<> waiter) noexcept {
-        task.promise().set_continuation(waiter);
+        task.promise().set_waiter(waiter);
         return task;
       }
       T await_resume() { return task.promise().TakeValue(); }
@@ -130,8 +145,13 @@ class [[nodiscard]] Task {
     started_ = false;
   }
 
-  // Where its frame is: for what runs it and wants to lie beside it.
-  const void* frame() const { return handle_.address(); }
+  // Starts it; from here on it is the scope's, which is told when it has ended.
+  void StartIn(Scope& scope) {
+    CHECK(handle_ && !started_);
+    const auto handle = std::exchange(handle_, nullptr);
+    handle.promise().set_scope(scope);
+    handle.resume();
+  }
 
   std::coroutine_handle<promise_type> handle_;
   bool started_ = false;

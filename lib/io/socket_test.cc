@@ -434,7 +434,7 @@ CO_TEST_P(SocketTest, WaitsForBytesInASmallFrame) {
   scope.Spawn(ExpectClosedRead(*ends.server));
   const uint64_t frames = ThreadFrameStats().live_bytes - one;
   ::testing::Test::RecordProperty("read_frame_bytes", static_cast<int>(frames));
-  EXPECT_LE(frames, kReadFrameBytesMax) << "with the frames of the test and of its scope";
+  EXPECT_LE(frames, kReadFrameBytesMax) << "with the frame of the test";
   ends.client->Reset();
   ends.server->Reset();
   co_await scope.Join();
