@@ -64,7 +64,7 @@ Task<void> ServeInboundPlaintext(Worker& worker, PodContext& pod, Incoming incom
   const bool established = co_await Establish(in, std::move(incoming.accepted));
   if (!established) co_return;
   Served& served = in.served;
-  served.RecordEnd(co_await Relay(worker.loop(), *in.client, *in.application, served.bytes,
+  served.RecordEnd(co_await Relay(worker.loop(), *in.client, *in.application, served.record.bytes,
                                   served.connection.stop()));
 }
 

@@ -117,7 +117,8 @@ Task<void> ServeInboundStream(Worker& worker, PodContext& pod, const InboundPeer
   // Not Relay(): a parked connection would have its frame too.
   RelayRunEnd end;
   do {
-    end = co_await RelayUntilIdle(worker.loop(), *stream, *in.application, served.bytes, served.connection.stop());
+    end = co_await RelayUntilIdle(worker.loop(), *stream, *in.application, served.record.bytes,
+                                  served.connection.stop());
     if (end.idle) co_await EitherReadable(worker.loop(), *stream, *in.application, served.connection.stop());
   } while (end.idle);
   served.RecordEnd(end.failure);

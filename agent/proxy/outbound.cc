@@ -142,7 +142,7 @@ Task<void> ServeOutbound(Worker& worker, PodContext& pod, Incoming incoming) {
   // Not Relay(): a parked connection would have its frame too.
   RelayRunEnd end;
   do {
-    end = co_await RelayUntilIdle(worker.loop(), *outbound.application, *outbound.upstream, served.bytes,
+    end = co_await RelayUntilIdle(worker.loop(), *outbound.application, *outbound.upstream, served.record.bytes,
                                   served.connection.stop());
     if (end.idle) {
       co_await EitherReadable(worker.loop(), *outbound.application, *outbound.upstream, served.connection.stop());

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "agent/telemetry/relay_bytes.h"
 #include "lib/base/stop.h"
 #include "lib/base/task.h"
 #include "lib/io/loop.h"
@@ -26,12 +27,6 @@ inline constexpr absl::Duration kSenderWatchDelay = absl::Seconds(1);
 // A relay in which nothing has come from either side for this long (and at most twice that) is parked: its reads are
 // stopped and its frames go, until one of the streams has something to read.
 inline constexpr absl::Duration kParkDelay = absl::Milliseconds(500);
-
-// Bytes that the other side has taken, counted while the relay runs.
-struct RelayBytes {
-  uint64_t from_client = 0;
-  uint64_t from_server = 0;
-};
 
 enum class RelaySide : uint8_t { kClient, kServer };
 

@@ -45,8 +45,6 @@ void Served::RecordFailure(TunnelFailure failure) {
 }
 
 void Served::RecordEnd(const std::optional<RelayFailure>& failure) {
-  record.bytes_from_client = bytes.from_client;
-  record.bytes_from_server = bytes.from_server;
   if (!failure || IsOrderlyClose(failure->error)) {
     record.Complete();
   } else {

@@ -30,7 +30,6 @@ struct Served {
 
   ConnectionRecord record;
   TrackedConnection connection;
-  RelayBytes bytes;
 };
 
 }  // namespace heddle::agent

@@ -57,9 +57,9 @@ Fields FieldsOf(const ConnectionRecord& record) {
           record.mutual_tls, fields);
   fields.Add("direction", outbound ? "outbound" : "inbound");
   fields.Add("bytes_sent",
-             absl::StrCat(outbound ? record.bytes_from_client : record.bytes_from_server));
+             absl::StrCat(outbound ? record.bytes.from_client : record.bytes.from_server));
   fields.Add("bytes_recv",
-             absl::StrCat(outbound ? record.bytes_from_server : record.bytes_from_client));
+             absl::StrCat(outbound ? record.bytes.from_server : record.bytes.from_client));
   fields.Add("duration", absl::StrCat(absl::ToInt64Milliseconds(record.age()), "ms"));
   fields.Add("error", record.error());
   return fields;

@@ -11,6 +11,7 @@
 #include "agent/model/failure.h"
 #include "agent/model/service.h"
 #include "agent/model/workload.h"
+#include "agent/telemetry/relay_bytes.h"
 #include "lib/base/clock.h"
 #include "lib/io/address.h"
 #include "lib/tls/spiffe_id.h"
@@ -55,14 +56,13 @@ class ConnectionRecord {
   ConnectionRecord(const ConnectionRecord&) = delete;
   ConnectionRecord& operator=(const ConnectionRecord&) = delete;
 
-  const Direction direction;
   RecordedPeer source;
   RecordedPeer destination;
   ServiceRef service;         // nullptr: none, or unknown.
   std::string hbone_address;  // The authority of the CONNECT request.
+  RelayBytes bytes;
+  const Direction direction;
   bool mutual_tls = false;
-  uint64_t bytes_from_client = 0;
-  uint64_t bytes_from_server = 0;
 
   void Open();
   void Complete();
@@ -77,11 +77,12 @@ class ConnectionRecord {
   absl::Duration age() const;
 
  private:
-  WorkerTelemetry& telemetry_;
-  const MonotonicTime born_;
+  // Beside the last two above, because there are very many records.
   bool opened_ = false;
   bool completed_ = false;
   std::optional<Failure> failure_;
+  WorkerTelemetry& telemetry_;
+  const MonotonicTime born_;
   std::unique_ptr<const std::string> detail_;  // Most records have none for all their life.
 };
 

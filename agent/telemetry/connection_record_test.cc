@@ -42,8 +42,7 @@ TEST(ConnectionRecord, CountsAndLogsAConnectionThatEndsInOrder) {
     ConnectionRecord record(f.telemetry, Direction::kInbound, f.source);
     record.Open();
     EXPECT_THAT(f.registry.Expose(), HasSubstr("heddle_connections_open 1"));
-    record.bytes_from_client = 3;
-    record.bytes_from_server = 5;
+    record.bytes = {.from_client = 3, .from_server = 5};
     f.clock.Advance(absl::Seconds(2));
     record.Complete();
   }

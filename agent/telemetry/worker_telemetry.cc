@@ -46,8 +46,8 @@ void WorkerTelemetry::Close(const ConnectionRecord& record) {
     const TrafficLabels labels(record, record.response_flags());
     key_.Assign(labels.values());
     closed_.With(key_).Add();
-    received_.With(key_).Add(record.bytes_from_client);
-    sent_.With(key_).Add(record.bytes_from_server);
+    received_.With(key_).Add(record.bytes.from_client);
+    sent_.With(key_).Add(record.bytes.from_server);
   }
   access_log_.Write(record);
 }

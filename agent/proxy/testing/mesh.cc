@@ -16,8 +16,8 @@ void KeptLog::Write(const ConnectionRecord& record) {
       .flags = std::string(record.response_flags()),
       .error = record.error(),
       .reason = record.failure() ? std::optional(record.failure()->reason) : std::nullopt,
-      .bytes_from_client = record.bytes_from_client,
-      .bytes_from_server = record.bytes_from_server,
+      .bytes_from_client = record.bytes.from_client,
+      .bytes_from_server = record.bytes.from_server,
   });
 }
 
