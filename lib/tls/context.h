@@ -39,8 +39,8 @@ struct ContextOptions {
   // Protocols in order of preference (RFC 7301). Not empty: the peer must agree to one, or the
   // handshake fails.
   std::vector<std::string> alpn;
-  std::vector<Group> groups = {
-      Group::kX25519};  // In order of preference; not left to the library's defaults.
+  // In order of preference; not left to the library's defaults. A client sends a key of the first one.
+  std::vector<Group> groups = {Group::kX25519};
   // Records that are sealed with one key before it is updated. AES-GCM allows 2^24.5 (RFC 8446
   // section 5.5).
   uint64_t records_per_key = uint64_t{1} << 23;

@@ -310,6 +310,19 @@ TEST_F(TlsEngineTest, AgreesOnTheGroupsItIsGivenOnly) {
   EXPECT_EQ(pair->server.state(), TlsState::kFailed);
 }
 
+TEST_F(TlsEngineTest, SendsAKeyOfThePreferredGroupAndAgreesOnAnotherAllTheSame) {
+  ContextOptions both = Options(client_id_), one = Options(client_id_);
+  both.groups = {Group::kX25519MlKem768, Group::kX25519};
+  one.groups = {Group::kX25519MlKem768};
+  auto pair = Make(both, Options(server_id_));
+  constexpr size_t kGroupBytes = 2;  // In the list of what is supported; no second key.
+  EXPECT_EQ(pair->client.output().size(),
+            Make(one, Options(server_id_))->client.output().size() + kGroupBytes);
+  Settle(pair->client, pair->server);
+  EXPECT_EQ(pair->server.group(), "X25519") << pair->server.failure();
+  EXPECT_EQ(Send(pair->client, pair->server, "after another try"), "after another try");
+}
+
 TEST_F(TlsEngineTest, OffersAesGcmOnly) {
   auto pair = Make();
   const auto hello = pair->client.output();
