@@ -129,6 +129,7 @@ int Do(const Action& action) {
 int Main(int argc, char** argv) {
   CLI::App app("Shows what Heddle does on this node. Exit codes: 0 done, 1 failed, 2 wrong usage.",
                "heddlectl");
+  app.set_version_flag("--version", absl::StrCat("heddlectl ", kVersion), "Print the version");
   app.require_subcommand(1);
   app.fallthrough();
   Options options;

@@ -1,7 +1,11 @@
 #include "lib/daemon/command_line.h"
 
+#include <absl/strings/str_cat.h>
+
 #include <cstdio>
 #include <sstream>
+
+#include "lib/base/version.h"
 
 namespace heddle::daemon {
 namespace {
@@ -27,7 +31,9 @@ Result<Command, Exit> ParseCommandLine(const Program& program,
                                        const char* const* argv) {
   CLI::App app(program.purpose, program.name);
   app.set_config("--config", "", "File with the same options (TOML or INI); flags win over it");
+  app.set_version_flag("--version", absl::StrCat(program.name, " ", kVersion), "Print the version");
   app.require_subcommand(1);
+  app.fallthrough();  // --config and --version may stand behind the command, too.
   CLI::App* run = app.add_subcommand("run", program.run);
   CLI::App* version = app.add_subcommand("version", "Print the version");
   CLI::App* check = app.add_subcommand("check-config", "Check the options and print what holds");

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <string>
 #include <vector>
 
 #include "lib/daemon/option_values.h"
@@ -42,19 +44,32 @@ TEST(CommandLine, RunAndCheckConfigTakeTheSameOptions) {
   }
 }
 
+TEST(CommandLine, AFileHasTheCommandsOptionsInASectionOfItsName) {
+  const std::string file = testing::TempDir() + "/command_line_test.toml";
+  std::ofstream(file) << "[run]\nname = \"of the file\"\nlog-level = \"debug\"\n";
+  for (const Parsed& parsed : {Parse({"--config", file.c_str(), "run", "--log-level", "warn"}),
+                               Parse({"run", "--log-level", "warn", "--config", file.c_str()})}) {
+    ASSERT_TRUE(parsed.command.has_value()) << parsed.command.error().text;
+    EXPECT_EQ(parsed.name, "of the file");
+    EXPECT_EQ(NameOf(parsed.log.level), "warn");
+  }
+}
+
 TEST(CommandLine, VersionNeedsNoOptions) {
   const Parsed parsed = Parse({"version"});
   ASSERT_TRUE(parsed.command.has_value());
   EXPECT_EQ(*parsed.command, Command::kVersion);
 }
 
-TEST(CommandLine, HelpIsNoFailureAndWrongUsageIs) {
+TEST(CommandLine, HelpAndVersionAreNoFailureAndWrongUsageIs) {
   const struct {
     std::vector<const char*> arguments;
     int code;
     const char* text;
   } cases[] = {{{"--help"}, 0, "Does things."},
                {{"run", "--help"}, 0, "--log-format"},
+               {{"--version"}, 0, "thing "},
+               {{"run", "--version"}, 0, "thing "},
                {{}, 2, "subcommand"},
                {{"run"}, 2, "--name is required"},
                {{"run", "--name", "x", "--log-level", "loud"}, 2, "--log-level"},

@@ -37,6 +37,7 @@ def test_programs_run_from_the_prefix(prefix):
     version = run(prefix / "bin/heddlectl", "version").split()[1]
     for program in PROGRAMS:
         assert run(prefix / "bin" / program, "version") == f"{program} {version}\n"
+        assert run(prefix / "bin" / program, "--version") == f"{program} {version}\n"
     plugin = {**os.environ, "CNI_COMMAND": "VERSION"}
     assert '"1.0.0"' in run(prefix / "libexec/heddle/heddle-cni", input='{"cniVersion":"1.0.0"}', env=plugin)
 
