@@ -40,15 +40,25 @@ std::string Joined(const Json& json, const char* key) {
 
 std::string YesNo(bool yes) { return yes ? "yes" : "NO"; }
 
-std::string CapturedCell(const Json& pod) {
-  if (pod.at("captured").get<bool>()) {
-    const auto strays = pod.find("processesOutsideCgroup");
-    if (pod.value("leaving", false)) return absl::StrCat(Field(pod, "how"), ", leaving the mesh");
-    if (strays == pod.end() || strays->empty()) return Field(pod, "how");
-    return absl::StrCat(Field(pod, "how"), ", BUT ", strays->size(),
-                        " process(es) outside its cgroup");
+// What an InterceptionPolicy has taken out of the capture, and that it fails open.
+std::string InterceptionNotes(const Json& pod) {
+  const auto interception = pod.find("interception");
+  if (interception == pod.end()) return "";
+  size_t excluded = 0;
+  for (const auto& [key, value] : interception->items()) {
+    if (value.is_array()) excluded += value.size();
   }
-  return absl::StrCat("NO: ", Field(pod, "problem"));
+  return absl::StrCat(excluded > 0 ? absl::StrCat(", ", excluded, " exclusion(s)") : "",
+                      Field(*interception, "failMode") == "Open" ? ", fails open" : "");
+}
+
+std::string CapturedCell(const Json& pod) {
+  if (!pod.at("captured").get<bool>()) return absl::StrCat("NO: ", Field(pod, "problem"));
+  const std::string how = absl::StrCat(Field(pod, "how"), InterceptionNotes(pod));
+  const auto strays = pod.find("processesOutsideCgroup");
+  if (pod.value("leaving", false)) return absl::StrCat(how, ", leaving the mesh");
+  if (strays == pod.end() || strays->empty()) return how;
+  return absl::StrCat(how, ", BUT ", strays->size(), " process(es) outside its cgroup");
 }
 
 std::string PodName(const Json& pod) {

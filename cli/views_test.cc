@@ -25,6 +25,16 @@ TEST(PodsTable, ShowsAPodThatLeavesAndOneThatIsNotCapturedAtAll) {
   EXPECT_NE(table->find("NO: port 15001 is taken"), std::string::npos) << *table;
 }
 
+TEST(PodsTable, SaysWhatAPolicyTakesOutOfTheCapture) {
+  const auto table = PodsTable(R"([
+    {"namespace":"shop","name":"web","captured":true,"how":"ebpf",
+     "interception":{"excludedOutboundPorts":[3306,5432],"excludedInboundCidrs":["10.0.0.0/8"],"failMode":"Open"}},
+    {"namespace":"shop","name":"db","captured":true,"how":"ebpf","interception":{"failMode":"Open"},"leaving":true}])");
+  ASSERT_TRUE(table.ok());
+  EXPECT_NE(table->find("ebpf, 3 exclusion(s), fails open"), std::string::npos) << *table;
+  EXPECT_NE(table->find("ebpf, fails open, leaving the mesh"), std::string::npos) << *table;
+}
+
 TEST(Table, AlignsColumnsAndShowsEmptyCells) {
   Table table({"A", "LONGER"});
   table.Add({"value", ""});

@@ -256,6 +256,22 @@ Json SortedArray(const Map& map, MakeJson make_json) {
   return array;
 }
 
+void PutPrefixes(Json& json, const char* key, const std::vector<io::IpPrefix>& prefixes) {
+  for (const io::IpPrefix& prefix : prefixes) json[key].push_back(prefix.ToString());
+}
+
+// With the names of an InterceptionPolicy's fields; null when all of the pod is captured and fails closed.
+Json InterceptionJson(const PodStatus& pod) {
+  Json json;
+  const Exclusions& excluded = pod.exclusions;
+  if (!excluded.outbound_ports.empty()) json["excludedOutboundPorts"] = excluded.outbound_ports;
+  if (!excluded.inbound_ports.empty()) json["excludedInboundPorts"] = excluded.inbound_ports;
+  PutPrefixes(json, "excludedOutboundCidrs", excluded.outbound_prefixes);
+  PutPrefixes(json, "excludedInboundCidrs", excluded.inbound_prefixes);
+  if (pod.fails_open) json["failMode"] = "Open";
+  return json;
+}
+
 Json PodJson(const PodStatus& pod) {
   Json json;
   json["namespace"] = pod.record.namespace_name;
@@ -270,6 +286,9 @@ Json PodJson(const PodStatus& pod) {
   Put(json, "problem", pod.problem);
   for (const StrayProcess& stray : pod.strays) {
     json["processesOutsideCgroup"].push_back({{"pid", stray.pid}, {"name", stray.name}});
+  }
+  if (Json interception = InterceptionJson(pod); !interception.is_null()) {
+    json["interception"] = std::move(interception);
   }
   json["netns"] = pod.record.netns_path;
   json["netnsCookie"] = pod.record.netns_cookie;

@@ -432,11 +432,20 @@ Task<void> PodRegistry::Abandon(PodObserver& proxy) {
 std::vector<PodStatus> PodRegistry::List() const {
   std::vector<PodStatus> list;
   for (const auto& [uid, entry] : pods_) {
-    list.push_back({entry.pod->record, entry.problem.empty(), entry.problem, entry.strays,
-                    entry.pod->leaving()});
+    list.push_back({.record = entry.pod->record,
+                    .captured = entry.problem.empty(),
+                    .problem = entry.problem,
+                    .strays = entry.strays,
+                    .leaving = entry.pod->leaving(),
+                    .exclusions = entry.pod->exclusions,
+                    .fails_open = entry.pod->kernel.fail_mode == HD_FAIL_OPEN});
   }
-  for (const auto& [uid, record] : unadopted_)
-    list.push_back({record, false, "captured, but not served: could not be adopted", {}, false});
+  for (const auto& [uid, record] : unadopted_) {
+    PodStatus status;
+    status.record = record;
+    status.problem = "captured, but not served: could not be adopted";
+    list.push_back(std::move(status));
+  }
   std::sort(list.begin(), list.end(), [](const PodStatus& a, const PodStatus& b) {
     return a.record.PodName() < b.record.PodName();
   });

@@ -38,6 +38,9 @@ struct PodStatus {
   std::string problem;               // What was missing then.
   std::vector<StrayProcess> strays;  // Seen at the last look.
   bool leaving = false;  // No longer enrolled: only what was open before is still served.
+  // As this process told the kernel last.
+  Exclusions exclusions;
+  bool fails_open = false;  // Without an agent its connections pass outside the mesh.
 };
 
 // A pod that should be captured and is not.

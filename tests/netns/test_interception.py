@@ -53,16 +53,25 @@ def exclude(mesh, app, **spec):
     mesh.config.put("interception", objects.interception_policy("interception", "shop", {"app": app}, **spec))
 
 
+def told(mesh, pod):
+    """What its agent says is not captured of it."""
+    pods = mesh.admin(pod.node, "/debug/pods")
+    return next(each.get("interception") for each in pods if each["name"] == pod.name)
+
+
 def test_an_excluded_outbound_port_leaves_in_clear_and_no_other(mesh):
     exclude(mesh, "client", excludedOutboundPorts=[OTHER_PORT])
     # The server is STRICT: what comes in clear is refused there.
     wait_until(lambda: seen_leaving(mesh, OTHER_PORT) == (True, {"error": "ECONNREFUSED"}), "the port is excluded")
     assert captured(mesh, PORT)
+    assert told(mesh, mesh.client) == {"excludedOutboundPorts": [OTHER_PORT]}
+    assert told(mesh, mesh.server) is None
 
 
 def test_an_excluded_outbound_block_leaves_in_clear(mesh):
-    exclude(mesh, "client", excludedOutboundCidrs=[f"{mesh.address}/32"])
+    exclude(mesh, "client", excludedOutboundCidrs=[f"{mesh.address}/32"], failMode="Open")
     wait_until(lambda: seen_leaving(mesh, PORT)[0], "the block is excluded")
+    assert told(mesh, mesh.client) == {"excludedOutboundCidrs": [f"{mesh.address}/32"], "failMode": "Open"}
 
 
 def test_an_excluded_inbound_port_takes_plaintext_and_no_other(mesh):
