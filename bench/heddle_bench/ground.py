@@ -18,6 +18,7 @@ from . import tls
 PORT = 9000
 NAMESPACE = "bench"
 FAMILIES = ("ipv4", "ipv6")
+FLEET = 16, 48
 
 
 class Ground:
@@ -66,7 +67,7 @@ class MeshGround:
 
     def __init__(self, binaries=None, agent_flags=()):
         self.topology = Topology(nodes=2, families=FAMILIES, mesh=True, binaries=binaries, agent_flags=agent_flags)
-        self._clients, self._servers, self._pairs = [], [], []
+        self._fleet, self._pairs = None, []
         self.load = self.topology.binary("heddle-bench-load")
 
     def __enter__(self):
@@ -105,15 +106,14 @@ class MeshGround:
         spec = PodSpec(name, NAMESPACE, service_account=service_account or name, labels={"app": name})
         return self.topology.start_pod(self.topology.nodes[node], spec)
 
-    def fleet(self, clients, servers):
-        """(client pods, server pods), so many of each, for connections that share nothing; made once."""
-        while len(self._clients) < clients:
-            self._clients.append(self.pod(f"client{len(self._clients)}", 0, "client"))
-        while len(self._servers) < servers:
-            server = self.pod(f"server{len(self._servers)}", 1, "server")
-            start_server(self.load, server, "--workers", 1)
-            self._servers.append(server)
-        return self._clients[:clients], self._servers[:servers]
+    def fleet(self):
+        """(FLEET[0] client pods, FLEET[1] server pods) for connections that share nothing; made once. One process is
+        the server of them all, as one is of `server`."""
+        if self._fleet is None:
+            self._fleet = ([self.pod(f"client{number}", 0, "client") for number in range(FLEET[0])],
+                           [self.pod(f"server{number}", 1, "server") for number in range(FLEET[1])])
+            _start_load(self.load, self._fleet[1][0], "0.0.0.0", "--in", *(pod.netns.path for pod in self._fleet[1]))
+        return self._fleet
 
     @property
     def server_address(self):
@@ -146,8 +146,12 @@ class MeshGround:
 def start_server(load, place, *flags):
     """On all IPv4 addresses and on the pod's IPv6 address, each by a process of its own."""
     for address in ("0.0.0.0", f"[{place.address(6)}]"):
-        process = place.spawn([load, "serve", "--listen", f"{address}:{PORT}", *flags], "load-server")
-        process.wait_ready(lambda: "listening" in process.output(), "the load server listens")
+        _start_load(load, place, address, *flags)
+
+
+def _start_load(load, place, address, *flags):
+    process = place.spawn([load, "serve", "--listen", f"{address}:{PORT}", *flags], "load-server")
+    process.wait_ready(lambda: "listening" in process.output(), "the load server listens")
 
 
 def _contains(file, text):

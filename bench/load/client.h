@@ -60,7 +60,7 @@ Task<void> RunExchanges(Member& member, const Plan& plan, size_t index, Flow& fl
 Task<void> RunConnects(Member& member, const Plan& plan, size_t index, Flow& flow, StopToken stop);
 
 // One connection of kConnects, to its end; empty, or what was wrong.
-Task<io::Result<std::string>> ConnectOnce(Member& member, io::SocketAddress server, StopToken stop);
+Task<io::Result<std::string>> ConnectOnce(Member& member, io::ConnectOptions options, StopToken stop);
 
 // Runs the workload and prints a JSON object; the exit code is 1 when any flow failed.
 int RunClient(const ClientOptions& options);

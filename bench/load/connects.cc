@@ -5,8 +5,8 @@
 
 namespace heddle::bench {
 // The server ends first: TIME_WAIT stays with it, and the client does not run out of ports.
-Task<io::Result<std::string>> ConnectOnce(Member& member, io::SocketAddress server, StopToken stop) {
-  io::ConnectOptions options{.to = server};
+Task<io::Result<std::string>> ConnectOnce(Member& member, io::ConnectOptions options,
+                                          StopToken stop) {
   CO_TRY(const auto connection,
          co_await member.network.Connect(member.loop, std::move(options), stop));
   const std::array<uint8_t, 1> ping = {kPing};
@@ -25,7 +25,8 @@ Task<void> RunConnects(Member& member, const Plan& plan, size_t, Flow& flow, Sto
   const size_t samples_max = kSamplesMax / plan.options.flows;
   while (flow.error.empty() && member.loop.Now() < plan.end) {
     const MonotonicTime begun = member.loop.Now();
-    const auto done = co_await ConnectOnce(member, plan.options.server, stop);
+    io::ConnectOptions options{.to = plan.options.server};
+    const auto done = co_await ConnectOnce(member, std::move(options), stop);
     flow.error = done ? *done : done.error().ToString();
     const MonotonicTime ended = member.loop.Now();
     if (!flow.error.empty() || !plan.Counts(ended)) continue;

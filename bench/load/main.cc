@@ -51,6 +51,9 @@ void AddAddress(CLI::App& app, const char* name, io::SocketAddress& out, const c
 
 void AddServing(CLI::App& app, ServerOptions& server) {
   AddAddress(app, "--listen", server.listen, "Where to listen");
+  app.add_option("--in", server.namespaces,
+                 "Files of the network namespaces to listen in, one socket in each; default here")
+      ->type_name("NETNS");
   app.add_option("--workers", server.workers, "Threads")
       ->capture_default_str()
       ->check(CLI::Range(1, 64));
@@ -162,7 +165,8 @@ void AddInterception(CLI::App& app, Settings& settings) {
 void AddSweep(CLI::App& app, Settings& settings) {
   SweepOptions& options = settings.sweep;
   CLI::App* sweep =
-      app.add_subcommand("sweep", "Connect once to each of several servers, one after the other");
+      app.add_subcommand("sweep",
+                         "Each client connects once to each of several servers, one after the other");
   sweep
       ->add_option_function<std::vector<std::string>>(
           "--to",
@@ -173,6 +177,14 @@ void AddSweep(CLI::App& app, Settings& settings) {
           "The servers")
       ->required()
       ->check(kAddress);
+  sweep
+      ->add_option("--from", options.clients,
+                   "The clients: files of the network namespaces that they connect from; default one, "
+                   "from here")
+      ->type_name("NETNS");
+  sweep->add_option("--workers", options.workers, "Threads")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 64));
   sweep->add_option("--start-at", options.start_ns, "When: nanoseconds of the monotonic clock");
   sweep->add_option("--warm-up", options.warm_up, "So many servers before that, not counted");
   sweep->add_flag("--retry", options.retry, "Try again until a server answers, for at most a minute");

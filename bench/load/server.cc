@@ -7,11 +7,14 @@
 
 #include "agent/proxy/relay.h"
 #include "bench/load/crew.h"
+#include "bench/load/netns.h"
 #include "bench/load/service.h"
 #include "lib/io/stop_signals.h"
 
 namespace heddle::bench {
 namespace {
+
+constexpr int kBacklog = 4096;
 
 // What is done with one connection; `options` lives as long as the program.
 using Handler = Task<void> (*)(Member& member, std::unique_ptr<io::Connection> connection,
@@ -48,30 +51,55 @@ Task<void> AcceptAll(Crew& crew, io::Listener& listener, Handler handler,
   }
 }
 
-Task<void> ServeUntilSignal(io::Loop& loop, Crew& crew, io::Listener& listener, Handler handler,
+using Listeners = std::vector<std::unique_ptr<io::Listener>>;
+
+Task<void> ServeUntilSignal(io::Loop& loop, Crew& crew, const Listeners& listeners, Handler handler,
                             const RelayOptions& options, int signals) {
   Scope scope(loop);
-  scope.Spawn(AcceptAll(crew, listener, handler, options, scope.stop()));
+  for (const auto& listener : listeners)
+    scope.Spawn(AcceptAll(crew, *listener, handler, options, scope.stop()));
   (void)co_await io::WaitReady(loop, signals, POLLIN, {});
   co_await scope.Drain();
   co_await crew.Disband();
+}
+
+absl::StatusOr<std::unique_ptr<io::Listener>> ListenIn(io::Loop& loop, const std::string& path,
+                                                       const io::SocketAddress& address) {
+  const auto netns = Netns::Open(path);
+  if (!netns.ok()) return netns.status();
+  auto socket = netns->ListenTcp(address, kBacklog);
+  if (!socket) return absl::UnavailableError(socket.error().ToString());
+  return io::MakeListener(loop, *std::move(socket));
+}
+
+absl::StatusOr<Listeners> Listen(io::Loop& loop, const ServerOptions& options) {
+  Listeners listeners;
+  for (const std::string& path : options.namespaces) {
+    auto listener = ListenIn(loop, path, options.listen);
+    if (!listener.ok()) return listener.status();
+    listeners.push_back(*std::move(listener));
+  }
+  if (!options.namespaces.empty()) return listeners;
+  auto listener = io::KernelNetwork().Listen(loop, options.listen);
+  if (!listener) return absl::UnavailableError(listener.error().ToString());
+  listeners.push_back(*std::move(listener));
+  return listeners;
 }
 
 int Run(const RelayOptions& options, Handler handler) {
   const UniqueFd signals = io::BlockStopSignals();
   SystemClock clock;
   io::Loop loop(clock, io::LoopOptions{.backend = options.server.backend});
-  io::KernelNetwork network;
-  auto listener = network.Listen(loop, options.server.listen);
-  if (!listener) {
+  const auto listeners = Listen(loop, options.server);
+  if (!listeners.ok()) {
     std::fprintf(stderr, "cannot listen on %s: %s\n", options.server.listen.ToString().c_str(),
-                 listener.error().ToString().c_str());
+                 std::string(listeners.status().message()).c_str());
     return 1;
   }
   Crew crew(clock, loop, options.server.workers, options.server.backend);
   std::printf("listening\n");
   std::fflush(stdout);
-  loop.RunUntilDone(ServeUntilSignal(loop, crew, **listener, handler, options, signals.get()));
+  loop.RunUntilDone(ServeUntilSignal(loop, crew, *listeners, handler, options, signals.get()));
   return 0;
 }
 

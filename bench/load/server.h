@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "lib/io/address.h"
 #include "lib/io/loop.h"
@@ -9,6 +10,7 @@ namespace heddle::bench {
 
 struct ServerOptions {
   io::SocketAddress listen;
+  std::vector<std::string> namespaces;  // Files of those to listen in; empty: the own one.
   size_t workers = 2;
   io::BackendChoice backend = io::BackendChoice::kAuto;
 };

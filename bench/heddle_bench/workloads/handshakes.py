@@ -6,12 +6,10 @@ import time
 from topology import wait_until
 
 from .. import load, tls
-from ..ground import PORT
+from ..ground import FLEET, PORT
 from .connects import Connects
 from .workload import Metric, Workload
 
-CLIENTS = 16     # Pods that connect, and so many connections at a time.
-SERVERS = 48     # Each client connects to each, so this times CLIENTS are the pairs.
 WARM_UP = 8      # Of a client's connections: not counted, as no subject's are while it warms up.
 START_IN = 4.0   # Seconds until all clients begin together with what counts.
 LATE_MAX = 0.1   # Seconds after that.
@@ -22,7 +20,8 @@ class Handshakes(Workload):
 
     Heddle, whose tunnels cannot be kept from being shared: agents that have just started, and each of 16 client pods
     connects to each of 48 server pods once, to eight of them before the clock starts. That is 640 handshakes which
-    count, in less than a second; the rate is of the time in which all 16 clients are at work."""
+    count, in less than a second; the rate is of the time in which all 16 clients are at work. One process of two
+    threads is all clients and one all servers, as they are for the peers."""
 
     name = "H1"
     title = "New identity pairs: a full mutual handshake for each connection; 16 at a time"
@@ -43,20 +42,20 @@ class Handshakes(Workload):
         return {metric.name: values[metric.name] for metric in self.metrics}
 
     def _sweep(self, subject, settings):
-        clients, servers = subject.ground.fleet(CLIENTS, SERVERS)
+        clients, servers = subject.ground.fleet()
         subject.stop()
         subject.start()
         wait_until(lambda: _listening(clients, 15001) and _listening(servers, 15008), "all pods are captured", 30)
         start = time.monotonic_ns() + int(START_IN * 1e9)
         addresses = [f"{server.address()}:{PORT}" for server in servers]
-        running = [client.spawn([subject.ground.load, "sweep", "--start-at", start, "--warm-up", WARM_UP,
-                                 "--to", *_turned(addresses, number * SERVERS // CLIENTS)], "sweep")
-                   for number, client in enumerate(clients)]
+        running = clients[0].spawn([subject.ground.load, "sweep", "--workers", 2, "--start-at", start,
+                                    "--warm-up", WARM_UP, "--from", *(client.netns.path for client in clients),
+                                    "--to", *addresses], "sweep")
         time.sleep(max(0.0, start / 1e9 - time.monotonic() - 0.05))
         meter = load.Meter(load.sources(subject))
-        wait_until(lambda: all(each.exit_code is not None for each in running), "all have connected", 60, 0.005)
+        wait_until(lambda: running.exit_code is not None, "all have connected", 60, 0.005)
         cpu = meter.stop(settings.foreign_max)
-        reports = [_report(each) for each in running]
+        reports = _reports(running)
         _check_fresh(clients, servers)
         if max(each["begun_ns"] for each in reports) - start > LATE_MAX * 1e9:
             raise load.Void("the warm-up was not over when the clock started")
@@ -104,18 +103,15 @@ def rate(start, clients):
     return sum(moment <= until for moments in clients for moment in moments) * 1e9 / (until - start)
 
 
-def _turned(addresses, by):
-    return [*addresses[by:], *addresses[:by]]
-
-
 def _listening(pods, port):
     return all(f":{port} " in pod.run(["ss", "-Hltn"]).stdout for pod in pods)
 
 
-def _report(process):
+def _reports(process):
+    """What each client tells."""
     if process.exit_code != 0:
         raise load.Void(f"a client failed: {process.output()[-300:]}")
-    return json.loads(process.output())
+    return json.loads(process.output())["clients"]
 
 
 def _check_fresh(clients, servers):

@@ -38,7 +38,7 @@ class Restart(Workload):
         if client.exit_code != 0:
             raise load.Void(f"nothing was carried: {client.output()[-300:]}")
         meter.stop(settings.foreign_max)
-        return {"first_byte_ms": (json.loads(client.output())["ended_ns"][-1] - started) / 1e6}
+        return {"first_byte_ms": (json.loads(client.output())["clients"][0]["ended_ns"][-1] - started) / 1e6}
 
 
 class RestartLarge(Restart):
