@@ -15,7 +15,8 @@ from .ground import Grounds
 from .workloads.workload import Settings, shortened
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-_TARGETS = ("heddle-agent", "heddle-cni", "heddle-controller", "heddle-bench-load", "heddle-bench-agents")
+_TARGETS = ("heddle-agent", "heddle-cni", "heddle-controller", "heddle-bench-load", "heddle-bench-agents",
+            "heddle-bench-capture")
 
 
 def _names(known):

@@ -7,7 +7,7 @@ from .convergence import (Convergence, ConvergenceLarge, ConvergenceMany, Conver
 from .exchange import OpenLoop, OpenLoopHalf, PingPong, PingPongKilobyte, Requests
 from .handshakes import Handshakes, HybridHandshakes
 from .http import Http, Http2
-from .interception import Interception
+from .interception import Interception, InterceptionByAgent
 from .memory import Memory, MemoryAfterBurst
 from .plugin import Plugin
 from .restart import Restart, RestartLarge
@@ -15,7 +15,7 @@ from .restart import Restart, RestartLarge
 ALL = {workload.name: workload for workload in (
     BulkUp, BulkDown, BulkIperf3, Bulk6, Flows8, Flows64, Flows1000, ManyPairs, Sizes, PingPong, PingPongKilobyte,
     OpenLoop, OpenLoopHalf, Requests, Http, Http2, Handshakes, HybridHandshakes, Connects, Memory, MemoryAfterBurst,
-    Interception, Restart, Plugin,
+    Interception, InterceptionByAgent, Restart, Plugin,
     ConvergenceOne, ConvergenceSmall, ConvergenceOneOfMany, Convergence, ConvergenceMany, ConvergenceOneLarge,
     ConvergenceLarge, OpenLoopWhileItChanges, RestartLarge)}
 DEFAULT = tuple(ALL)

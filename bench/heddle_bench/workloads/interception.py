@@ -1,6 +1,7 @@
-"""E1: what capture adds to connect(2) itself."""
+"""E1, E1a: what capture adds to connect(2)."""
 
 import json
+import subprocess
 
 from .. import load, peers
 from .workload import Metric, Workload, serve
@@ -18,16 +19,44 @@ table ip bench {{
 
 
 class Interception(Workload):
-    """Three kinds of connect from a pod to a listener in the same namespace, so that only the interception differs:
-    direct: to the pod's own address; null2: to another address, by an nftables REDIRECT; heddle: to the server, by eBPF
-    to the agent's listener. Sequential, blocking, 200 µs apart."""
+    """connect() to a listener in the same pod, the same in all three rows, which takes the connection after the call:
+    so that only what is in the way differs. Blocking, one after the other."""
 
     name = "E1"
-    title = "connect(2): no interception (direct), nft REDIRECT (null2), eBPF (heddle)"
+    title = "connect(2) of a pod: nothing in its way (direct), nft REDIRECT (null2), eBPF (heddle)"
     metrics = (Metric("p50_us", "p50 µs", "lower", "difference"), Metric("mean_us", "mean µs", "lower", "none"))
+    ways = {"direct": "none", "null2": "redirect", "heddle": "captured"}
 
     def suits(self, subject):
-        return subject.name in ("direct", "null2", "heddle")
+        return subject.name in self.ways
+
+    def planned(self, settings):
+        return 1.5
+
+    def measure(self, subject, settings):
+        nft, = peers.debian("nftables")
+        meter = load.Meter(subject.grounds.cgroups())
+        done = subprocess.run([subject.ground.topology.binary("heddle-bench-capture"), self.ways[subject.name],
+                               "--count", str(COUNT), "--nft", nft],
+                              capture_output=True, text=True, check=False, timeout=120)
+        if done.returncode != 0:
+            raise load.Void((done.stdout + done.stderr)[-300:])
+        meter.stop(settings.foreign_max, runs_beside=True)
+        report = json.loads(done.stdout)
+        return {metric.name: report[metric.name] for metric in self.metrics}
+
+
+class InterceptionByAgent(Interception):
+    """E1 with the listeners of real use: of the load server (direct; null2, behind a REDIRECT) and of the agent
+    (heddle), which has more to do. Whoever listens is woken within the call, and does what it does while the next ones
+    are made, 200 µs apart."""
+
+    name = "E1a"
+    rounds_max = 4
+    title = "connect(2) of a pod, listeners that are woken: load server (direct), nft REDIRECT (null2), agent (heddle)"
+
+    def planned(self, settings):
+        return 2.0
 
     def _target(self, subject):
         if subject.name == "heddle":
@@ -37,9 +66,6 @@ class Interception(Workload):
         if subject.name == "direct":
             return f"{pod.address()}:{REDIRECT_PORT}"
         return f"198.51.100.1:{REDIRECT_PORT}"
-
-    def planned(self, settings):
-        return 2.0
 
     def measure(self, subject, settings):
         target = self._target(subject)
