@@ -1,20 +1,17 @@
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
-#include <cstring>
 #include <map>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "bench/load/latency.h"
+#include "bench/load/connect_cost.h"
 #include "lib/base/clock.h"
 #include "lib/base/unique_fd.h"
 #include "lib/daemon/option_values.h"
@@ -55,20 +52,13 @@ class Node final : public agent::NodeTest {
     if (Failed()) return false;
     pod_ = MakePod("a", 1);
     if (Failed()) return false;
-    switch (settings.way) {
-      case Way::kNone: to_ = {pod_->v4, kPort}; break;
-      case Way::kRedirect:
-        to_ = agent::At(kRedirectedIp, kPort);
-        pod_->netns.Shell(Rules(settings.nft));
-        break;
-      case Way::kCaptured:
-        to_ = {outside_->v4, kPort};
-        Capture(*pod_);
-        break;
-    }
     if (settings.way == Way::kCaptured) {
+      to_ = {outside_->v4, kPort};
+      Capture(*pod_);
       listener_ = std::move(pod_->outbound);
     } else {
+      to_ = {pod_->v4, kPort};
+      if (settings.way == Way::kRedirect) Redirect(settings.nft);
       listener_ = RunAs("kubepods/a", &pod_->netns, [] { return agent::Listen(kPort, kBacklog); }).socket;
     }
     return !Failed() && listener_.valid();
@@ -86,7 +76,8 @@ class Node final : public agent::NodeTest {
              std::vector<int64_t> samples;
              agent::Answer answer;
              while (answer.error == 0 && samples.size() < count) answer.error = ConnectOnce(samples);
-             if (answer.error == 0) Print(samples);
+             std::printf("%s\n", ConnectCostJson(samples, answer.error).c_str());
+             std::fflush(stdout);  // The process ends by _exit(2).
              return answer;
            })
         .error;
@@ -98,36 +89,18 @@ class Node final : public agent::NodeTest {
   // A part of it is missing; going on would be on the machine's own network.
   static bool Failed() { return HasFatalFailure() || IsSkipped(); }
 
-  static std::string Rules(const std::string& nft) {
-    return absl::StrCat(nft, " add table ip bench\n", nft,
-                        " 'add chain ip bench output { type nat hook output priority -100; }'\n", nft,
-                        " add rule ip bench output ip daddr ", kRedirectedIp, " tcp dport ", kPort,
-                        " redirect to :", kPort, "\n");
+  void Redirect(const std::string& nft) {
+    to_ = agent::At(kRedirectedIp, kPort);
+    pod_->netns.Shell(absl::StrCat(
+        nft, " add table ip bench\n", nft,
+        " 'add chain ip bench output { type nat hook output priority -100; }'\n", nft,
+        " add rule ip bench output ip daddr ", kRedirectedIp, " tcp dport ", kPort, " redirect to :", kPort));
   }
 
   int ConnectOnce(std::vector<int64_t>& samples) {
     if (loader_ && samples.size() % kConnectsPerBeat == 0) loader_->settings().Beat();
-    const UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    if (!socket.valid()) return errno;
-    // No TIME_WAIT: there are fewer ports than connects.
-    const linger reset{.l_onoff = 1, .l_linger = 0};
-    ::setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
-    sockaddr_storage address{};
-    const socklen_t size = to_.ToKernel(AF_INET, address);
-    const MonotonicTime begun = clock_.Monotonic();
-    if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0) return errno;
-    samples.push_back(absl::ToInt64Nanoseconds(clock_.Monotonic() - begun));
+    if (const int error = TimeConnect(clock_, to_, samples); error != 0) return error;
     return agent::Accept(listener_.get()) ? 0 : ETIMEDOUT;
-  }
-
-  static void Print(std::vector<int64_t>& samples) {
-    const LatencySummary summary = Summarize(samples);
-    const nlohmann::json report = {{"connects", summary.count},
-                                   {"p50_us", static_cast<double>(summary.p50) / 1e3},
-                                   {"p99_us", static_cast<double>(summary.p99) / 1e3},
-                                   {"mean_us", summary.mean / 1e3}};
-    std::printf("%s\n", report.dump().c_str());
-    std::fflush(stdout);  // The process ends by _exit(2).
   }
 
   SystemClock clock_;
@@ -146,7 +119,6 @@ int Run(const Settings& settings) {
   const int error = begun ? node.Measure(settings.count) : 0;
   node.End();
   if (!begun) std::fprintf(stderr, "the pod could not be made, or nothing listens in it\n");
-  if (error != 0) std::fprintf(stderr, "connect: %s\n", std::strerror(error));
   return !begun || error != 0 || testing::Test::HasFailure() ? 1 : 0;
 }
 
