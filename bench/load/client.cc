@@ -60,11 +60,9 @@ Task<void> Measure(io::Loop& home, Crew& crew, Run& run) {
   run.plan.start = home.Now();
   run.plan.begin = run.plan.start + run.plan.options.warm_up;
   run.plan.end = run.plan.begin + run.plan.options.duration;
-  for (size_t i = 0; i < crew.size(); ++i) {
-    scope.Spawn(crew.Run(i, [i, size = crew.size(), &run](Member& member) {
-      return RunFlowsOf(member, i, size, run);
-    }));
-  }
+  scope.Spawn(crew.RunAll([size = crew.size(), &run](Member& member, size_t index) {
+    return RunFlowsOf(member, index, size, run);
+  }));
   (void)co_await home.Sleep(run.plan.begin - home.Now(), {});
   run.begin = Look(home, run);
   (void)co_await home.Sleep(run.plan.end - home.Now(), {});

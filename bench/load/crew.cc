@@ -34,6 +34,13 @@ Task<void> Crew::Run(size_t index, absl::AnyInvocable<Task<void>(Member&)> facto
   co_await io::RunOn(home_, pool_.loop(index), std::move(start));
 }
 
+Task<void> Crew::RunAll(absl::AnyInvocable<Task<void>(Member&, size_t) const> factory) {
+  Scope scope(home_);
+  for (size_t i = 0; i < size(); ++i)
+    scope.Spawn(Run(i, [i, &factory](Member& member) { return factory(member, i); }));
+  co_await scope.Join();
+}
+
 Task<void> Crew::Disband() {
   for (size_t i = 0; i < size(); ++i) {
     absl::AnyInvocable<Task<void>()> dismiss = [this, i] { return Dismiss(members_[i]); };

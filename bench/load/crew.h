@@ -31,6 +31,8 @@ class Crew {
   void Post(size_t index, absl::AnyInvocable<void(Member&)> work);
   // Runs a task on a member's thread and returns when it has ended. The factory lives as long.
   Task<void> Run(size_t index, absl::AnyInvocable<Task<void>(Member&)> factory);
+  // The same on all members at once, each told its index. The factory is called on all of their threads.
+  Task<void> RunAll(absl::AnyInvocable<Task<void>(Member&, size_t) const> factory);
   // Asks all that was spawned to stop, and waits for it.
   Task<void> Disband();
 

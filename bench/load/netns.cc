@@ -51,9 +51,9 @@ io::Result<UniqueFd> Netns::TcpSocket(int family) const {
   return fd;
 }
 
-io::Result<UniqueFd> Netns::ListenTcp(const io::SocketAddress& address, int backlog) const {
+io::Result<std::unique_ptr<io::Listener>> Netns::Listen(io::Loop& loop, const io::SocketAddress& address) const {
   const Visit visit(inside_.get(), outside_.get());
-  return io::ListenTcp(address, backlog);
+  return io::KernelNetwork().Listen(loop, address);
 }
 
 }  // namespace heddle::bench

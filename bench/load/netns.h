@@ -2,12 +2,15 @@
 
 #include <absl/status/statusor.h>
 
+#include <memory>
 #include <string>
 #include <utility>
 
 #include "lib/base/unique_fd.h"
 #include "lib/io/address.h"
 #include "lib/io/error.h"
+#include "lib/io/loop.h"
+#include "lib/io/network.h"
 
 namespace heddle::bench {
 
@@ -22,8 +25,8 @@ class Netns {
 
   // An unconnected TCP socket, for io::ConnectOptions.
   io::Result<UniqueFd> TcpSocket(int family) const;
-  // See io::ListenTcp.
-  io::Result<UniqueFd> ListenTcp(const io::SocketAddress& address, int backlog) const;
+  // See io::Network::Listen.
+  io::Result<std::unique_ptr<io::Listener>> Listen(io::Loop& loop, const io::SocketAddress& address) const;
 
  private:
   Netns(UniqueFd inside, UniqueFd outside)

@@ -9,12 +9,11 @@
 #include "bench/load/crew.h"
 #include "bench/load/netns.h"
 #include "bench/load/service.h"
+#include "lib/base/status.h"
 #include "lib/io/stop_signals.h"
 
 namespace heddle::bench {
 namespace {
-
-constexpr int kBacklog = 4096;
 
 // What is done with one connection; `options` lives as long as the program.
 using Handler = Task<void> (*)(Member& member, std::unique_ptr<io::Connection> connection,
@@ -63,26 +62,20 @@ Task<void> ServeUntilSignal(io::Loop& loop, Crew& crew, const Listeners& listene
   co_await crew.Disband();
 }
 
-absl::StatusOr<std::unique_ptr<io::Listener>> ListenIn(io::Loop& loop, const std::string& path,
-                                                       const io::SocketAddress& address) {
-  const auto netns = Netns::Open(path);
-  if (!netns.ok()) return netns.status();
-  auto socket = netns->ListenTcp(address, kBacklog);
-  if (!socket) return absl::UnavailableError(socket.error().ToString());
-  return io::MakeListener(loop, *std::move(socket));
+absl::Status Add(io::Result<std::unique_ptr<io::Listener>> listener, Listeners& listeners) {
+  if (!listener) return absl::UnavailableError(listener.error().ToString());
+  listeners.push_back(*std::move(listener));
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Listeners> Listen(io::Loop& loop, const ServerOptions& options) {
   Listeners listeners;
+  if (options.namespaces.empty())
+    TRY_STATUS(Add(io::KernelNetwork().Listen(loop, options.listen), listeners));
   for (const std::string& path : options.namespaces) {
-    auto listener = ListenIn(loop, path, options.listen);
-    if (!listener.ok()) return listener.status();
-    listeners.push_back(*std::move(listener));
+    TRY_ASSIGN(const Netns netns, Netns::Open(path));
+    TRY_STATUS(Add(netns.Listen(loop, options.listen), listeners));
   }
-  if (!options.namespaces.empty()) return listeners;
-  auto listener = io::KernelNetwork().Listen(loop, options.listen);
-  if (!listener) return absl::UnavailableError(listener.error().ToString());
-  listeners.push_back(*std::move(listener));
   return listeners;
 }
 

@@ -64,15 +64,11 @@ Task<void> RunClientsOf(Member& member, size_t index, size_t size, const SweepOp
   co_await scope.Join();
 }
 
-Task<void> RunAll(io::Loop& home, Crew& crew, const SweepOptions& options,
-                  std::vector<Sweep>& sweeps) {
-  Scope scope(home);
-  for (size_t i = 0; i < crew.size(); ++i) {
-    scope.Spawn(crew.Run(i, [i, size = crew.size(), &options, &sweeps](Member& member) {
-      return RunClientsOf(member, i, size, options, sweeps);
-    }));
-  }
-  co_await scope.Join();
+Task<void> RunSweeps(Crew& crew, const SweepOptions& options, std::vector<Sweep>& sweeps) {
+  Task<void> all = crew.RunAll([size = crew.size(), &options, &sweeps](Member& member, size_t index) {
+    return RunClientsOf(member, index, size, options, sweeps);
+  });
+  co_await std::move(all);
   co_await crew.Disband();
 }
 
@@ -109,7 +105,7 @@ int RunSweep(const SweepOptions& options) {
   SystemClock clock;
   io::Loop home(clock, io::LoopOptions{.backend = io::BackendChoice::kEpoll});
   Crew crew(clock, home, std::min(options.workers, sweeps->size()), io::BackendChoice::kEpoll);
-  home.RunUntilDone(RunAll(home, crew, options, *sweeps));
+  home.RunUntilDone(RunSweeps(crew, options, *sweeps));
   return Report(*sweeps);
 }
 
