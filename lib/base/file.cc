@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "lib/base/status.h"
@@ -55,14 +56,16 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, uint64_t size_max)
   while (true) {
     if (std::max<uint64_t>(length, room) > size_max)
       return absl::OutOfRangeError(absl::StrCat(path, " is longer than ", size_max, " bytes"));
-    bytes.resize(std::max<size_t>(room, length) + kReadAhead);
-    const ssize_t got =
-        TEMP_FAILURE_RETRY(::read(fd.get(), bytes.data() + length, bytes.size() - length));
+    ssize_t got = 0;
+    // Not resize(), which writes zeros first.
+    bytes.resize_and_overwrite(std::max<size_t>(room, length) + kReadAhead, [&](char* data, size_t size) {
+      got = TEMP_FAILURE_RETRY(::read(fd.get(), data + length, size - length));
+      return length + static_cast<size_t>(std::max<ssize_t>(got, 0));
+    });
     if (got < 0) return Failure("read", path);
     if (got == 0) break;
     length += static_cast<size_t>(got);
   }
-  bytes.resize(length);
   return bytes;
 }
 

@@ -3,26 +3,18 @@
 #include <absl/strings/str_cat.h>
 #include <pthread.h>
 
-#include <array>
-#include <cstdlib>
 #include <latch>
 #include <thread>
 #include <utility>
 
+#include "lib/base/heap_grow.h"
 #include "lib/base/wait_queue.h"
 
 namespace heddle::io {
 namespace {
 
-// glibc makes a thread's heap writable page by page as it grows, each time with a system call under the lock of the
-// process's memory map: six of them for a TLS connection. What was writable once stays so when it is given
-// back, and takes no memory until it is used. So the first 16 MiB, some hundreds of connections, are had at once.
-void GrowHeapOfThread() {
-  constexpr size_t kPieceSize = 100'000;  // Smaller than what malloc maps by itself.
-  std::array<void*, 160> pieces;
-  for (void*& piece : pieces) piece = std::malloc(kPieceSize);
-  for (void* piece : pieces) std::free(piece);
-}
+// Some hundreds of connections: each would have six system calls for it.
+constexpr size_t kHeapBytes = size_t{16} << 20;
 
 }  // namespace
 
@@ -33,7 +25,7 @@ struct LoopPool::Worker {
   std::thread thread;
 
   void Main(Clock& clock, const LoopOptions& options) {
-    GrowHeapOfThread();
+    GrowHeap(kHeapBytes);
     Loop own(clock, options);
     loop = &own;
     running.count_down();
