@@ -17,6 +17,12 @@ void AppendTo(std::vector<Element>& all, std::vector<Element>& next) {
 
 }  // namespace
 
+void AddressLoad::Reserve(size_t addresses) {
+  workloads_.reserve(addresses);
+  by_address_.reserve(addresses);
+  by_service_.reserve(addresses);
+}
+
 absl::Status AddressLoad::Add(std::string_view name, const istio::workload::Address& message) {
   TRY_ASSIGN(const DecodedAddress address, DecodeAddressResource(name, message));
   if (address.workload != nullptr) {
@@ -51,14 +57,14 @@ void AddressLoad::Append(AddressLoad next) {
   AppendTo(services_, next.services_);
 }
 
-void AddressLoad::BuildWorkloads(State& state, EditId edit) {
-  CHECK(state.workloads_.empty() && state.workloads_by_address_.empty());
+void AddressLoad::BuildAddresses(State& state, EditId edit) {
+  CHECK(state.workloads_by_address_.empty());
   state.workloads_by_address_ = MakeGroups<NetworkAddress>(edit, std::move(by_address_));
-  state.workloads_ = PersistentMap<WorkloadUid, WorkloadRef>::Make(edit, std::move(workloads_));
 }
 
-void AddressLoad::BuildEndpoints(State& state, EditId edit) {
-  CHECK(state.endpoints_.empty() && state.weighted_endpoints_.empty());
+void AddressLoad::BuildWorkloads(State& state, EditId edit) {
+  CHECK(state.workloads_.empty() && state.endpoints_.empty() && state.weighted_endpoints_.empty());
+  state.workloads_ = PersistentMap<WorkloadUid, WorkloadRef>::Make(edit, std::move(workloads_));
   state.endpoints_ = MakeGroups<ServiceName>(edit, std::move(by_service_));
   for (const WorkloadRef& workload : weighted_) {
     for (const ServiceMembership& membership : workload->services) {

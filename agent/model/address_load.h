@@ -16,14 +16,16 @@ namespace heddle::agent {
 // loads can be filled by as many threads and then be joined; each is one thread's at a time.
 class AddressLoad {
  public:
+  // Room for so many, of which most are workloads with an address and a service.
+  void Reserve(size_t addresses);
   // No name twice. What is refused is not in the load.
   absl::Status Add(std::string_view name, const istio::workload::Address& message);
   // What `next` has comes after what this has.
   void Append(AddressLoad next);
 
-  // The following two end the load, each its half of it, and may run at the same time.
+  // The following two end the load, each about half of it, and may run at the same time.
+  void BuildAddresses(State& state, EditId edit);
   void BuildWorkloads(State& state, EditId edit);
-  void BuildEndpoints(State& state, EditId edit);
   const std::vector<ServiceRef>& services() const { return services_; }
   size_t size() const { return workloads_.size() + services_.size(); }
   // What so many are worth: a second thread gains milliseconds from here on.

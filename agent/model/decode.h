@@ -27,7 +27,7 @@ inline constexpr int kMaxPolicyReferences = 10'000;
 // Entries of all lists of one policy together.
 inline constexpr int kMaxPolicyEntries = 100'000;
 
-absl::StatusOr<Workload> DecodeWorkload(const istio::workload::Workload& message);
+absl::StatusOr<WorkloadRef> DecodeWorkload(const istio::workload::Workload& message);
 absl::StatusOr<Service> DecodeService(const istio::workload::Service& message);
 // One of the two.
 struct DecodedAddress {

@@ -53,10 +53,11 @@ TEST(DecodeWorkload, RefusesWhatItDoesNotUnderstandWithASentence) {
 TEST(DecodeWorkload, FillsInTheMeshsDefaults) {
   const auto workload = DecodeWorkload(FromText<istio::workload::Workload>("uid: 'u' namespace: 'shop'"));
   ASSERT_TRUE(workload.ok());
-  EXPECT_EQ(workload->identity->ToString(), "spiffe://cluster.local/ns/shop/sa/default");
-  EXPECT_EQ(workload->cluster_id, "Kubernetes");
-  EXPECT_EQ(workload->capacity, 1u);
-  EXPECT_FALSE(DecodeWorkload(FromText<istio::workload::Workload>("uid: 'u'"))->identity.has_value());
+  EXPECT_EQ((*workload)->identity->ToString(), "spiffe://cluster.local/ns/shop/sa/default");
+  EXPECT_EQ((*workload)->cluster_id, "Kubernetes");
+  EXPECT_EQ((*workload)->capacity, 1u);
+  const auto nobody = DecodeWorkload(FromText<istio::workload::Workload>("uid: 'u'"));
+  EXPECT_FALSE((*nobody)->identity.has_value());
 }
 
 TEST(DecodeService, RefusesWhatItDoesNotUnderstandWithASentence) {
