@@ -76,6 +76,12 @@ ConnectionDump DumpOf(const ConnectionInfo& info) {
           .peer_identity = info.source_identity};
 }
 
+// Runs on the disk's thread.
+Task<void> Join(StateRestore& restore) {
+  restore.WaitSession();
+  co_return;
+}
+
 std::string StatePath(const Config& config) { return absl::StrCat(config.node.state_dir, "/state"); }
 
 // What a start has before the first part is made: all that can fail, and the state on its way from the disk meanwhile.
@@ -417,7 +423,7 @@ absl::Status App::Parts::OpenPorts() {
 }
 
 void App::Parts::RestoreState() {
-  absl::StatusOr<StateRef> restored = restore->Wait();
+  absl::StatusOr<StateRef> restored = restore->WaitState();
   if (restored.ok()) {
     LOG_INFO("state.restored");
     Publish(*std::move(restored));
@@ -468,6 +474,9 @@ Task<void> App::Parts::Serve(absl::Status& outcome) {
   co_await proxy->Start();
   RestoreState();
   co_await pods.AdoptAll();
+  // It went on beside that, and may need a while more: not on this loop.
+  absl::AnyInvocable<Task<void>()> join = [this] { return Join(*restore); };
+  co_await io::RunOn(loop, disk.loop(0), std::move(join));
   scope.Spawn(xds.Run(stop));
   scope.Spawn(reporter.Run(stop));
   scope.Spawn(removal.Run(stop));

@@ -36,11 +36,10 @@ StateFile::StateFile(io::Loop& loop, io::Loop& disk, std::string path, metrics::
       failures_(registry, {"heddle_state_save_failures",
                            "Attempts to save the controller's state on disk that failed"}) {}
 
-absl::StatusOr<HeldResources> StateFile::Load(const std::string& path) {
-  const auto bytes = ReadFile(path, kMaxStateFileBytes);
+absl::StatusOr<std::string> StateFile::Read(const std::string& path) {
+  auto bytes = ReadFile(path, kMaxStateFileBytes);
   if (absl::IsOutOfRange(bytes.status())) return absl::DataLossError(bytes.status().message());
-  if (!bytes.ok()) return bytes.status();
-  return DecodeState(*bytes);
+  return bytes;
 }
 
 Task<bool> StateFile::Save(const DeltaSession& session) {

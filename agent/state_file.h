@@ -18,9 +18,9 @@ class StateFile {
   // Encoding, writing and syncing happen on `disk`, which runs as long as Run() and Flush().
   StateFile(io::Loop& loop, io::Loop& disk, std::string path, metrics::Registry& registry);
 
-  // What was saved at `path`, or why there is nothing: a missing file is NOT_FOUND, a damaged one
-  // DATA_LOSS. Blocks; on any thread.
-  static absl::StatusOr<HeldResources> Load(const std::string& path);
+  // The bytes at `path`, for ViewState(), or why there are none: a missing file is NOT_FOUND, one that
+  // is too long DATA_LOSS. Blocks; on any thread.
+  static absl::StatusOr<std::string> Read(const std::string& path);
 
   // There is something new to save.
   void Notify() {

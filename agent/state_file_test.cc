@@ -45,9 +45,10 @@ class StateFileTest : public ::testing::TestWithParam<uint64_t> {
   }
   // The version of the workload on disk; empty when there is no file.
   std::string Saved() const {
-    const auto held = StateFile::Load(folder_ / "state");
-    if (!held.ok()) return "";
-    const auto* resource = (*held)[static_cast<size_t>(ResourceKind::kAddress)].resources.Find(
+    const auto bytes = StateFile::Read(folder_ / "state");
+    if (!bytes.ok()) return "";
+    const HeldResources held = HoldAll(ViewState(*bytes).value());
+    const auto* resource = held[static_cast<size_t>(ResourceKind::kAddress)].resources.Find(
         testing::WorkloadOptions().uid());
     return resource == nullptr ? "" : (*resource)->version;
   }
@@ -138,13 +139,8 @@ TEST_P(StateFileTest, GivesUpAtTheStopWhenTheDiskIsFull) {
   EXPECT_EQ(Saved(), "");
 }
 
-TEST_P(StateFileTest, SaysWhyThereIsNothingToLoad) {
-  const std::string path = folder_ / "state";
-  EXPECT_TRUE(absl::IsNotFound(StateFile::Load(path).status()));
-  for (const std::string& text : {std::string(), std::string("HDSTATE"), std::string(5000, 'x')}) {
-    ASSERT_TRUE(ReplaceFile(path, text, Durability::kProcessCrash).ok());
-    EXPECT_TRUE(absl::IsDataLoss(StateFile::Load(path).status())) << text.size();
-  }
+TEST_P(StateFileTest, SaysThatThereIsNothingToRead) {
+  EXPECT_TRUE(absl::IsNotFound(StateFile::Read(folder_ / "state").status()));
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, StateFileTest, ::testing::Range<uint64_t>(1, 6));

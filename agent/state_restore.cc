@@ -5,33 +5,28 @@
 #include <utility>
 
 #include "agent/state_file.h"
+#include "agent/xds/state_store.h"
 
 namespace heddle::agent {
 
 StateRestore::StateRestore(std::string path, NodeDescription node, std::vector<ResourceKind> kinds)
     : path_(std::move(path)),
       session_(builder_, std::move(node), std::move(kinds)),
-      restored_(absl::UnavailableError("the state is still being read")),
       thread_([this] { Run(); }) {
   ::pthread_setname_np(thread_.native_handle(), "hd-restore");
 }
 
 void StateRestore::Run() {
-  const auto held = StateFile::Load(path_);
-  if (held.ok()) {
-    restored_ = session_.Restore(*held);
-  } else {
-    restored_ = held.status();
-  }
+  const absl::StatusOr<std::string> bytes = StateFile::Read(path_);
+  if (!bytes.ok()) return state_.set_value(bytes.status());
+  const absl::StatusOr<StateView> stored = ViewState(*bytes);
+  if (!stored.ok()) return state_.set_value(stored.status());
+  state_.set_value(session_.Restore(*stored));
+  session_.HoldRestored(*stored);
 }
 
 StateRestore::~StateRestore() {
   if (thread_.joinable()) thread_.join();
-}
-
-absl::StatusOr<StateRef> StateRestore::Wait() {
-  thread_.join();
-  return std::move(restored_);
 }
 
 }  // namespace heddle::agent

@@ -63,8 +63,10 @@ std::string SavedState() {
 TEST_F(StateRestoreTest, LeavesASessionThatGoesOnFromTheRestoredState) {
   Write(SavedState());
   const auto restore = Start();
-  const auto state = restore->Wait();
+  const auto state = restore->WaitState();
+  restore->WaitSession();
   ASSERT_TRUE(state.ok()) << state.status();
+  EXPECT_EQ(restore->session().Open().at(0).initial_resource_versions().size(), static_cast<size_t>(kPods));
   EXPECT_EQ((*state)->workloads().size(), static_cast<size_t>(kPods));
   EXPECT_EQ((*state)->FindEndpoints(ServiceName("default/web")).size(), static_cast<size_t>(kPods));
   const StateRef next = restore->session().Handle(Pods(kPods, kPods + 1)).state;
@@ -75,10 +77,11 @@ TEST_F(StateRestoreTest, LeavesASessionThatGoesOnFromTheRestoredState) {
 
 TEST_F(StateRestoreTest, SaysWhyThereIsNoStateAndLeavesAnEmptySession) {
   const auto missing = Start();
-  EXPECT_TRUE(absl::IsNotFound(missing->Wait().status()));
+  EXPECT_TRUE(absl::IsNotFound(missing->WaitState().status()));
   Write("HDSTATE but not of ours");
   const auto damaged = Start();
-  EXPECT_TRUE(absl::IsDataLoss(damaged->Wait().status()));
+  EXPECT_TRUE(absl::IsDataLoss(damaged->WaitState().status()));
+  damaged->WaitSession();
   const StateRef first = damaged->session().Handle(Pods(0, 1)).state;
   ASSERT_NE(first, nullptr);
   EXPECT_EQ(first->workloads().size(), 1u);

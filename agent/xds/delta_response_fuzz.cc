@@ -33,16 +33,18 @@ void Run(std::string_view bytes) {
 
   const auto file = EncodeState(session.held());
   CHECK(file.ok());
-  const auto held = DecodeState(*file);
-  CHECK(held.ok());
+  const auto stored = ViewState(*file);
+  CHECK(stored.ok());
   StateBuilder restored_builder;
   DeltaSession restored(restored_builder, {.id = "node"}, kinds);
-  const StateRef again = restored.Restore(*held);
+  const StateRef again = restored.Restore(*stored);
+  restored.HoldRestored(*stored);
   CHECK(again->workloads().size() == state->workloads().size());
   CHECK(again->services().size() == state->services().size());
   CHECK(again->policies().size() == state->policies().size());
   CHECK(again->node_pods().size() == state->node_pods().size());
   CHECK(again->ready() == state->ready());
+  CHECK(EncodeState(restored.held())->size() == file->size());
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "agent/xds/delta_session.h"
 
 #include <absl/strings/str_cat.h>
+#include <google/protobuf/arena.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -8,56 +9,53 @@
 #include <span>
 
 #include "lib/base/check.h"
+#include "lib/base/heap_grow.h"
 #include "lib/base/strings.h"
 
 namespace heddle::agent {
 namespace {
 
 template <typename Message, typename Put>
-absl::Status ParseAndPut(const std::string& value, Message& message, Put put) {
-  if (!message.ParseFromString(value)) {
+absl::Status ParseAndPut(std::string_view value, Message& message, Put put) {
+  if (!message.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
     return absl::InvalidArgumentError(
         absl::StrCat("its bytes are no ", Message::descriptor()->full_name()));
   }
   return put(message);
 }
 
-bool IsStandIn(const HeldResource& resource) { return resource.version.empty() && resource.value.empty(); }
+bool IsStandIn(const ResourceView& resource) { return resource.version.empty() && resource.value.empty(); }
 
-using NamedResource = std::pair<const HeldResource*, const std::string*>;
-
-// The order of a map is none in memory, and a hundred thousand resources are more than a cache holds.
-std::vector<NamedResource> InOrderOfMemory(const HeldKind& kind) {
-  std::vector<NamedResource> all;
-  all.reserve(kind.resources.size());
-  kind.resources.ForEach([&all](const std::string& name, const auto& resource) {
-    all.emplace_back(resource.get(), &name);
-  });
-  std::sort(all.begin(), all.end());
-  return all;
-}
-
-// Some of the addresses on their way from held bytes to values. One thread's.
+// Some of the addresses on their way from bytes to values. One thread's.
 class AddressPart {
  public:
-  explicit AddressPart(std::span<const NamedResource> resources) : resources_(resources) {}
+  // `room` is for so many, those of the parts that will be appended included.
+  AddressPart(std::span<const ResourceView> resources, size_t room) : resources_(resources), room_(room) {}
 
   void Decode() {
-    istio::workload::Address address;  // Parsed into again and again.
-    for (const auto& [resource, name] : resources_) {
-      if (IsStandIn(*resource)) continue;
-      const absl::Status added =
-          ParseAndPut(resource->value, address, [&](const auto& message) { return load_.Add(*name, message); });
-      if (!added.ok()) refused_.push_back(name);  // Asked for again, whatever its version was.
+    if (resources_.size() >= kHeapGrownFrom) GrowHeap(resources_.size() * kBytesOfAnAddress);
+    load_.Reserve(room_);
+    google::protobuf::Arena arena;
+    for (const ResourceView& resource : resources_) {
+      if (IsStandIn(resource)) continue;
+      auto& address = *google::protobuf::Arena::CreateMessage<istio::workload::Address>(&arena);
+      const absl::Status added = ParseAndPut(
+          resource.value, address, [&](const auto& message) { return load_.Add(resource.name, message); });
+      if (!added.ok()) refused_.push_back(resource.name);
+      arena.Reset();
     }
   }
-  const std::vector<const std::string*>& refused() const { return refused_; }
+  const std::vector<std::string_view>& refused() const { return refused_; }
   AddressLoad Take() && { return std::move(load_); }
 
  private:
-  const std::span<const NamedResource> resources_;
+  static constexpr size_t kHeapGrownFrom = 10'000;   // Resources: below it memory is not what takes long.
+  static constexpr size_t kBytesOfAnAddress = 1200;  // Once it is decoded: about.
+
+  const std::span<const ResourceView> resources_;
+  const size_t room_;
   AddressLoad load_;
-  std::vector<const std::string*> refused_;
+  std::vector<std::string_view> refused_;
 };
 
 }  // namespace
@@ -156,15 +154,15 @@ void DeltaSession::Apply(ResourceKind kind,
   batch_->outcome.refused.push_back(absl::StrCat(resource.name(), ": ", status.message()));
 }
 
-absl::Status DeltaSession::Put(ResourceKind kind, const std::string& name,
-                               const std::string& value) {
+absl::Status DeltaSession::Put(ResourceKind kind, std::string_view name, std::string_view value) {
   switch (kind) {
     case ResourceKind::kAddress:
       return ParseAndPut(
           value, address_, [&](const auto& message) { return builder_.PutAddress(name, message); });
     case ResourceKind::kAuthorization: {
       istio::security::Authorization message;
-      if (message.ParseFromString(value)) return builder_.PutPolicy(name, message);
+      if (message.ParseFromArray(value.data(), static_cast<int>(value.size())))
+        return builder_.PutPolicy(name, message);
       const absl::Status status =
           absl::InvalidArgumentError("its bytes are no istio.security.Authorization");
       builder_.RefusePolicy(name, ToStd(status.message()));
@@ -193,12 +191,9 @@ void DeltaSession::Hold(ResourceKind kind, const std::string& name, HeldResource
   Held(kind).resources.Put(edit_, name, std::make_shared<const HeldResource>(std::move(resource)));
 }
 
-StateRef DeltaSession::Restore(const HeldResources& held) {
-  // What was loaded is shared, not copied; changes go into shards of our own.
-  held_ = held;
-  for (const HeldKind& kind : held) edit_ = std::max(edit_, kind.resources.last_edit() + 1);
+StateRef DeltaSession::Restore(const StateView& stored) {
   for (const ResourceKind kind : kAllResourceKinds) {
-    const HeldKind& from = held[static_cast<size_t>(kind)];
+    const KindView& from = stored[static_cast<size_t>(kind)];
     // More than that, some of which may have to be refused, go one by one.
     if (kind == ResourceKind::kAddress && from.resources.size() <= kMaxResourcesPerKind) {
       RestoreAddresses(from);
@@ -207,33 +202,38 @@ StateRef DeltaSession::Restore(const HeldResources& held) {
     }
     if (from.received) builder_.SetReceived(kind);
   }
-  EndEdit();
   return builder_.Publish();
 }
 
-void DeltaSession::RestoreAddresses(const HeldKind& from) {
-  const auto all = InOrderOfMemory(from);
+void DeltaSession::HoldRestored(const StateView& stored) {
+  held_ = HoldAll(stored);
+  for (const HeldKind& kind : held_) edit_ = std::max(edit_, kind.resources.last_edit() + 1);
+  for (const auto& [kind, name] : std::exchange(refused_, {})) Hold(kind, name, {});
+  EndEdit();
+}
+
+void DeltaSession::RestoreAddresses(const KindView& from) {
+  const std::span all(from.resources);
   const size_t half = all.size() / 2;
-  AddressPart first(std::span(all).first(half));
-  AddressPart second(std::span(all).subspan(half));
+  AddressPart first(all.first(half), all.size());
+  AddressPart second(all.subspan(half), all.size() - half);
   RunBoth(
       AddressLoad::ThreadsFor(all.size()), [&first] { first.Decode(); }, [&second] { second.Decode(); });
   for (const AddressPart* part : {&first, &second}) {
-    for (const std::string* name : part->refused()) Hold(ResourceKind::kAddress, *name, {});
+    for (const std::string_view name : part->refused()) refused_.emplace_back(ResourceKind::kAddress, name);
   }
   AddressLoad load = std::move(first).Take();
   load.Append(std::move(second).Take());
   builder_.Load(std::move(load));
 }
 
-void DeltaSession::RestoreEach(ResourceKind kind, const HeldKind& from) {
-  for (const auto& [resource, name] : InOrderOfMemory(from)) {
-    const bool stand_in = IsStandIn(*resource);
+void DeltaSession::RestoreEach(ResourceKind kind, const KindView& from) {
+  for (const ResourceView& resource : from.resources) {
+    const bool stand_in = IsStandIn(resource);
     if (stand_in && kind == ResourceKind::kAuthorization) {
-      builder_.RefusePolicy(*name, "it was refused before the restart");
+      builder_.RefusePolicy(resource.name, "it was refused before the restart");
     }
-    // Asked for again, whatever its version was.
-    if (!stand_in && !Put(kind, *name, resource->value).ok()) Hold(kind, *name, {});
+    if (!stand_in && !Put(kind, resource.name, resource.value).ok()) refused_.emplace_back(kind, resource.name);
   }
 }
 

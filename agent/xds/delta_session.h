@@ -11,6 +11,7 @@
 
 #include "agent/model/state_builder.h"
 #include "agent/xds/held_resources.h"
+#include "agent/xds/state_store.h"
 #include "proto/discovery.pb.h"
 
 // The agent's half of delta ADS without the network (ambient-wire.md sections 3.1 and 3.2): requests out, responses
@@ -63,7 +64,10 @@ class DeltaSession {
 
   // From disk, before the first stream. Returns the new state; what is not good any more is left out (policies:
   // refused). A second thread helps with a large one.
-  StateRef Restore(const HeldResources& held);
+  StateRef Restore(const StateView& stored);
+  // The other half of it, before anything else is asked of the session: what of it is held. Apart, because connections
+  // need the state and not this, and with a hundred thousand workloads it takes as long.
+  void HoldRestored(const StateView& stored);
 
   // As of the last whole response: a copy may go to another thread, also while the next one is being applied.
   const HeldResources& held() const { return whole_; }
@@ -84,10 +88,10 @@ class DeltaSession {
   HeldKind& Held(ResourceKind kind) { return held_[static_cast<size_t>(kind)]; }
   void Apply(ResourceKind kind, const envoy::service::discovery::v3::Resource& resource);
   void Remove(ResourceKind kind, const std::string& name);
-  absl::Status Put(ResourceKind kind, const std::string& name, const std::string& value);
+  absl::Status Put(ResourceKind kind, std::string_view name, std::string_view value);
   void Hold(ResourceKind kind, const std::string& name, HeldResource resource);
-  void RestoreAddresses(const HeldKind& from);
-  void RestoreEach(ResourceKind kind, const HeldKind& from);
+  void RestoreAddresses(const KindView& from);
+  void RestoreEach(ResourceKind kind, const KindView& from);
   void EndEdit();
   std::string NackText() const;
 
@@ -99,6 +103,8 @@ class DeltaSession {
   EditId edit_ = 1;
   istio::workload::Address address_;  // Parsed into again and again: there are a hundred thousand.
   std::optional<Batch> batch_;
+  // Restored and not good any more: asked for again, whatever their versions were.
+  std::vector<std::pair<ResourceKind, std::string>> refused_;
 };
 
 }  // namespace heddle::agent

@@ -241,9 +241,10 @@ TEST(DeltaSession, RestoresWhatWasHeldWithVersionsStandInsAndReadiness) {
   ASSERT_TRUE(file.ok());
 
   Session second;
-  const auto held = DecodeState(*file);
-  ASSERT_TRUE(held.ok()) << held.status();
-  const StateRef state = second.session.Restore(*held);
+  const auto stored = ViewState(*file);
+  ASSERT_TRUE(stored.ok()) << stored.status();
+  const StateRef state = second.session.Restore(*stored);
+  second.session.HoldRestored(*stored);
   EXPECT_TRUE(state->ready());
   EXPECT_FALSE(state->has(ResourceKind::kNodePod));
   EXPECT_NE(state->FindWorkload("", *io::IpAddress::Parse("10.0.0.1")), nullptr);
@@ -276,12 +277,15 @@ TEST_P(RestoredSession, HasTheStateThatResponsesHadMade) {
   const StateRef before = first.Handle(std::move(all)).state;
 
   Session second;
-  auto held = DecodeState(*EncodeState(first.session.held()));
-  ASSERT_TRUE(held.ok()) << held.status();
-  auto& addresses = (*held)[static_cast<size_t>(ResourceKind::kAddress)].resources;
+  HeldResources held = first.session.held();
+  auto& addresses = held[static_cast<size_t>(ResourceKind::kAddress)].resources;
   addresses.Put(addresses.last_edit() + 1, "rotten",
                 std::make_shared<const HeldResource>("v1", "garbage"));
-  const StateRef after = second.session.Restore(*held);
+  const std::string file = *EncodeState(held);
+  const auto stored = ViewState(file);
+  ASSERT_TRUE(stored.ok()) << stored.status();
+  const StateRef after = second.session.Restore(*stored);
+  second.session.HoldRestored(*stored);
   EXPECT_EQ(after->workloads().size(), static_cast<size_t>(pods));
   for (int i = 0; i < pods; ++i) {
     const WorkloadUid uid(absl::StrCat("Kubernetes//Pod/default/web-", i));

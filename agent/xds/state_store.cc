@@ -1,11 +1,10 @@
 #include "agent/xds/state_store.h"
 
 #include <absl/strings/str_cat.h>
-#include <google/protobuf/arena.h>
+#include <google/protobuf/io/coded_stream.h>
 
 #include <memory>
 #include <utility>
-#include <vector>
 
 #include "agent/xds/crc32c.h"
 #include "lib/base/strings.h"
@@ -16,7 +15,11 @@ namespace {
 
 constexpr std::string_view kMagic("HDSTATE\x01", 8);
 constexpr size_t kHeaderBytes = 20;
-constexpr EditId kDecodeEdit = 1;
+constexpr EditId kFirstEdit = 1;
+
+using heddle::store::v1::StoredKind;
+using heddle::store::v1::StoredResource;
+using heddle::store::v1::StoredState;
 
 void AppendLittleEndian(uint64_t value, int bytes, std::string& out) {
   for (int i = 0; i < bytes; ++i) out += static_cast<char>(value >> (8 * i));
@@ -43,10 +46,80 @@ absl::StatusOr<std::string_view> Body(std::string_view file) {
   return body;
 }
 
+// A field of an encoded message as it lies there (protobuf.dev/programming-guides/encoding). A message of protobuf's
+// would be a copy of a hundred thousand resources, made before the first is looked at.
+struct WireField {
+  int number = 0;          // 0 for one that is neither of the two: none of ours.
+  uint64_t value = 0;      // Of a varint.
+  std::string_view bytes;  // Of what has a length.
+  bool has_length = false;
+
+  bool IsVarint(int wanted) const { return number == wanted && !has_length; }
+  bool IsBytes(int wanted) const { return number == wanted && has_length; }
+};
+
+using google::protobuf::io::CodedInputStream;
+
+bool ReadBytes(CodedInputStream& in, std::string_view message, std::string_view& bytes) {
+  int length = 0;
+  if (!in.ReadVarintSizeAsInt(&length)) return false;
+  bytes = message.substr(static_cast<size_t>(in.CurrentPosition()), static_cast<size_t>(length));
+  return in.Skip(length);
+}
+
+// False when the bytes are no message or `visit` says so. Of the wire types all but groups, which proto3 has not.
+template <typename Visit>
+bool VisitFields(std::string_view message, Visit visit) {
+  const int size = static_cast<int>(message.size());
+  CodedInputStream in(reinterpret_cast<const uint8_t*>(message.data()), size);
+  while (in.CurrentPosition() < size) {
+    const uint32_t tag = in.ReadTagNoLastTag();
+    WireField field{.number = static_cast<int>(tag >> 3), .has_length = (tag & 7) == 2};
+    if (field.number == 0) return false;
+    bool whole = false;
+    switch (tag & 7) {
+      case 0: whole = in.ReadVarint64(&field.value); break;
+      case 2: whole = ReadBytes(in, message, field.bytes); break;
+      case 1:
+      case 5:
+        whole = in.Skip((tag & 7) == 1 ? 8 : 4);
+        field.number = 0;
+        break;
+      default: break;
+    }
+    if (!whole || !visit(field)) return false;
+  }
+  return true;
+}
+
+bool ViewResource(std::string_view bytes, ResourceView& resource) {
+  return VisitFields(bytes, [&resource](const WireField& field) {
+    if (field.IsBytes(StoredResource::kNameFieldNumber)) resource.name = field.bytes;
+    if (field.IsBytes(StoredResource::kVersionFieldNumber)) resource.version = field.bytes;
+    if (field.IsBytes(StoredResource::kValueFieldNumber)) resource.value = field.bytes;
+    return true;
+  });
+}
+
+// Of a kind that is none of ours nothing is kept.
+bool ViewKind(std::string_view bytes, StateView& state) {
+  KindView view;
+  std::string_view type_url;
+  const bool whole = VisitFields(bytes, [&](const WireField& field) {
+    if (field.IsBytes(StoredKind::kTypeUrlFieldNumber)) type_url = field.bytes;
+    if (field.IsVarint(StoredKind::kReceivedFieldNumber)) view.received = field.value != 0;
+    if (!field.IsBytes(StoredKind::kResourcesFieldNumber)) return true;
+    return ViewResource(field.bytes, view.resources.emplace_back());
+  });
+  const auto kind = KindOf(type_url);
+  if (kind.has_value()) state[static_cast<size_t>(*kind)] = std::move(view);
+  return whole;
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> EncodeState(const HeldResources& held) {
-  heddle::store::v1::StoredState state;
+  StoredState state;
   for (const ResourceKind kind : kAllResourceKinds) {
     const HeldKind& from = held[static_cast<size_t>(kind)];
     auto& stored = *state.add_kinds();
@@ -71,26 +144,28 @@ absl::StatusOr<std::string> EncodeState(const HeldResources& held) {
   return file + body;
 }
 
-absl::StatusOr<HeldResources> DecodeState(std::string_view file) {
+absl::StatusOr<StateView> ViewState(std::string_view file) {
   const auto body = Body(file);
   if (!body.ok()) return body.status();
-  google::protobuf::Arena arena;
-  auto& state = *google::protobuf::Arena::CreateMessage<heddle::store::v1::StoredState>(&arena);
-  if (!state.ParseFromArray(body->data(), static_cast<int>(body->size()))) return Damaged("its body is no StoredState");
+  StateView state;
+  const bool whole = VisitFields(*body, [&state](const WireField& field) {
+    return !field.IsBytes(StoredState::kKindsFieldNumber) || ViewKind(field.bytes, state);
+  });
+  if (!whole) return Damaged("its body is no StoredState");
+  return state;
+}
+
+HeldResources HoldAll(const StateView& state) {
   HeldResources held;
-  for (auto& stored : *state.mutable_kinds()) {
-    const auto kind = KindOf(stored.type_url());
-    if (!kind.has_value()) continue;  // Of a newer version, which also kept what we know.
+  for (size_t kind = 0; kind < state.size(); ++kind) {
     std::vector<decltype(HeldKind::resources)::Entry> resources;
-    resources.reserve(static_cast<size_t>(stored.resources_size()));
-    for (auto& entry : *stored.mutable_resources()) {
-      HeldResource resource{std::move(*entry.mutable_version()), std::move(*entry.mutable_value())};
-      resources.push_back(
-          {std::move(*entry.mutable_name()), std::make_shared<const HeldResource>(std::move(resource))});
+    resources.reserve(state[kind].resources.size());
+    for (const ResourceView& view : state[kind].resources) {
+      HeldResource resource{std::string(view.version), std::string(view.value)};
+      resources.push_back({std::string(view.name), std::make_shared<const HeldResource>(std::move(resource))});
     }
-    held[static_cast<size_t>(*kind)] = {
-        .received = stored.received(),
-        .resources = decltype(HeldKind::resources)::Make(kDecodeEdit, std::move(resources))};
+    held[kind] = {.received = state[kind].received,
+                  .resources = decltype(HeldKind::resources)::Make(kFirstEdit, std::move(resources))};
   }
   return held;
 }

@@ -2,9 +2,11 @@
 
 #include <absl/status/statusor.h>
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "agent/xds/held_resources.h"
 
@@ -23,9 +25,26 @@ namespace heddle::agent {
 // Largest file that is read: 100 times the state of a large cluster.
 inline constexpr uint64_t kMaxStateFileBytes = 1ull << 30;
 
+// A HeldResource and its name, as they lie in a file.
+struct ResourceView {
+  std::string_view name;
+  std::string_view version;
+  std::string_view value;
+};
+
+struct KindView {
+  bool received = false;
+  std::vector<ResourceView> resources;  // As EncodeState() writes them: no name twice.
+};
+
+// HeldResources as they lie in a file, whose bytes outlive it.
+using StateView = std::array<KindView, kResourceKinds>;
+
 // Fails when the state is larger than can be read back.
 absl::StatusOr<std::string> EncodeState(const HeldResources& held);
 // All or nothing: a file that is damaged anywhere is refused with a sentence, and the agent starts without a state.
-absl::StatusOr<HeldResources> DecodeState(std::string_view file);
+absl::StatusOr<StateView> ViewState(std::string_view file);
+// Copies of them all.
+HeldResources HoldAll(const StateView& state);
 
 }  // namespace heddle::agent
