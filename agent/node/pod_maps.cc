@@ -111,6 +111,7 @@ absl::Status PodMaps::Put(const PodRecord& pod) {
       return put;
     }
   }
+  if (!before) return absl::OkStatus();  // Erase() takes the addresses first: without a record there are none.
   for (const io::IpAddress& address : AddressesOf(pod.netns_cookie)) {
     if (std::ranges::find(pod.addresses, address) == pod.addresses.end())
       maps_.Erase(MapId::kPodIp, ToKey(address));
@@ -132,7 +133,7 @@ std::optional<uint64_t> PodMaps::FindOwner(const io::IpAddress& address) const {
 std::optional<PodRecord> PodMaps::Find(uint64_t netns_cookie) const {
   const std::optional<hd_pod> pod = maps_.Find<hd_pod>(MapId::kPods, netns_cookie);
   if (!pod) return std::nullopt;
-  return FromAbi(netns_cookie, *pod, AddressesOf(netns_cookie));
+  return FromAbi(netns_cookie, *pod, {});
 }
 
 std::vector<PodRecord> PodMaps::List() const {

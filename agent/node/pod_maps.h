@@ -49,6 +49,7 @@ class PodMaps {
   absl::Status Put(const PodRecord& pod);
   // Each address leads to this pod, or to one that came later.
   bool HasAddresses(const PodRecord& pod) const;
+  // Without its addresses: to find those is to look at all of the node.
   std::optional<PodRecord> Find(uint64_t netns_cookie) const;
   std::vector<PodRecord> List() const;
   // The record, its addresses, its counters, and tuples that nobody takes any more. From here on

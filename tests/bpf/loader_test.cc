@@ -183,7 +183,7 @@ TEST_F(LoaderTest, AnAddressThatMovedToAnotherPodSurvivesItsFormerOwner) {
   ASSERT_TRUE(pods_->Put(first).ok());
   ASSERT_TRUE(pods_->Put(second).ok());
   pods_->Erase(1001);
-  EXPECT_EQ(pods_->Find(1002)->addresses, std::vector<io::IpAddress>{Ip("10.1.1.1")});
+  EXPECT_EQ(Listed(*pods_, 1002).addresses, std::vector<io::IpAddress>{Ip("10.1.1.1")});
   EXPECT_EQ(Entries(MapId::kPodIp), 1u);
   pods_->Erase(1002);
   for (MapId id : {MapId::kPods, MapId::kPodIp, MapId::kPodStats}) EXPECT_EQ(Entries(id), 0u);

@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <fstream>
 #include <thread>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "lib/base/check.h"
@@ -99,6 +100,13 @@ void RemoveCgroup(const std::string& path) {
 }
 
 }  // namespace
+
+PodRecord Listed(const PodMaps& pods, uint64_t netns_cookie) {
+  for (PodRecord& pod : pods.List()) {
+    if (pod.netns_cookie == netns_cookie) return std::move(pod);
+  }
+  return {};
+}
 
 Netns::Netns() {
   std::thread([this] {

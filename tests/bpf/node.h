@@ -25,6 +25,8 @@ namespace heddle::agent {
 
 io::IpAddress Ip(const std::string& text);
 io::SocketAddress At(const std::string& ip, uint16_t port);
+// The pod's record with its addresses; an empty one if there is none.
+PodRecord Listed(const PodMaps& pods, uint64_t netns_cookie);
 
 // What a child process did: errno of its one interesting call (0: it worked) and the socket it
 // made.

@@ -307,7 +307,7 @@ TEST_F(PodRegistryTest, AnAddressThatCameWithAnotherInterfaceIsThePodsOwn) {
   ASSERT_EQ(Wait(Send(request, a_.get())).code, 0);
   const auto& own = proxy_->Pod("uid-a").addresses;
   EXPECT_THAT(own, testing::Contains(Ip("10.99.0.7")));
-  EXPECT_THAT(pods_->Find(a_->netns.cookie())->addresses, testing::Contains(Ip("10.99.0.7")));
+  EXPECT_THAT(Listed(*pods_, a_->netns.cookie()).addresses, testing::Contains(Ip("10.99.0.7")));
   request.command = cni::Command::kDel;
   ASSERT_EQ(Wait(Send(request, nullptr)).code, 0);
   EXPECT_TRUE(proxy_->Serves("uid-a")) << "the DEL of a second interface releases nothing";
