@@ -130,11 +130,11 @@ class MeshGround:
             self._pairs.append((client, server))
         return self._pairs[:size]
 
-    def wait_known(self, uid, gone=False, seconds=180):
-        """Until both agents have the workload, or have it no more; also on disk."""
-        for node in self.topology.nodes:
-            wait_until(lambda: _contains(pathlib.Path(node.state_dir) / "state", uid.encode()) != gone,
-                       f"{node.name} {'forgets' if gone else 'knows'} {uid}", seconds, 0.5)
+    def wait_known(self, uids, nodes=None, gone=False, seconds=180):
+        """Until the agents of these nodes (of both) know all of these, or none of them any more; also on disk."""
+        for node in nodes or self.topology.nodes:
+            wait_until(lambda: _count_in(pathlib.Path(node.state_dir) / "state", uids) == (0 if gone else len(uids)),
+                       f"{node.name} {'forgets' if gone else 'knows'} {', '.join(uids[:3])}", seconds, 0.5)
 
     def _is_tunnelled(self):
         done = self.client.run([self.load, "exchange", "--to", self.server_address, "--warm-up", "0", "--seconds",
@@ -154,8 +154,9 @@ def _start_load(load, place, address, *flags):
     process.wait_ready(lambda: "listening" in process.output(), "the load server listens")
 
 
-def _contains(file, text):
-    return file.exists() and text in file.read_bytes()
+def _count_in(file, texts):
+    content = file.read_bytes() if file.exists() else b""
+    return sum(text.encode() in content for text in texts)
 
 
 def cgroup_of(process):

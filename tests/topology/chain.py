@@ -5,6 +5,8 @@ import os
 import pathlib
 import subprocess
 
+from .netns import entered
+
 
 class CniError(Exception):
     """A plugin's refusal, with the code and message that it printed."""
@@ -99,8 +101,9 @@ class Chain:
                            CNI_NETNS=str(netns_path or ""), CNI_IFNAME=ifname,
                            CNI_PATH=":".join(map(str, self._plugin_dirs)),
                            CNI_ARGS=";".join(f"{key}={value}" for key, value in (args or {}).items()))
-        done = subprocess.run(["nsenter", f"--net={self._netns.path}", "--", str(self._find(plugin["type"]))],
-                              input=json.dumps(config), env=environment, capture_output=True, text=True, timeout=60)
+        with entered(self._netns.path):
+            done = subprocess.run([str(self._find(plugin["type"]))], input=json.dumps(config), env=environment,
+                                  capture_output=True, text=True, timeout=60)
         try:
             answer = json.loads(done.stdout) if done.stdout.strip() else {}
         except json.JSONDecodeError:

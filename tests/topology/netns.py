@@ -1,10 +1,32 @@
 """Named network namespaces and their plumbing."""
 
+import contextlib
+import ctypes
 import pathlib
 
 from .process import run
 
 NETNS_DIR = pathlib.Path("/run/netns")
+
+_CLONE_NEWNET = 0x40000000
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@contextlib.contextmanager
+def entered(path):
+    """The calling thread is in that network namespace, and so is what it starts: for what is timed, which would have
+    the start of nsenter in it, too. Of the main thread's namespace is what /proc says of the process."""
+    with open("/proc/thread-self/ns/net", "rb") as own, open(path, "rb") as there:
+        try:
+            _enter(there)
+            yield
+        finally:
+            _enter(own)
+
+
+def _enter(namespace):
+    if _libc.setns(namespace.fileno(), _CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), f"cannot enter the network namespace {namespace.name}")
 
 
 class Netns:

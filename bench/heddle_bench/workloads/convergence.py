@@ -158,7 +158,7 @@ class OpenLoopWhileItChanges(OpenLoop):
         mesh.write(folder)
         changes = threading.Thread(target=_change, args=(mesh, folder, stop))
         try:
-            subject.ground.wait_known(mesh.watched)
+            subject.ground.wait_known([mesh.watched])
             changes.start()
             return super().measure(subject, settings)
         finally:
@@ -166,7 +166,7 @@ class OpenLoopWhileItChanges(OpenLoop):
             if changes.ident is not None:
                 changes.join()
             mesh.remove(folder)
-            subject.ground.wait_known(mesh.watched, gone=True)
+            subject.ground.wait_known([mesh.watched], gone=True)
 
 
 def _change(mesh, folder, stop):

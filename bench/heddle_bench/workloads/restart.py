@@ -59,9 +59,9 @@ class RestartLarge(Restart):
         mesh, folder = LargeMesh(WORKLOADS), subject.ground.topology.config.path
         try:
             mesh.write(folder)
-            subject.ground.wait_known(mesh.watched)
+            subject.ground.wait_known([mesh.watched])
             starts = [super(RestartLarge, self).measure(subject, settings)["first_byte_ms"] for _ in range(STARTS)]
         finally:
             mesh.remove(folder)
-            subject.ground.wait_known(mesh.watched, gone=True)
+            subject.ground.wait_known([mesh.watched], gone=True)
         return {"first_byte_ms": statistics.median(starts)}
