@@ -16,7 +16,9 @@ class Ends {
  public:
   // With `known`, each end remembers the other's chain.
   explicit Ends(std::shared_ptr<VerifiedChains> known = nullptr, std::vector<Group> groups = {Group::kX25519})
-      : groups_(std::move(groups)), client_context_(Context(client_, known)), server_context_(Context(server_, known)) {}
+      : groups_(std::move(groups)),
+        client_context_(Context(client_, known)),
+        server_context_(Context(server_, known)) {}
 
   struct Pair {
     TlsEngine client;
