@@ -119,6 +119,7 @@ struct App::Parts {
   Task<void> Beat(StopToken stop);
   Task<void> Reconcile(StopToken stop);
   Task<void> RenewWhenAsked(StopToken stop);
+  Task<void> RunSession(StopToken stop);
   // OK after a stop signal.
   Task<void> Serve(absl::Status& outcome);
   Task<void> ShutDown();
@@ -467,6 +468,14 @@ Task<void> App::Parts::RenewWhenAsked(StopToken stop) {
   }
 }
 
+// The session is the restore's for a while yet: pods are served meanwhile.
+Task<void> App::Parts::RunSession(StopToken stop) {
+  absl::AnyInvocable<Task<void>()> join = [this] { return Join(*restore); };
+  co_await io::RunOn(loop, disk.loop(0), std::move(join));
+  scope.Spawn(state_file.Run(session, stop));
+  co_await xds.Run(stop);
+}
+
 Task<void> App::Parts::Serve(absl::Status& outcome) {
   const StopToken stop = scope.stop();
   scope.Spawn(Beat(stop));
@@ -474,14 +483,10 @@ Task<void> App::Parts::Serve(absl::Status& outcome) {
   co_await proxy->Start();
   RestoreState();
   co_await pods.AdoptAll();
-  // It went on beside that, and may need a while more: not on this loop.
-  absl::AnyInvocable<Task<void>()> join = [this] { return Join(*restore); };
-  co_await io::RunOn(loop, disk.loop(0), std::move(join));
-  scope.Spawn(xds.Run(stop));
+  scope.Spawn(RunSession(stop));
   scope.Spawn(reporter.Run(stop));
   scope.Spawn(removal.Run(stop));
   scope.Spawn(release.Run(stop));
-  scope.Spawn(state_file.Run(session, stop));
   scope.Spawn(Reconcile(stop));
   scope.Spawn(events.Run(stop));
   scope.Spawn(admin.Run(std::move(admin_listener), stop));

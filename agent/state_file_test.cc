@@ -139,8 +139,12 @@ TEST_P(StateFileTest, GivesUpAtTheStopWhenTheDiskIsFull) {
   EXPECT_EQ(Saved(), "");
 }
 
-TEST_P(StateFileTest, SaysThatThereIsNothingToRead) {
-  EXPECT_TRUE(absl::IsNotFound(StateFile::Read(folder_ / "state").status()));
+TEST_P(StateFileTest, SaysWhyThereIsNothingToRead) {
+  const fs::path path = folder_ / "state";
+  EXPECT_TRUE(absl::IsNotFound(StateFile::Read(path).status()));
+  ASSERT_TRUE(ReplaceFile(path, "", Durability::kProcessCrash).ok());
+  fs::resize_file(path, kMaxStateFileBytes + 1);
+  EXPECT_TRUE(absl::IsDataLoss(StateFile::Read(path).status()));
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, StateFileTest, ::testing::Range<uint64_t>(1, 6));

@@ -15,7 +15,8 @@ namespace heddle::agent {
 // a hundred thousand workloads it takes longer than all the rest of a start. First the state that connections are
 // decided by; then, while they are, the session that goes on from it.
 //
-// Threads: builder and session are the other thread's until WaitSession() has returned, and from then on the caller's.
+// Threads: builder and session are the other thread's until WaitSession() has returned, and from then on the control
+// thread's.
 // Whoever gives the start up destroys the restore, which waits for what is under way: fractions of a second, bounded by
 // kMaxStateFileBytes.
 class StateRestore {

@@ -64,8 +64,10 @@ TEST_F(StateRestoreTest, LeavesASessionThatGoesOnFromTheRestoredState) {
   Write(SavedState());
   const auto restore = Start();
   const auto state = restore->WaitState();
-  restore->WaitSession();
   ASSERT_TRUE(state.ok()) << state.status();
+  // The state serves while the session is still being made.
+  EXPECT_NE((*state)->FindWorkload(WorkloadUid(testing::WorkloadOptions{.name = "web-7"}.uid())), nullptr);
+  restore->WaitSession();
   EXPECT_EQ(restore->session().Open().at(0).initial_resource_versions().size(), static_cast<size_t>(kPods));
   EXPECT_EQ((*state)->workloads().size(), static_cast<size_t>(kPods));
   EXPECT_EQ((*state)->FindEndpoints(ServiceName("default/web")).size(), static_cast<size_t>(kPods));
@@ -89,7 +91,8 @@ TEST_F(StateRestoreTest, SaysWhyThereIsNoStateAndLeavesAnEmptySession) {
 
 TEST_F(StateRestoreTest, AStartThatIsGivenUpWaitsForIt) {
   Write(SavedState());
-  Start();  // Destroyed while its thread reads.
+  Start();  // Destroyed while its thread reads,
+  EXPECT_TRUE(Start()->WaitState().ok());  // or makes the session.
 }
 
 }  // namespace

@@ -57,12 +57,12 @@ void AddressLoad::Append(AddressLoad next) {
   AppendTo(services_, next.services_);
 }
 
-void AddressLoad::BuildAddresses(State& state, EditId edit) {
+void AddressLoad::BuildAddressIndex(State& state, EditId edit) {
   CHECK(state.workloads_by_address_.empty());
   state.workloads_by_address_ = MakeGroups<NetworkAddress>(edit, std::move(by_address_));
 }
 
-void AddressLoad::BuildWorkloads(State& state, EditId edit) {
+void AddressLoad::BuildWorkloadsAndEndpoints(State& state, EditId edit) {
   CHECK(state.workloads_.empty() && state.endpoints_.empty() && state.weighted_endpoints_.empty());
   state.workloads_ = PersistentMap<WorkloadUid, WorkloadRef>::Make(edit, std::move(workloads_));
   state.endpoints_ = MakeGroups<ServiceName>(edit, std::move(by_service_));

@@ -24,8 +24,8 @@ class AddressLoad {
   void Append(AddressLoad next);
 
   // The following two end the load, each about half of it, and may run at the same time.
-  void BuildAddresses(State& state, EditId edit);
-  void BuildWorkloads(State& state, EditId edit);
+  void BuildAddressIndex(State& state, EditId edit);
+  void BuildWorkloadsAndEndpoints(State& state, EditId edit);
   const std::vector<ServiceRef>& services() const { return services_; }
   size_t size() const { return workloads_.size() + services_.size(); }
   // What so many are worth: a second thread gains milliseconds from here on.

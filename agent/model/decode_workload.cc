@@ -167,7 +167,7 @@ absl::Status DecodeServiceIdentities(const wire::Service& message, Service& serv
 absl::StatusOr<WorkloadRef> DecodeWorkload(const wire::Workload& message) {
   if (message.uid().empty()) return absl::InvalidArgumentError("the workload has no uid");
   // Where it stays: there are a hundred thousand, and to move one is to move twenty strings and lists.
-  const auto decoded = std::make_shared<Workload>();
+  auto decoded = std::make_shared<Workload>();
   Workload& workload = *decoded;
   workload.native_tunnel = message.native_tunnel();
   workload.capacity = message.has_capacity() ? message.capacity().value() : 1;

@@ -66,9 +66,9 @@ void StateBuilder::PutWorkload(const WorkloadRef& workload) {
 
 void StateBuilder::Load(AddressLoad load) {
   CHECK(load.size() <= kMaxResourcesPerKind);
-  RunBoth(AddressLoad::ThreadsFor(load.size()), [&] { load.BuildAddresses(state_, edit_); },
+  RunBoth(AddressLoad::ThreadsFor(load.size()), [&] { load.BuildAddressIndex(state_, edit_); },
           [&] {
-            load.BuildWorkloads(state_, edit_);
+            load.BuildWorkloadsAndEndpoints(state_, edit_);
             for (const ServiceRef& service : load.services()) PutService(service);
           });
 }

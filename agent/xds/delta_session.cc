@@ -4,6 +4,7 @@
 #include <google/protobuf/arena.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -35,7 +36,8 @@ class AddressPart {
   void Decode() {
     if (resources_.size() >= kHeapGrownFrom) GrowHeap(resources_.size() * kBytesOfAnAddress);
     load_.Reserve(room_);
-    google::protobuf::Arena arena;
+    std::array<char, 8192> block;  // More than one of them needs, so that Reset() frees nothing.
+    google::protobuf::Arena arena(block.data(), block.size());
     for (const ResourceView& resource : resources_) {
       if (IsStandIn(resource)) continue;
       auto& address = *google::protobuf::Arena::CreateMessage<istio::workload::Address>(&arena);

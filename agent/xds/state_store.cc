@@ -137,11 +137,15 @@ absl::StatusOr<std::string> EncodeState(const HeldResources& held) {
     return absl::ResourceExhaustedError(
         absl::StrCat("the state has ", body_bytes, " bytes; too many to be kept on disk"));
   }
-  const std::string body = state.SerializeAsString();
+  return WithHeader(state.SerializeAsString());
+}
+
+std::string WithHeader(std::string_view body) {
   std::string file(kMagic);
+  file.reserve(kHeaderBytes + body.size());
   AppendLittleEndian(body.size(), 8, file);
   AppendLittleEndian(Crc32c(body), 4, file);
-  return file + body;
+  return file.append(body);
 }
 
 absl::StatusOr<StateView> ViewState(std::string_view file) {

@@ -34,7 +34,8 @@ struct ResourceView {
 
 struct KindView {
   bool received = false;
-  std::vector<ResourceView> resources;  // As EncodeState() writes them: no name twice.
+  // As EncodeState() wrote them, which is not checked again: names are UTF-8, and none is there twice.
+  std::vector<ResourceView> resources;
 };
 
 // HeldResources as they lie in a file, whose bytes outlive it.
@@ -42,6 +43,8 @@ using StateView = std::array<KindView, kResourceKinds>;
 
 // Fails when the state is larger than can be read back.
 absl::StatusOr<std::string> EncodeState(const HeldResources& held);
+// Any body behind the header that fits it.
+std::string WithHeader(std::string_view body);
 // All or nothing: a file that is damaged anywhere is refused with a sentence, and the agent starts without a state.
 absl::StatusOr<StateView> ViewState(std::string_view file);
 // Copies of them all.

@@ -4,9 +4,10 @@
 
 namespace heddle {
 
-// Readies so much of the calling thread's heap, at most 60 MiB, for what it allocates next; of a thread that is not the
-// first. glibc makes its heap writable page by page as it grows, each time with a system call under the lock of the
-// process's memory map. What was writable once stays so when it is given back, and takes no memory until it is used.
+// Readies so much of the calling thread's heap, at most 60 MB, for what it allocates next. glibc makes the heap of a
+// thread writable page by page as it grows, each time with a system call under the lock of the process's memory map.
+// What was writable once stays so when it is given back, and takes no memory until it is used. Without effect on a
+// process's first thread, whose heap is another.
 void GrowHeap(size_t bytes);
 
 }  // namespace heddle

@@ -46,6 +46,12 @@ class Chain:
     def conflist(self):
         return self._conflist() if callable(self._conflist) else self._conflist
 
+    def without(self, plugin_type):
+        """The other plugins of this list."""
+        conflist = self.conflist
+        rest = [plugin for plugin in conflist["plugins"] if plugin["type"] != plugin_type]
+        return Chain(dict(conflist, plugins=rest), self._netns, self._plugin_dirs, self._cache_dir)
+
     def add(self, container_id, netns_path, ifname="eth0", args=None):
         """Runs ADD in order of the list and returns the final result; on a failure runs DEL and raises CniError."""
         result = None

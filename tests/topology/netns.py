@@ -15,7 +15,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 @contextlib.contextmanager
 def entered(path):
     """The calling thread is in that network namespace, and so is what it starts: for what is timed, which would have
-    the start of nsenter in it, too. Of the main thread's namespace is what /proc says of the process."""
+    the start of nsenter in it, too. While the main thread is inside, /proc/net shows that namespace to all threads."""
     with open("/proc/thread-self/ns/net", "rb") as own, open(path, "rb") as there:
         try:
             _enter(there)
