@@ -18,6 +18,7 @@ set(HEDDLE_FUZZ_REGISTRY
   http_session_fuzz
   kube_config_fuzz
   kube_watch_fuzz
+  state_file_fuzz
 )
 
 # Run as a script (cmake -DBUILT="a b" -P tests/fuzz_registry.cmake) it does the comparison.

@@ -16,8 +16,8 @@
 
 // The agent's half of delta ADS without the network (ambient-wire.md sections 3.1 and 3.2): requests out, responses
 // in, states out. Inputs: DeltaDiscoveryResponse messages, or the state restored from disk. Outputs: requests to
-// send, and one State for each response. Threads: one at a time, the control thread once it was restored. Limits: kMaxNackBytes here,
-// kMaxResourcesPerKind in the state, the size of a message in the gRPC client.
+// send, and one State for each response. Threads: one at a time, the control thread once it was restored. Limits:
+// kMaxNackBytes here, kMaxResourcesPerKind in the state, the size of a message in the gRPC client.
 namespace heddle::agent {
 
 // Longest text of a NACK; further refusals are counted in it, not named.

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import subprocess
+import time
 
 from .netns import entered
 
@@ -52,13 +53,17 @@ class Chain:
         rest = [plugin for plugin in conflist["plugins"] if plugin["type"] != plugin_type]
         return Chain(dict(conflist, plugins=rest), self._netns, self._plugin_dirs, self._cache_dir)
 
-    def add(self, container_id, netns_path, ifname="eth0", args=None):
-        """Runs ADD in order of the list and returns the final result; on a failure runs DEL and raises CniError."""
+    def add(self, container_id, netns_path, ifname="eth0", args=None, took=None):
+        """Runs ADD in order of the list and returns the final result; on a failure runs DEL and raises CniError.
+        `took` is filled with the seconds of each type of plugin."""
         result = None
         conflist = self.conflist
         try:
             for plugin in conflist["plugins"]:
+                started = time.monotonic()
                 result = self._execute(conflist, plugin, "ADD", container_id, netns_path, ifname, args, result)
+                if took is not None:
+                    took[plugin["type"]] = time.monotonic() - started
         except CniError:
             self.delete(container_id, netns_path, ifname, args, best_effort=True)
             raise
