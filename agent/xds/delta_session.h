@@ -66,7 +66,7 @@ class DeltaSession {
   // refused). A second thread helps with a large one.
   StateRef Restore(const StateView& stored);
   // The other half of it, before anything else is asked of the session: what of it is held. Apart, because connections
-  // need the state and not this, and with a hundred thousand workloads it takes as long.
+  // need the state and not this, and with a hundred thousand workloads it takes a tenth of a second.
   void HoldRestored(const StateView& stored);
 
   // As of the last whole response: a copy may go to another thread, also while the next one is being applied.
