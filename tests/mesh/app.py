@@ -7,7 +7,9 @@ A connection's first line is an order: the behaviour's name, and its arguments a
 """
 
 import errno
+import functools
 import json
+import select
 import socket
 import struct
 import sys
@@ -100,10 +102,50 @@ def finish_first(connection, peer, token, size):
     _reports[token] = ending(connection)
 
 
+class _Held:
+    """Connections that are only read from, all by one thread: thousands that end at once would wake as many threads."""
+
+    def __init__(self):
+        self._epoll = select.epoll()
+        self._connections = {}  # Descriptor -> [connection, token, bytes so far].
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def add(self, connection, token):
+        connection.setblocking(False)
+        self._connections[connection.fileno()] = [connection, token, 0]
+        self._epoll.register(connection.fileno(), select.EPOLLIN)
+
+    def _read(self):
+        while True:
+            for number, _ in self._epoll.poll():
+                end = self._read_one(self._connections[number])
+                if end:
+                    connection, token, _ = self._connections.pop(number)
+                    _reports[token] = end
+                    connection.close()
+
+    @staticmethod
+    def _read_one(held):
+        """How the connection ended, None while it goes on."""
+        try:
+            data = held[0].recv(65536)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            return errno.errorcode.get(error.errno, type(error).__name__)
+        held[2] += len(data)
+        return None if data else f"EOF after {held[2]}"
+
+
 def hold(connection, peer, token):
     """Says `open`, then reads; its end is reported under the token."""
     connection.sendall(b"open\n")
-    _reports[token] = ending(connection)
+    _held().add(connection.dup(), token)
+
+
+@functools.cache
+def _held():
+    return _Held()
 
 
 def stall(connection, peer, token):

@@ -152,14 +152,18 @@ def keep(host, port, count, order):
             return
         connections.append(connection)
     _say(open=len(connections))
-    while connections:
-        for connection in select.select(connections, [], [])[0]:
+    poller, by_number = select.poll(), {connection.fileno(): connection for connection in connections}
+    for number in by_number:
+        poller.register(number, select.POLLIN)
+    while by_number:
+        for number, _ in poller.poll():
             try:
-                reason = "data" if connection.recv(4096) else "EOF"
+                reason = "data" if by_number[number].recv(4096) else "EOF"
             except OSError as error:
                 reason = name_of(error)
             _say(ended=reason, at=time.monotonic_ns())
-            connections.remove(connection)
+            poller.unregister(number)
+            by_number.pop(number).close()
 
 
 def stalled(host, port, token, size):
