@@ -164,6 +164,12 @@ hd_decide_unserved_inbound(enum hd_fail_mode fail_mode, enum hd_stat reason)
     return (struct hd_inbound_decision){HD_INBOUND_DROP, reason};
 }
 
+/* Whether the facts from has_pod on decide anything. */
+static __always_inline int hd_inbound_asks_pod(const struct hd_inbound_facts *facts)
+{
+    return !facts->from_self && !hd_is_mesh_port(facts->local_port);
+}
+
 static __always_inline struct hd_inbound_decision
 hd_decide_inbound(const struct hd_inbound_facts *facts)
 {

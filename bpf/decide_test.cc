@@ -248,6 +248,11 @@ TEST(DecideInbound, FollowsItsTable) {
     EXPECT_EQ(hd_decide_inbound(&closed).action, c.closed) << c.name;
     EXPECT_EQ(hd_decide_inbound(&closed).reason, c.closed_reason) << c.name;
     EXPECT_EQ(hd_decide_inbound(&open).action, c.open) << c.name;
+    if (hd_inbound_asks_pod(&closed)) continue;
+    const hd_inbound_facts alone{
+        .local_port = closed.local_port, .from_self = closed.from_self, .redirected = closed.redirected};
+    EXPECT_EQ(hd_decide_inbound(&alone).action, c.closed) << c.name << ", and nothing of the pod is known";
+    EXPECT_EQ(hd_decide_inbound(&alone).reason, c.closed_reason) << c.name << ", and nothing of the pod is known";
   }
 }
 

@@ -213,12 +213,11 @@ enum hd_verdict {
 enum hd_entry {
     HD_ENTRY_NONE = 0,
     HD_ENTRY_ORIGDST = 1,         /* As the connecting end. */
-    HD_ENTRY_ORIGDST_ARRIVED = 2, /* As the accepting end. */
+    HD_ENTRY_ORIGDST_ARRIVED = 2, /* As the accepting end: of programs before 2026-11. */
     HD_ENTRY_BYPASS = 3,
 };
 
-/* hd_sk: storage of sockets in captured netns, of probes, and of connections that wait for the
- * proxy. */
+/* hd_sk: storage of sockets in captured netns, and of probes. */
 struct hd_sk {
     __u64 netns_cookie; /* Of the captured netns it lives in; 0: it does not live in one. */
     __u64 owner_cookie; /* In the entry's value. */

@@ -74,69 +74,75 @@ __noinline int hd_count_inbound(const struct hd_flow *flow, int action, int reas
 
     if (!flow)
         return 0;
-    stats = bpf_map_lookup_elem(&hd_pod_stats, &flow->netns_cookie);
     hd_count(reason);
+    if (reason == HD_STAT_INBOUND_LOCAL || reason == HD_STAT_INBOUND_HBONE)
+        return 0;
     if (action == HD_INBOUND_DROP)
         hd_report(HD_EVENT_INBOUND_REFUSED, reason, flow, 0);
+    stats = bpf_map_lookup_elem(&hd_pod_stats, &flow->netns_cookie);
     if (!stats)
         return 0;
     if (action == HD_INBOUND_DROP)
         stats->inbound_refused++;
     else if (action == HD_INBOUND_SELECT)
         stats->inbound_selected++;
-    else if (reason != HD_STAT_INBOUND_LOCAL && reason != HD_STAT_INBOUND_HBONE)
+    else
         stats->inbound_passed++;
     return 0;
 }
 
-static __always_inline struct hd_inbound_decision decide(const struct hd_flow *flow,
-                                                         const struct bpf_sock *listener)
+static __always_inline void ask_pod(const struct hd_flow *flow, struct hd_inbound_facts *facts)
 {
     struct hd_pod *pod = bpf_map_lookup_elem(&hd_pods, &flow->netns_cookie);
-    struct hd_inbound_facts facts = {.local_port = flow->dst_port, .listener = listener != 0};
-    int judged;
 
-    facts.from_self = hd_flow_is_from_self(flow);
-    facts.redirected = hd_flow_is_redirected(flow);
-    if (pod) {
-        facts.has_pod = 1;
-        facts.state = pod->state;
-        facts.fail_mode = pod->fail_mode;
-        facts.refuse_plaintext = pod->refuse_plaintext;
-        facts.bypass = hd_flow_bypasses(flow);
-        facts.excluded = hd_inbound_is_excluded(flow, pod->exclusion_set);
-        facts.agent_alive = hd_agent_is_there();
-    }
-    judged = hd_judge_inbound(&facts);
-    return (struct hd_inbound_decision){judged & 0xff, judged >> 8};
+    if (!pod)
+        return;
+    facts->has_pod = 1;
+    facts->state = pod->state;
+    facts->fail_mode = pod->fail_mode;
+    facts->refuse_plaintext = pod->refuse_plaintext;
+    facts->bypass = hd_flow_bypasses(flow);
+    facts->excluded = hd_inbound_is_excluded(flow, pod->exclusion_set);
+    facts->agent_alive = hd_agent_is_there();
 }
 
 SEC("sk_lookup")
 int hd_sk_lookup(struct bpf_sk_lookup *ctx)
 {
+    struct hd_inbound_facts facts = {};
     struct hd_listen_key key = {};
     struct hd_flow flow = {};
-    struct hd_inbound_decision decision;
-    struct bpf_sock *listener;
+    struct bpf_sock *listener = 0;
+    int action, reason, judged;
 
     if (ctx->protocol != IPPROTO_TCP)
         return SK_PASS;
-    key.netns_cookie = hd_pod_netns_cookie;
-    key.role = HD_LISTENER_INBOUND_PLAINTEXT;
     flow.netns_cookie = hd_pod_netns_cookie;
     read_flow(ctx, &flow);
-    listener = bpf_map_lookup_elem(&hd_listen, &key);
-    decision = decide(&flow, listener);
+    facts.local_port = flow.dst_port;
+    facts.from_self = hd_flow_is_from_self(&flow);
+    facts.redirected = !facts.from_self && hd_flow_is_redirected(&flow);
+    /* What the node's tunnels and redirected connections need not wait for. */
+    if (hd_inbound_asks_pod(&facts)) {
+        key.netns_cookie = hd_pod_netns_cookie;
+        key.role = HD_LISTENER_INBOUND_PLAINTEXT;
+        listener = bpf_map_lookup_elem(&hd_listen, &key);
+        facts.listener = listener != 0;
+        ask_pod(&flow, &facts);
+    }
+    judged = hd_judge_inbound(&facts);
+    action = judged & 0xff;
+    reason = judged >> 8;
     /* REPLACE: a foreign program's choice must not carry the connection past the mesh. */
-    if (decision.action == HD_INBOUND_SELECT && listener &&
+    if (action == HD_INBOUND_SELECT && listener &&
         bpf_sk_assign(ctx, listener, BPF_SK_LOOKUP_F_REPLACE) != 0) {
-        decision.action = HD_INBOUND_DROP;
-        decision.reason = HD_STAT_INBOUND_NO_LISTENER;
+        action = HD_INBOUND_DROP;
+        reason = HD_STAT_INBOUND_NO_LISTENER;
     }
     if (listener)
         bpf_sk_release(listener);
     /* Without an interface it is no packet: the agent looks by sock_diag(7) whether a pair is in use. */
     if (ctx->ingress_ifindex != 0)
-        hd_count_inbound(&flow, decision.action, decision.reason);
-    return decision.action == HD_INBOUND_DROP ? SK_DROP : SK_PASS;
+        hd_count_inbound(&flow, action, reason);
+    return action == HD_INBOUND_DROP ? SK_DROP : SK_PASS;
 }

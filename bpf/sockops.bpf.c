@@ -118,41 +118,68 @@ static __always_inline void connecting(struct bpf_sock_ops *ctx, struct bpf_sock
     }
 }
 
+/* The key of the entry of a redirected connection, at its accepting end; 0 when this is none. */
+static __always_inline int accepting_flow(struct bpf_sock_ops *ctx, struct hd_flow *flow)
+{
+    local_end(ctx, flow->dst_ip, &flow->dst_port);
+    if (flow->dst_port != HD_PORT_OUTBOUND)
+        return 0;
+    flow->netns_cookie = bpf_get_netns_cookie(ctx);
+    remote_end(ctx, flow->src_ip, &flow->src_port);
+    return 1;
+}
+
 /* A redirected connection is in the accept queue: from here on its entry lives and dies with this
  * socket. The proxy cannot have accepted it yet, since accept() waits for the socket's lock, which
  * is held here. */
-static __always_inline void arrived(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
+static __always_inline void arrived(struct bpf_sock_ops *ctx)
 {
     struct hd_flow flow = {};
     struct hd_origdst *origdst;
-    struct hd_sk *storage;
 
-    local_end(ctx, flow.dst_ip, &flow.dst_port);
-    if (flow.dst_port != HD_PORT_OUTBOUND)
+    if (!accepting_flow(ctx, &flow))
         return;
-    flow.netns_cookie = bpf_get_netns_cookie(ctx);
-    remote_end(ctx, flow.src_ip, &flow.src_port);
     origdst = bpf_map_lookup_elem(&hd_origdst, &flow);
     if (!origdst)
         return;
-    storage = bpf_sk_storage_get(&hd_sk, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-    if (!storage) { /* Nobody would delete the entry: the proxy finds none and resets. */
-        bpf_map_delete_elem(&hd_origdst, &flow);
-        hd_count(HD_STAT_CONNECT_NO_STORAGE);
-        return;
-    }
-    storage->owner_cookie = origdst->owner_cookie;
-    storage->flow = flow;
-    storage->entry = HD_ENTRY_ORIGDST_ARRIVED;
     origdst->state = HD_ORIGDST_ARRIVED;
     watch_end(ctx);
+}
+
+/* The states in which an accepting end may wait for accept(). */
+static __always_inline int may_wait_for_accept(__u32 state)
+{
+    return state == BPF_TCP_ESTABLISHED || state == BPF_TCP_SYN_RECV || state == BPF_TCP_CLOSE_WAIT;
+}
+
+/* The accepting end of a redirected connection begins to end: the entry is there if nobody has
+ * taken it. It is this socket's, which is still the one with its tuple, so that no later connection
+ * can have arrived; storage that says so would have to be made for each connection. */
+static __always_inline void drop_arrived(struct bpf_sock_ops *ctx)
+{
+    struct hd_flow flow = {};
+    struct hd_origdst *origdst;
+
+    if (!may_wait_for_accept(ctx->args[0]) || may_wait_for_accept(ctx->args[1]) ||
+        !accepting_flow(ctx, &flow))
+        return;
+    origdst = bpf_map_lookup_elem(&hd_origdst, &flow);
+    if (origdst && origdst->state == HD_ORIGDST_ARRIVED)
+        bpf_map_delete_elem(&hd_origdst, &flow);
+}
+
+static __always_inline void drop_own(struct bpf_sock *sk)
+{
+    struct hd_sk *storage = bpf_sk_storage_get(&hd_sk, sk, 0, 0);
+
+    if (storage)
+        hd_drop_entry(storage);
 }
 
 SEC("sockops")
 int hd_sockops(struct bpf_sock_ops *ctx)
 {
     struct bpf_sock *sk = ctx->sk;
-    struct hd_sk *storage;
 
     if (!sk)
         return 1;
@@ -161,14 +188,12 @@ int hd_sockops(struct bpf_sock_ops *ctx)
         connecting(ctx, sk);
         break;
     case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
-        arrived(ctx, sk);
+        arrived(ctx);
         break;
     case BPF_SOCK_OPS_STATE_CB:
-        if (ctx->args[1] != BPF_TCP_CLOSE)
-            break;
-        storage = bpf_sk_storage_get(&hd_sk, sk, 0, 0);
-        if (storage)
-            hd_drop_entry(storage);
+        drop_arrived(ctx);
+        if (ctx->args[1] == BPF_TCP_CLOSE)
+            drop_own(sk);
         break;
     default:
         break;
