@@ -71,6 +71,9 @@ struct FirstRequest {
 // does not run dry while a loop turns; with the largest write of ours before it, 2 ms of a 1 Gbit/s link.
 inline constexpr size_t kTunnelUnsentBytesMax = 128 * 1024;
 
+// What a new tunnel takes of its thread's heap, roughly: its handshake, the sessions of TLS and HTTP/2.
+inline constexpr size_t kTunnelHeapBytes = 40 * 1024;
+
 // What an HBONE tunnel of ours announces: frames as large as Istio's proxy sends them are accepted.
 http::H2ConnectionOptions HboneOptions();
 

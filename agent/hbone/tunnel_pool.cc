@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "lib/base/heap_grow.h"
+
 namespace heddle::agent {
 
 // The tunnels of one target, and those who wait for one.
@@ -168,6 +170,7 @@ TunnelResult<void> TunnelPool::StartTunnel(Group& group, std::shared_ptr<FirstRe
   }
   group.opening = true;
   ++group.users;
+  TouchHeap(kTunnelHeapBytes);
   scope_.Spawn(RunTunnel(group, std::move(first)));
   return {};
 }

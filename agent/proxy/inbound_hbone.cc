@@ -5,6 +5,7 @@
 #include "agent/proxy/inbound_stream.h"
 #include "agent/proxy/worker.h"
 #include "lib/base/frame_allocator.h"
+#include "lib/base/heap_grow.h"
 #include "lib/base/log.h"
 #include "lib/http/h2_connection.h"
 
@@ -104,6 +105,7 @@ Task<void> ServeInboundHbone(Worker& worker, PodContext& pod, Incoming incoming)
       .address = incoming.accepted->peer(), .local = incoming.accepted->local(), .identity = {}};
   auto transport = incoming.accepted->Attach(worker.loop());
   transport->LimitUnsent(kTunnelUnsentBytesMax);
+  TouchHeap(kTunnelHeapBytes);
   auto secure = co_await Secure(worker, pod, std::move(transport));
   incoming.accepted.reset();
   if (!secure) {

@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include <array>
+#include <atomic>
 #include <cstdlib>
 
 namespace heddle {
@@ -16,6 +17,8 @@ constexpr size_t kCachedOfASize = 7;
 constexpr size_t kSmallestBlock = 24;
 constexpr size_t kBlockStep = 16;
 constexpr size_t kStackBytes = 64 * 1024;
+
+std::atomic<uint64_t> trims_total = 0;
 
 using Blocks = std::array<void*, kCachedSizes * kCachedOfASize>;
 
@@ -47,6 +50,9 @@ void EmptyThreadCache() {
 void TrimHeap() {
   EmptyThreadCache();
   ::malloc_trim(0);
+  trims_total.fetch_add(1, std::memory_order_relaxed);
 }
+
+uint64_t HeapTrimsTotal() { return trims_total.load(std::memory_order_relaxed); }
 
 }  // namespace heddle
