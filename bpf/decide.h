@@ -164,7 +164,7 @@ hd_decide_unserved_inbound(enum hd_fail_mode fail_mode, enum hd_stat reason)
     return (struct hd_inbound_decision){HD_INBOUND_DROP, reason};
 }
 
-/* Whether the facts from has_pod on decide anything. */
+/* Whether anything but local_port, from_self and redirected decides. */
 static __always_inline int hd_inbound_asks_pod(const struct hd_inbound_facts *facts)
 {
     return !facts->from_self && !hd_is_mesh_port(facts->local_port);

@@ -240,6 +240,7 @@ TEST(DecideInbound, FollowsItsTable) {
       {"no listener", [](F& f) { f.listener = 0; }, HD_INBOUND_DROP, HD_INBOUND_PASS,
        HD_STAT_INBOUND_NO_LISTENER},
   };
+  int without_pod = 0;
   for (const InboundCase& c : cases) {
     hd_inbound_facts closed = Arriving(HD_FAIL_CLOSED);
     hd_inbound_facts open = Arriving(HD_FAIL_OPEN);
@@ -249,11 +250,13 @@ TEST(DecideInbound, FollowsItsTable) {
     EXPECT_EQ(hd_decide_inbound(&closed).reason, c.closed_reason) << c.name;
     EXPECT_EQ(hd_decide_inbound(&open).action, c.open) << c.name;
     if (hd_inbound_asks_pod(&closed)) continue;
+    ++without_pod;
     const hd_inbound_facts alone{
         .local_port = closed.local_port, .from_self = closed.from_self, .redirected = closed.redirected};
     EXPECT_EQ(hd_decide_inbound(&alone).action, c.closed) << c.name << ", and nothing of the pod is known";
     EXPECT_EQ(hd_decide_inbound(&alone).reason, c.closed_reason) << c.name << ", and nothing of the pod is known";
   }
+  EXPECT_GE(without_pod, 4) << "itself, redirected, HBONE, a mesh port";
 }
 
 struct EgressCase {

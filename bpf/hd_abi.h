@@ -213,7 +213,7 @@ enum hd_verdict {
 enum hd_entry {
     HD_ENTRY_NONE = 0,
     HD_ENTRY_ORIGDST = 1,         /* As the connecting end. */
-    HD_ENTRY_ORIGDST_ARRIVED = 2, /* As the accepting end: of programs before 2026-11. */
+    HD_ENTRY_ORIGDST_ARRIVED = 2, /* As the accepting end. Written no more; met after an upgrade. */
     HD_ENTRY_BYPASS = 3,
 };
 

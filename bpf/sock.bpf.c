@@ -23,8 +23,8 @@ int hd_sock_create(struct bpf_sock *ctx)
     return HD_ALLOW;
 }
 
-/* hd_sockops drops entries when their socket's TCP ends. This catches those whose end it did not
- * see, because its link was being repaired just then. */
+/* hd_sockops drops entries when their socket's TCP ends. This catches those of connecting sockets
+ * whose end it did not see, because its link was being repaired just then. */
 SEC("cgroup/sock_release")
 int hd_sock_release(struct bpf_sock *ctx)
 {

@@ -153,8 +153,9 @@ static __always_inline int may_wait_for_accept(__u32 state)
 }
 
 /* The accepting end of a redirected connection begins to end: the entry is there if nobody has
- * taken it. It is this socket's, which is still the one with its tuple, so that no later connection
- * can have arrived; storage that says so would have to be made for each connection. */
+ * taken it. Whose it is no storage says, which would have to be made for each connection, but the
+ * state it leaves: in those the kernel's table has this socket for the tuple, and no later
+ * connection can have arrived. In those that follow a TIME_WAIT may have taken its place. */
 static __always_inline void drop_arrived(struct bpf_sock_ops *ctx)
 {
     struct hd_flow flow = {};

@@ -38,6 +38,7 @@ Task<TunnelResult<std::unique_ptr<tls::TlsStream>>> Secure(
     transport->Reset();
     co_return Fail(FailureReason::kSourceHandshakeLimit);
   }
+  TouchHeap(kTunnelHeapBytes);
   auto secure = std::make_unique<tls::TlsStream>(worker.loop(), std::move(transport),
                                                  *std::move(context), tls::Role::kServer,
                                                  tls::AnyInTrustDomain{pod.pod().trust_domain});
@@ -105,7 +106,6 @@ Task<void> ServeInboundHbone(Worker& worker, PodContext& pod, Incoming incoming)
       .address = incoming.accepted->peer(), .local = incoming.accepted->local(), .identity = {}};
   auto transport = incoming.accepted->Attach(worker.loop());
   transport->LimitUnsent(kTunnelUnsentBytesMax);
-  TouchHeap(kTunnelHeapBytes);
   auto secure = co_await Secure(worker, pod, std::move(transport));
   incoming.accepted.reset();
   if (!secure) {

@@ -1,11 +1,14 @@
 #include "lib/base/heap_grow.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstdlib>
+#include <memory>
+#include <utility>
 
 #include "lib/base/heap_trim.h"
 
@@ -15,9 +18,8 @@ namespace {
 constexpr size_t kPieceBytes = 100'000;  // Smaller than what malloc maps by itself.
 constexpr size_t kPiecesMax = 600;       // glibc has 64 MiB in one piece; of more nothing would stay.
 
-// free() of a block of 64 KiB looks whether the heap can shrink, and would give back what was touched.
+// free() gives back what lies more than 128 KiB above a heap's last block: so little stays.
 constexpr size_t kTouchedMax = size_t{48} << 10;
-constexpr uintptr_t kPageBytes = 4096;  // Of a larger one some are touched twice.
 
 // Of one of the thread's heaps, the one it grows in; and after how many trims.
 struct Touched {
@@ -37,21 +39,22 @@ void GrowHeap(size_t bytes) {
   for (size_t i = 0; i < count; ++i) std::free(pieces[i]);
 }
 
-void TouchHeap(size_t bytes) {
+size_t TouchHeap(size_t bytes) {
+  static const auto kPage = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
   bytes = std::min(bytes, kTouchedMax);
-  void* block = std::malloc(bytes);
-  if (block == nullptr) return;
-  const auto at = reinterpret_cast<uintptr_t>(block);
-  const uintptr_t end = (at + bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
+  const std::unique_ptr<void, decltype(&std::free)> block(std::malloc(bytes), &std::free);
+  if (block == nullptr) return 0;
+  const auto at = reinterpret_cast<uintptr_t>(block.get());
   const uint64_t trims = HeapTrimsTotal();
-  const uintptr_t first = at / kPageBytes * kPageBytes;
+  const uintptr_t first = at / kPage * kPage;
+  const uintptr_t end = (at + bytes + kPage - 1) / kPage * kPage;
   const bool follows = touched.trims == trims && first >= touched.begin && first <= touched.end;
   if (!follows) touched = {.begin = first, .end = first, .trims = trims};
-  if (end > touched.end) {
-    ::madvise(reinterpret_cast<void*>(touched.end), end - touched.end, MADV_POPULATE_WRITE);
-    touched.end = end;
-  }
-  std::free(block);
+  if (end <= touched.end) return 0;
+  const uintptr_t begin = std::exchange(touched.end, end);
+  // Kernels older than 5.14 refuse, and nothing is touched.
+  ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_POPULATE_WRITE);
+  return end - begin;
 }
 
 }  // namespace heddle

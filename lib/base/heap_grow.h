@@ -10,9 +10,10 @@ namespace heddle {
 // process's first thread, whose heap is another.
 void GrowHeap(size_t bytes);
 
-// Touches what the calling thread's heap gives next, at most 48 KiB, with one system call. Without it each page costs a
-// page fault when it is used, several times as much; so it is for whoever will soon use nearly all of it. What has been
-// touched is not again, unless the heap has been trimmed.
-void TouchHeap(size_t bytes);
+// Touches what the calling thread's heap gives next, at most 48 KiB, with one system call: a page fault for each page
+// costs several times as much. So it is for whoever will soon use nearly all of it. Callers that follow each other
+// before they use it share one piece. Returns how many bytes were touched: none where that was done before and no heap
+// has been trimmed since.
+size_t TouchHeap(size_t bytes);
 
 }  // namespace heddle

@@ -66,6 +66,15 @@ TEST_F(EntriesTest, EntryGoesWhenTheClientResetsBeforeItIsAccepted) {
   ExpectEntries(MapId::kOrigdst, 0);
 }
 
+TEST_F(EntriesTest, EntryOfARequestThatWasClosedAtOnceGoesWithTheListener) {
+  Answer client = AppConnect(*pod_, Server());
+  ASSERT_EQ(send(client.socket.get(), "hello", 5, 0), 5);
+  client.socket.Reset();
+  ExpectEntries(MapId::kOrigdst, 1);
+  pod_->outbound.Reset();
+  ExpectEntries(MapId::kOrigdst, 0);
+}
+
 TEST_F(EntriesTest, EntriesGoWithTheListenerThatHeldThem) {
   std::vector<Answer> clients;
   for (int i = 0; i < 8; ++i)

@@ -7,7 +7,6 @@ A connection's first line is an order: the behaviour's name, and its arguments a
 """
 
 import errno
-import functools
 import json
 import select
 import socket
@@ -20,6 +19,7 @@ BLOCK = 1 << 20
 _reports = {}  # Token -> how the connection with that token went on; read by `report`.
 _gates = {}  # Token -> an event that `release` sets.
 _lock = threading.Lock()
+_held = None  # Of the server that main() is.
 
 
 def pattern(seed):
@@ -140,12 +140,7 @@ class _Held:
 def hold(connection, peer, token):
     """Says `open`, then reads; its end is reported under the token."""
     connection.sendall(b"open\n")
-    _held().add(connection.dup(), token)
-
-
-@functools.cache
-def _held():
-    return _Held()
+    _held.add(socket.socket(fileno=connection.detach()), token)
 
 
 def stall(connection, peer, token):
@@ -190,6 +185,8 @@ def _serve_one(connection, peer):
 
 
 def main(port, address="::"):
+    global _held
+    _held = _Held()
     threading.stack_size(256 * 1024)  # Thousands of connections, each a thread that mostly waits.
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     listener = socket.socket(family)
