@@ -37,13 +37,13 @@ class Interception(Workload):
         return 0.5 * PROCESSES
 
     def measure(self, subject, settings):
+        nft, = peers.debian("nftables")
         meter = load.Meter(subject.grounds.cgroups())
-        reports = [self._connect(subject) for _ in range(PROCESSES)]
+        reports = [self._connect(subject, nft) for _ in range(PROCESSES)]
         meter.stop(settings.foreign_max, runs_beside=True)
         return {metric.name: statistics.median(report[metric.name] for report in reports) for metric in self.metrics}
 
-    def _connect(self, subject):
-        nft, = peers.debian("nftables")
+    def _connect(self, subject, nft):
         cpu = max(os.sched_getaffinity(0))
         done = subprocess.run(["taskset", "--cpu-list", str(cpu),
                                subject.ground.topology.binary("heddle-bench-capture"), self.ways[subject.name],
