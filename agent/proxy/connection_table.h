@@ -58,7 +58,7 @@ class TrackedConnection {
   ConnectionTable& table_;
   const PodContext& pod_context_;
   uint64_t id_ = 0;
-  StopSource stop_;
+  LinkedStopSource stop_;
   const tls::SpiffeId* identity_ = nullptr;
   bool judged_ = false;
   bool ended_by_policy_ = false;

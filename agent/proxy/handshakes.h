@@ -30,7 +30,7 @@ class HandshakePlace : public ListNode {
   friend class Handshakes;
   Handshakes& handshakes_;
   const io::IpAddress source_;
-  StopSource stop_;
+  LinkedStopSource stop_;
   bool granted_ = false;
   bool displaced_ = false;
 };

@@ -86,7 +86,7 @@ class RelayRun final : private Timer {
   const std::array<Direction, 2> directions_;
   std::array<WriteWatch, 2> watches_;
   StopToken stop_;
-  StopSource pause_;  // Also requested by stop_.
+  LinkedStopSource pause_;  // Also requested by stop_.
   std::optional<RelayFailure> failure_;
   uint32_t blocks_ = 0;
   uint32_t blocks_when_armed_ = 0;

@@ -166,7 +166,7 @@ class Deadline final : private Timer {
 
  private:
   void OnTimer() override { source_.RequestStop(StopReason::kDeadline); }
-  StopSource source_;
+  LinkedStopSource source_;
 };
 
 }  // namespace heddle

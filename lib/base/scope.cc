@@ -11,7 +11,7 @@ namespace internal {
 
 void EndInScope(Scope& scope, std::coroutine_handle<> task) noexcept {
   task.destroy();
-  if (--scope.live_ == 0) scope.ended_.NotifyAll();
+  scope.Leave();
 }
 
 }  // namespace internal

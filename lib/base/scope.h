@@ -36,12 +36,30 @@ class Scope {
   Task<void> Drain(absl::Duration grace = absl::ZeroDuration());
 
  private:
+  friend class ScopeHold;
   friend void internal::EndInScope(Scope& scope, std::coroutine_handle<> task) noexcept;
+  void Leave() noexcept {
+    if (--live_ == 0) ended_.NotifyAll();
+  }
 
   Executor& executor_;
-  StopSource stop_;
+  LinkedStopSource stop_;
   size_t live_ = 0;
   WaitQueue ended_;  // Notified when live_ becomes 0.
+};
+
+// Counts as a task of a scope for as long as it lives: for work that goes on while no task of it runs. Whoever has it
+// watches the scope's stop.
+class ScopeHold {
+ public:
+  explicit ScopeHold(Scope& scope) : scope_(scope) { ++scope_.live_; }
+  ~ScopeHold() { scope_.Leave(); }
+  ScopeHold(const ScopeHold&) = delete;
+  ScopeHold& operator=(const ScopeHold&) = delete;
+  Scope& scope() const { return scope_; }
+
+ private:
+  Scope& scope_;
 };
 
 }  // namespace heddle

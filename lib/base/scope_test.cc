@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <utility>
 
 #include "lib/base/testing/fake_clock.h"
@@ -90,6 +91,24 @@ TEST(Scope, ATaskCostsItsFrameAndNoOther) {
   EXPECT_EQ(ThreadFrameStats().allocated_total, before.allocated_total + 1);
   while (scope.live() > 0) executor.RunReady();
   EXPECT_EQ(ThreadFrameStats().live, before.live);
+}
+
+TEST(Scope, CountsWhoeverHoldsIt) {
+  FakeClock clock;
+  Executor executor(clock);
+  Scope outer(executor);
+  Scope scope(executor);
+  auto hold = std::make_unique<ScopeHold>(scope);
+  EXPECT_EQ(scope.live(), 1u);
+  bool drained = false;
+  outer.Spawn(DrainThenNote(scope, absl::ZeroDuration(), &drained));
+  executor.RunReady();
+  EXPECT_TRUE(scope.stop().requested());
+  EXPECT_FALSE(drained);
+  hold.reset();
+  EXPECT_EQ(scope.live(), 0u);
+  while (outer.live() > 0) executor.RunReady();
+  EXPECT_TRUE(drained);
 }
 
 TEST(Scope, StopsWithItsParent) {

@@ -7,12 +7,12 @@ void StopCallback::Subscribe(StopToken token) {
   token.source_->callbacks_.PushBack(*this);
 }
 
-StopSource::StopSource(StopToken parent) {
+LinkedStopSource::LinkedStopSource(StopToken parent) {
   if (parent.requested()) {
-    reason_ = parent.reason();
-    return;
+    RequestStop(parent.reason());
+  } else {
+    Subscribe(parent);
   }
-  Subscribe(parent);
 }
 
 void StopSource::RequestStop(StopReason reason) {

@@ -37,11 +37,12 @@ class StopCallback : public ListNode {
   ~StopCallback() = default;
 };
 
-// The owner's side of a stop token. With a parent, the parent's request is also this one's.
-class StopSource final : private StopCallback {
+// The owner's side of a stop token.
+class StopSource {
  public:
   StopSource() = default;
-  explicit StopSource(StopToken parent);
+  StopSource(const StopSource&) = delete;
+  StopSource& operator=(const StopSource&) = delete;
 
   StopToken token() { return StopToken(this); }
   bool requested() const { return reason_ != StopReason::kNone; }
@@ -52,10 +53,17 @@ class StopSource final : private StopCallback {
 
  private:
   friend class StopCallback;
-  void OnStop(StopReason reason) noexcept override { RequestStop(reason); }
-
   IntrusiveList<StopCallback> callbacks_;
   StopReason reason_ = StopReason::kNone;
+};
+
+// One with a parent, whose request is also this one's.
+class LinkedStopSource final : public StopSource, private StopCallback {
+ public:
+  explicit LinkedStopSource(StopToken parent);
+
+ private:
+  void OnStop(StopReason reason) noexcept override { RequestStop(reason); }
 };
 
 inline bool StopToken::requested() const { return source_ != nullptr && source_->requested(); }

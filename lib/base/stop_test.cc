@@ -28,9 +28,9 @@ TEST(StopSource, TellsEachSubscriberOnce) {
   EXPECT_EQ(source.reason(), StopReason::kDeadline);
 }
 
-TEST(StopSource, IsStoppedByItsParent) {
+TEST(LinkedStopSource, IsStoppedByItsParent) {
   StopSource parent;
-  StopSource child(parent.token());
+  LinkedStopSource child(parent.token());
   Counter counter;
   counter.Subscribe(child.token());
   parent.RequestStop();
@@ -38,10 +38,10 @@ TEST(StopSource, IsStoppedByItsParent) {
   EXPECT_EQ(counter.last, StopReason::kStopped);
 }
 
-TEST(StopSource, OfAStoppedParentStartsStopped) {
+TEST(LinkedStopSource, OfAStoppedParentStartsStopped) {
   StopSource parent;
   parent.RequestStop();
-  StopSource child(parent.token());
+  LinkedStopSource child(parent.token());
   EXPECT_TRUE(child.requested());
 }
 

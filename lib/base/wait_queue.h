@@ -7,20 +7,17 @@
 
 namespace heddle {
 
-// Waiters of one condition, like a condition variable of one loop: wait in a loop that checks the condition.
-//     while (queue.empty()) if (!co_await changed_.Wait(stop)) co_return Stopped();
-// Nobody may be waiting when it is destroyed.
-class WaitQueue {
+// A WaitQueue whose executor the waiters bring: for what there is very much of.
+class WaitList {
  public:
-  explicit WaitQueue(Executor& executor) : executor_(executor) {}
-
   class Awaiter final : private StopCallback, public Runnable {
    public:
-    Awaiter(WaitQueue& queue, StopToken stop) : queue_(queue), stop_(stop) {}
+    Awaiter(WaitList& list, Executor& executor, StopToken stop)
+        : list_(list), executor_(executor), stop_(stop) {}
     bool await_ready() const { return stop_.requested(); }
     void await_suspend(std::coroutine_handle<> waiter) {
       waiter_ = waiter;
-      queue_.waiters_.PushBack(*this);
+      list_.waiters_.PushBack(*this);
       Subscribe(stop_);
     }
     // True when notified, false when stopped.
@@ -28,23 +25,24 @@ class WaitQueue {
     void Run() override { waiter_.resume(); }
 
    private:
-    friend class WaitQueue;
+    friend class WaitList;
     void OnStop(StopReason) noexcept override {
       Runnable::Unlink();
-      queue_.executor_.Schedule(*this);
+      executor_.Schedule(*this);
     }
     void Notify() {
       notified_ = true;
       StopCallback::Unlink();
-      queue_.executor_.Schedule(*this);
+      executor_.Schedule(*this);
     }
-    WaitQueue& queue_;
+    WaitList& list_;
+    Executor& executor_;
     StopToken stop_;
     std::coroutine_handle<> waiter_;
     bool notified_ = false;
   };
 
-  Awaiter Wait(StopToken stop) { return Awaiter(*this, stop); }
+  Awaiter Wait(Executor& executor, StopToken stop) { return Awaiter(*this, executor, stop); }
   void NotifyOne() {
     if (!waiters_.empty()) static_cast<Awaiter&>(waiters_.PopFront()).Notify();
   }
@@ -54,8 +52,26 @@ class WaitQueue {
   bool has_waiters() const { return !waiters_.empty(); }
 
  private:
-  Executor& executor_;
   IntrusiveList<Runnable> waiters_;
+};
+
+// Waiters of one condition, like a condition variable of one loop: wait in a loop that checks the condition.
+//     while (queue.empty()) if (!co_await changed_.Wait(stop)) co_return Stopped();
+// Nobody may be waiting when it is destroyed.
+class WaitQueue {
+ public:
+  using Awaiter = WaitList::Awaiter;
+
+  explicit WaitQueue(Executor& executor) : executor_(executor) {}
+
+  Awaiter Wait(StopToken stop) { return list_.Wait(executor_, stop); }
+  void NotifyOne() { list_.NotifyOne(); }
+  void NotifyAll() { list_.NotifyAll(); }
+  bool has_waiters() const { return list_.has_waiters(); }
+
+ private:
+  Executor& executor_;
+  WaitList list_;
 };
 
 // A flag that can be waited for. Once set it stays set until Reset().

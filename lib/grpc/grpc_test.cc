@@ -162,7 +162,7 @@ CO_TEST(Grpc, DeadlineEndsTheCallOnBothSides) {
 CO_TEST(Grpc, StopCancelsTheCallAndTheServerLearnsOfIt) {
   GrpcPair pair(loop);
   Deadline soon(loop, {}, absl::Milliseconds(5));
-  StopSource stop(soon.token());
+  LinkedStopSource stop(soon.token());
   auto cancelled = co_await pair.channel.Call("/t.T/Hang", "", {}, stop.token());
   EXPECT_FALSE(cancelled.ok());
   while (!pair.seen.stopped) co_await loop.Yield();

@@ -52,7 +52,7 @@ class ServerCall {
   std::unique_ptr<http::H2Stream> stream_;
   const Peer& peer_;
   std::string path_;
-  StopSource ended_;
+  LinkedStopSource ended_;
   Deadline deadline_;
   MessageReader reader_;
   io::Buffer unread_;

@@ -181,7 +181,7 @@ Task<Result<void>> SocketConnection::ShutdownWrite(StopToken) {
 
 Task<std::optional<Error>> SocketConnection::AwaitBroken(StopToken stop) {
   CHECK(watch_ == nullptr);
-  StopSource watch(stop);
+  LinkedStopSource watch(stop);
   watch_ = &watch;
   while (!reset_ && !broken_) {
     OperationAwaiter<PollOperation> poll(loop_, watch.token());  // Errors and hang-ups are always told.
