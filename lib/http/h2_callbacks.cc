@@ -210,9 +210,9 @@ ssize_t H2Callbacks::ReadData(nghttp2_session* session, int32_t id, uint8_t*, si
       return NGHTTP2_ERR_DEFERRED;
     }
     *flags |= NGHTTP2_DATA_FLAG_EOF;
-    if (!stream->trailers.empty()) {
+    if (stream->trailers != nullptr) {
       *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-      const std::vector<nghttp2_nv> fields = ToFields(stream->trailers);
+      const std::vector<nghttp2_nv> fields = ToFields(*stream->trailers);
       if (nghttp2_submit_trailer(session, id, fields.data(), fields.size()) != 0)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     }

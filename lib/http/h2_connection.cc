@@ -228,7 +228,7 @@ void H2Connection::End(std::optional<io::Error> failure) {
   if (!failure_ && session_.end() && session_.end()->code != ErrorCode::kNoError)
     failure_ = SessionError();
   ended_.Set();
-  for (const auto& [id, stream] : streams_) stream->Fail(failure_.value_or(SessionError()));
+  for (H2Stream* stream : streams_) stream->Fail(failure_.value_or(SessionError()));
   OnEnded();
   settings_.Set();
   streams_changed_.NotifyAll();
@@ -244,18 +244,18 @@ io::Error H2Connection::SessionError() const {
 
 H2Stream* H2Connection::Find(StreamId id) {
   const auto found = streams_.find(id);
-  return found == streams_.end() ? nullptr : found->second;
+  return found == streams_.end() ? nullptr : *found;
 }
 
 std::unique_ptr<H2Stream> H2Connection::Adopt(StreamId id, bool is_connect) {
   std::unique_ptr<H2Stream> stream(new H2Stream(*this, id, is_connect));
-  streams_[id] = stream.get();
+  streams_.insert(stream.get());
   return stream;
 }
 
 void H2Connection::Forget(H2Stream& stream) {
   session_.Release(stream.id());
-  streams_.erase(stream.id());
+  streams_.erase(&stream);
   if (streams_.empty()) idle_since_ = loop_.Now();
   streams_changed_.NotifyAll();
   Kick();

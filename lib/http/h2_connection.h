@@ -1,6 +1,6 @@
 #pragma once
 
-#include <absl/container/flat_hash_map.h>
+#include <absl/container/flat_hash_set.h>
 #include <absl/time/time.h>
 
 #include <memory>
@@ -106,9 +106,18 @@ class H2Connection {
   io::Error SessionError() const;
   void Forget(H2Stream& stream);
 
+  // Streams are found by their id.
+  struct IdOf {
+    using is_transparent = void;
+    static StreamId Of(StreamId id) { return id; }
+    static StreamId Of(const H2Stream* stream) { return stream->id(); }
+    size_t operator()(const auto& stream) const { return absl::HashOf(Of(stream)); }
+    bool operator()(const auto& one, const auto& other) const { return Of(one) == Of(other); }
+  };
+
   const H2ConnectionOptions options_;
   std::unique_ptr<io::Stream> transport_;
-  absl::flat_hash_map<StreamId, H2Stream*> streams_;
+  absl::flat_hash_set<H2Stream*, IdOf, IdOf> streams_;
   // Of the read that is being handled.
   const uint8_t* read_end_ = nullptr;
   StreamId read_first_{};      // Whose data came first in it; none yet: 0.

@@ -55,10 +55,10 @@ TEST(StreamWindow, GrowsWithTheDrainRateAndNotBeyond) {
     size_t want;
   } cases[] = {{100'000, 64 << 10}, {10'000'000, 1 << 20}, {1'000'000'000, 4 << 20}};
   for (const auto& c : cases) {
-    StreamWindow window(64 << 10, 4 << 20, clock.Monotonic());
+    StreamWindow window(64 << 10, clock.Monotonic());
     for (int i = 0; i < 10'000; ++i) {
       clock.Advance(absl::Milliseconds(1));
-      window.Resize(window.OnConsumed(c.bytes_per_second / 1000, clock.Monotonic()));
+      window.Resize(window.OnConsumed(c.bytes_per_second / 1000, clock.Monotonic(), 4 << 20));
     }
     EXPECT_EQ(window.size(), c.want) << c.bytes_per_second;
   }

@@ -199,19 +199,19 @@ void H2Session::EndWrite(StreamId id, const Headers& trailers) {
   CHECK(state_->role == Role::kClient || stream->answered);
   if (stream->closed || stream->reset_by_us || stream->sending != SendState::kOpen) return;
   stream->sending = SendState::kEnding;
-  stream->trailers = trailers;
+  if (!trailers.empty()) stream->trailers = std::make_unique<const Headers>(trailers);
   state_->ResumeSending(*stream);
 }
 
 void H2Session::Consumed(StreamId id, size_t n) {
   State& state = *state_;
   State::Stream* stream = state.Find(static_cast<int32_t>(id));
-  if (stream != nullptr) state.LetGo(*stream, std::min(stream->held, n));
+  if (stream != nullptr) state.LetGo(*stream, std::min<size_t>(stream->held, n));
   state.ReturnConnectionWindow();
   // When the peer has ended nothing more can come.
   if (stream == nullptr || stream->closed || stream->remote_ended || n == 0) return;
   const size_t size = stream->window.size();
-  const size_t wanted = stream->window.OnConsumed(n, state.clock.Monotonic());
+  const size_t wanted = stream->window.OnConsumed(n, state.clock.Monotonic(), state.options.stream_window_max);
   if (wanted > size && (state.budget == nullptr || state.budget->ample())) {
     stream->window.Resize(wanted);
     ++state.stats.windows_grown;

@@ -70,7 +70,7 @@ H2Session::State::~State() {
 
 H2Session::State::Stream* H2Session::State::Find(int32_t id) {
   const auto found = streams.find(id);
-  return found == streams.end() ? nullptr : found->second.get();
+  return found == streams.end() ? nullptr : found->get();
 }
 
 H2Session::State::Stream* H2Session::State::Add(int32_t id) {
@@ -78,8 +78,7 @@ H2Session::State::Stream* H2Session::State::Add(int32_t id) {
   ++stats.streams_total;
   ++open_streams;
   ++active_streams;
-  auto stream = std::make_unique<Stream>(id, options, clock.Monotonic());
-  return (streams[id] = std::move(stream)).get();
+  return streams.insert(std::make_unique<Stream>(id, options, clock.Monotonic())).first->get();
 }
 
 void H2Session::State::Erase(Stream& stream) {
@@ -94,13 +93,13 @@ bool H2Session::State::Hold(Stream& stream, size_t bytes) {
     const bool little = stream.held + bytes <= options.stream_window_initial;
     if (little ? !budget->TryTake(bytes) : !budget->TryTakeMore(bytes)) return false;
   }
-  stream.held += bytes;
+  stream.held += static_cast<uint32_t>(bytes);
   held += bytes;
   return true;
 }
 
 void H2Session::State::LetGo(Stream& stream, size_t bytes) {
-  stream.held -= bytes;
+  stream.held -= static_cast<uint32_t>(bytes);
   held -= bytes;
   if (budget != nullptr) budget->Return(bytes);
 }

@@ -2,7 +2,7 @@
 
 // Private to this folder: what an H2Session holds. nghttp2's types stay in the .cc files.
 
-#include <absl/container/flat_hash_map.h>
+#include <absl/container/flat_hash_set.h>
 
 #include <memory>
 #include <vector>
@@ -46,17 +46,18 @@ class EventQueue {
 struct H2Session::State {
   struct Stream {
     Stream(int32_t id, const H2Options& options, MonotonicTime now)
-        : id(id), window(options.stream_window_initial, options.stream_window_max, now) {}
+        : id(id), window(options.stream_window_initial, now) {}
 
     // Of frames: a connection that ends leaves no holes between what stays.
     static void* operator new(size_t size) { return AllocateLongLivedFrame(size); }
     static void operator delete(void* stream, size_t size) noexcept { FreeFrame(stream, size); }
 
+    // There are very many, so that what is small has small types, and what is rare is a pointer.
     const int32_t id;
+    uint32_t held = 0;  // Bytes received and not yet consumed, at most a window; out of the budget.
     StreamWindow window;
-    std::span<const uint8_t> pending;  // Given to Write(), not yet taken.
-    size_t held = 0;                   // Received and not yet consumed; out of the budget.
-    Headers trailers;                  // To be sent after the last byte.
+    std::span<const uint8_t> pending;         // Given to Write(), not yet taken.
+    std::unique_ptr<const Headers> trailers;  // To be sent after the last byte.
     SendState sending = SendState::kOpen;
     bool surfaced = false;      // Our owner knows of the stream: from Open() or kRequest on.
     bool answered = false;      // The final response has been sent (server) or received (client).
@@ -69,6 +70,15 @@ struct H2Session::State {
     bool shed = false;      // Reset because its bytes did not fit in the budget.
     bool closed = false;    // nghttp2 has forgotten the stream.
     bool released = false;  // Our owner has.
+  };
+
+  // Streams are found by their id.
+  struct IdOf {
+    using is_transparent = void;
+    static int32_t Of(int32_t id) { return id; }
+    static int32_t Of(const std::unique_ptr<Stream>& stream) { return stream->id; }
+    size_t operator()(const auto& stream) const { return absl::HashOf(Of(stream)); }
+    bool operator()(const auto& one, const auto& other) const { return Of(one) == Of(other); }
   };
 
   State(Role role, const H2Options& options, Clock& clock, ReceiveBudget* budget);
@@ -115,7 +125,7 @@ struct H2Session::State {
   nghttp2_session* session = nullptr;
   FrameScanner scanner;
   FloodGuard guard;
-  absl::flat_hash_map<int32_t, std::unique_ptr<Stream>> streams;
+  absl::flat_hash_set<std::unique_ptr<Stream>, IdOf, IdOf> streams;
   EventQueue events;
   std::optional<H2End> end;
   H2Stats stats;

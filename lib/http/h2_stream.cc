@@ -11,11 +11,9 @@ namespace heddle::http {
 const Headers H2Stream::kNone;
 
 H2Stream::H2Stream(H2Connection& connection, StreamId id, bool is_connect)
-    : connection_(connection),
-      id_(id),
-      is_connect_(is_connect),
-      read_changed_(connection.loop_),
-      write_changed_(connection.loop_) {}
+    : connection_(connection), id_(id), is_connect_(is_connect) {}
+
+static_assert(sizeof(H2Stream) <= 160);
 
 H2Stream::~H2Stream() {
   CHECK(!read_changed_.has_waiters() && !write_changed_.has_waiters());
@@ -26,7 +24,7 @@ H2Stream::~H2Stream() {
 Task<io::Result<const Headers*>> H2Stream::Response(StopToken stop) {
   while (response_status_ == 0) {
     if (failure_) co_return std::unexpected(FailureFor(io::Op::kRead));
-    if (!co_await read_changed_.Wait(stop)) {
+    if (!co_await read_changed_.Wait(connection_.loop_, stop)) {
       co_return std::unexpected(io::Error::Stopped(stop.reason(), io::Op::kRead));
     }
   }
@@ -36,7 +34,7 @@ Task<io::Result<const Headers*>> H2Stream::Response(StopToken stop) {
 io::Result<void> H2Stream::Respond(const Headers& response, bool end) {
   CHECK(response_status_ == 0 && response.status() >= 200);
   // Also when it fails: what the caller does next must fail too, and not be a bug.
-  response_status_ = response.status();
+  response_status_ = static_cast<int16_t>(response.status());
   write_ended_ = end;
   if (end) write_changed_.NotifyAll();
   if (failure_) return std::unexpected(FailureFor(io::Op::kWrite));
@@ -58,12 +56,12 @@ Task<io::Result<io::Buffer>> H2Stream::Read(size_t, StopToken stop) {
     if (readable() && !received_.empty()) {
       io::Buffer buffer = std::move(received_.front());
       received_.erase(received_.begin());
-      unreturned_ = buffer.size();
+      unreturned_ = static_cast<uint32_t>(buffer.size());
       co_return buffer;
     }
     if (readable() && read_ended_) co_return io::Buffer();
     if (failure_) co_return std::unexpected(FailureFor(io::Op::kRead));
-    if (!co_await read_changed_.Wait(stop)) {
+    if (!co_await read_changed_.Wait(connection_.loop_, stop)) {
       co_return std::unexpected(io::Error::Stopped(stop.reason(), io::Op::kRead));
     }
   }
@@ -84,6 +82,7 @@ void H2Stream::Watch(io::ReadWatcher& watcher) {
   CHECK(!read_changed_.has_waiters() && watcher_ == nullptr);
   // Nothing is read for as long as this lasts, so what was read is done with.
   ReturnWindow();
+  if (received_.empty()) received_.shrink_to_fit();
   watcher_ = &watcher;
   if (ReadIsReady()) return Unwatch();
   connection_.session_.Rest(id_);
@@ -103,8 +102,9 @@ Task<io::Result<void>> H2Stream::Write(std::span<const uint8_t> data, StopToken 
   connection_.session_.Write(id_, data);
   connection_.Kick();
   bool stopped = false;
-  while (write_pending_ && !failure_ && !stopped) stopped = !co_await write_changed_.Wait(stop);
-  if (!std::exchange(write_pending_, false)) co_return io::Result<void>();
+  while (write_pending_ && !failure_ && !stopped) stopped = !co_await write_changed_.Wait(connection_.loop_, stop);
+  if (!write_pending_) co_return io::Result<void>();
+  write_pending_ = false;
   connection_.session_.CancelWrite(id_);
   if (failure_) co_return std::unexpected(FailureFor(io::Op::kWrite));
   co_return std::unexpected(io::Error::Stopped(stop.reason(), io::Op::kWrite));
@@ -113,7 +113,7 @@ Task<io::Result<void>> H2Stream::Write(std::span<const uint8_t> data, StopToken 
 Task<io::Result<void>> H2Stream::ShutdownWrite(StopToken) { co_return EndWithTrailers({}); }
 
 Task<std::optional<io::Error>> H2Stream::AwaitBroken(StopToken stop) {
-  while (!failure_ && !ended_in_order() && co_await write_changed_.Wait(stop)) {
+  while (!failure_ && !ended_in_order() && co_await write_changed_.Wait(connection_.loop_, stop)) {
   }
   // What becomes of the connection later is nothing to a stream that has ended: its last bytes may
   // still be read.
@@ -124,7 +124,8 @@ Task<std::optional<io::Error>> H2Stream::AwaitBroken(StopToken stop) {
 io::Result<void> H2Stream::EndWithTrailers(const Headers& trailers) {
   CHECK(!write_pending_);
   if (failure_) return std::unexpected(FailureFor(io::Op::kShutdown));
-  if (std::exchange(write_ended_, true)) return {};
+  if (write_ended_) return {};
+  write_ended_ = true;
   write_changed_.NotifyAll();
   connection_.session_.EndWrite(id_, trailers);
   connection_.Kick();
@@ -140,7 +141,7 @@ void H2Stream::Reset(ErrorCode code) {
 
 void H2Stream::OnHeaders(Headers headers) {
   headers_ = std::move(headers);
-  response_status_ = headers_.status();
+  response_status_ = static_cast<int16_t>(headers_.status());
   NotifyReader();
 }
 

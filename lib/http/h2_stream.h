@@ -1,10 +1,9 @@
 #pragma once
 
-#include <absl/container/inlined_vector.h>
-
 #include <memory>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "lib/base/frame_allocator.h"
 #include "lib/base/wait_queue.h"
@@ -98,23 +97,24 @@ class H2Stream final : public io::Stream {
   bool ended_in_order() const { return read_ended_ && write_ended_; }
   void ReturnWindow();
 
+  // There are very many: all of it is 160 bytes.
   H2Connection& connection_;
   const StreamId id_;
-  const bool is_connect_;
-  int response_status_ = 0;  // Ours on a server, the peer's on a client.
+  uint32_t unreturned_ = 0;  // Bytes that the last Read returned and whose window is still held.
   Headers headers_;
   static const Headers kNone;
   std::unique_ptr<const Headers> trailers_;  // Most streams have none.
-  absl::InlinedVector<io::Buffer, 1> received_;  // Few; an idle stream has none.
-  size_t unreturned_ = 0;     // Bytes that the last Read returned and whose window is still held.
-  bool read_ended_ = false;   // The peer's END_STREAM has arrived.
-  bool write_ended_ = false;  // EndWrite was called.
-  bool write_pending_ = false;
-  std::optional<io::Error> failure_;
+  std::vector<io::Buffer> received_;         // Few; one that is watched has none.
   StopSource aborted_;
   io::ReadWatcher* watcher_ = nullptr;
-  WaitQueue read_changed_;
-  WaitQueue write_changed_;  // Also when the stream failed, or a direction has ended.
+  WaitList read_changed_;
+  WaitList write_changed_;  // Also when the stream failed, or a direction has ended.
+  std::optional<io::Error> failure_;
+  int16_t response_status_ = 0;  // Ours on a server, the peer's on a client.
+  const bool is_connect_ : 1;
+  bool read_ended_ : 1 = false;   // The peer's END_STREAM has arrived.
+  bool write_ended_ : 1 = false;  // EndWrite was called.
+  bool write_pending_ : 1 = false;
 };
 
 }  // namespace heddle::http
