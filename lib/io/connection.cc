@@ -39,7 +39,7 @@ SocketAddress AddressOf(int fd, int (*get)(int, sockaddr*, socklen_t*)) {
 
 class SocketConnection final : public Connection {
  public:
-  SocketConnection(Loop& loop, UniqueFd fd, const ConnectionAddresses& addresses);
+  SocketConnection(Loop& loop, UniqueFd fd) : loop_(loop), fd_(std::move(fd)) {}
   ~SocketConnection() override;
   // Of frames: one that ends leaves no hole between what stays.
   static void* operator new(size_t size) { return AllocateLongLivedFrame(size); }
@@ -55,8 +55,8 @@ class SocketConnection final : public Connection {
   void Reset() override;
   void ResetUnlessEnded() override;
   void LimitUnsent(size_t bytes) override;
-  SocketAddress local() const override;
-  SocketAddress peer() const override;
+  SocketAddress local() const override { return LocalAddress(fd_.get()); }
+  SocketAddress peer() const override { return PeerAddress(fd_.get()); }
 
  private:
   // The kernel's word that there is something to read, for the watcher.
@@ -76,13 +76,13 @@ class SocketConnection final : public Connection {
     if (operation != nullptr && operation->in_flight()) loop_.reactor().Cancel(*operation);
   }
 
+  // There are very many: all of it is 128 bytes.
   Loop& loop_;
-  UniqueFd fd_;
-  mutable ConnectionAddresses addresses_;
   ReceiveOperation* reading_ = nullptr;
   SendOperation* writing_ = nullptr;
   StopSource* watch_ = nullptr;  // Of AwaitBroken.
   Readiness readiness_;
+  UniqueFd fd_;
   std::optional<Error> broken_;  // The kernel tells an error of a socket once.
   uint32_t turn_ = 0;          // Of the loop, in which there was a write last, and ...
   uint32_t sent_in_turn_ = 0;  // ... how much was sent in it without a wait.
@@ -93,18 +93,7 @@ class SocketConnection final : public Connection {
   bool reset_ = false;
 };
 
-SocketConnection::SocketConnection(Loop& loop, UniqueFd fd, const ConnectionAddresses& addresses)
-    : loop_(loop), fd_(std::move(fd)), addresses_(addresses) {}
-
-SocketAddress SocketConnection::local() const {
-  if (!addresses_.local) addresses_.local = LocalAddress(fd_.get());
-  return *addresses_.local;
-}
-
-SocketAddress SocketConnection::peer() const {
-  if (!addresses_.peer) addresses_.peer = PeerAddress(fd_.get());
-  return *addresses_.peer;
-}
+static_assert(sizeof(SocketConnection) <= 128);
 
 SocketConnection::~SocketConnection() {
   CHECK(reading_ == nullptr && writing_ == nullptr && watch_ == nullptr && !readiness_.in_flight());
@@ -262,9 +251,8 @@ void SetConnectionOptions(int fd) {
   ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &kKeepAliveProbes, sizeof(int));
 }
 
-std::unique_ptr<Connection> MakeConnection(Loop& loop, UniqueFd fd,
-                                           const ConnectionAddresses& addresses) {
-  return std::make_unique<SocketConnection>(loop, std::move(fd), addresses);
+std::unique_ptr<Connection> MakeConnection(Loop& loop, UniqueFd fd) {
+  return std::make_unique<SocketConnection>(loop, std::move(fd));
 }
 
 }  // namespace heddle::io

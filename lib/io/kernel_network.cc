@@ -44,8 +44,7 @@ Task<Result<std::unique_ptr<Connection>>> KernelNetwork::Connect(Loop& loop, Con
     loop.reactor().Forget(fd.get());
     co_return std::unexpected(FailureOf(result, Op::kConnect, stop));
   }
-  const ConnectionAddresses addresses{.local = std::nullopt, .peer = options.to};
-  co_return MakeConnection(loop, std::move(fd), addresses);
+  co_return MakeConnection(loop, std::move(fd));
 }
 
 Result<std::unique_ptr<Listener>> KernelNetwork::Listen(Loop& loop, const SocketAddress& address) {

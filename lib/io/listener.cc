@@ -22,8 +22,7 @@ class AcceptedSocket final : public AcceptedConnection {
   SocketAddress peer() const override { return peer_; }
   std::unique_ptr<Connection> Attach(Loop& loop) override {
     CHECK(fd_.valid());
-    const ConnectionAddresses addresses{.local = local_, .peer = peer_};
-    return MakeConnection(loop, std::move(fd_), addresses);
+    return MakeConnection(loop, std::move(fd_));
   }
 
  private:

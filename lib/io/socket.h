@@ -20,14 +20,8 @@ void SetConnectionOptions(int fd);
 SocketAddress LocalAddress(int fd);
 SocketAddress PeerAddress(int fd);
 
-// The addresses of a connection, as far as they are known; the kernel is asked for the others when somebody wants them.
-struct ConnectionAddresses {
-  std::optional<SocketAddress> local;
-  std::optional<SocketAddress> peer;
-};
-
 // A connected stream socket (TCP or Unix) on `loop`. Takes the descriptor, which must be non-blocking.
-std::unique_ptr<Connection> MakeConnection(Loop& loop, UniqueFd fd, const ConnectionAddresses& addresses = {});
+std::unique_ptr<Connection> MakeConnection(Loop& loop, UniqueFd fd);
 
 // Listens on an already bound and listening descriptor (made in another netns, or inherited).
 std::unique_ptr<Listener> MakeListener(Loop& loop, UniqueFd fd);

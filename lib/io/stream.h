@@ -68,7 +68,7 @@ class Stream {
   virtual void Reset() = 0;
 };
 
-// A stream of a network: it has two addresses.
+// A stream of a network: it has two addresses, which are asked of the kernel each time; "[::]:0" once it has none.
 class Connection : public Stream {
  public:
   virtual SocketAddress local() const = 0;
