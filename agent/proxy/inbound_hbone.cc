@@ -4,7 +4,6 @@
 
 #include "agent/proxy/inbound_stream.h"
 #include "agent/proxy/worker.h"
-#include "lib/base/frame_allocator.h"
 #include "lib/base/heap_grow.h"
 #include "lib/base/log.h"
 #include "lib/http/h2_connection.h"
@@ -25,7 +24,8 @@ std::unexpected<TunnelFailure> Fail(FailureReason reason) {
 
 // Shakes hands; the failure is a story for the log, and the connection was reset.
 Task<TunnelResult<std::unique_ptr<tls::TlsStream>>> Secure(
-    Worker& worker, PodContext& pod, std::unique_ptr<io::Connection> transport) {
+    Worker& worker, PodContext& pod, const io::IpAddress& source,
+    std::unique_ptr<io::Connection> transport) {
   auto context = co_await worker.AwaitContext(pod, pod.connections.stop());
   if (!context) {
     transport->Reset();
@@ -33,7 +33,7 @@ Task<TunnelResult<std::unique_ptr<tls::TlsStream>>> Secure(
     co_return Fail(ended ? pod.end_reason : context.error());
   }
   // Only now: connections to a pod without a certificate must not take the others' handshakes.
-  HandshakePlace place(worker.handshakes(), transport->peer().ip, pod.connections.stop());
+  HandshakePlace place(worker.handshakes(), source, pod.connections.stop());
   if (!place.granted()) {
     transport->Reset();
     co_return Fail(FailureReason::kSourceHandshakeLimit);
@@ -70,13 +70,6 @@ Task<void> EndSession(PodContext& pod, http::H2ServerConnection& session) {
   session.Close(http::ErrorCode::kNoError, "closed");
 }
 
-// Not started yet: only its own frame is among the long-lived ones.
-Task<void> Serve(Worker& worker, PodContext& pod, const InboundPeer& peer,
-                 std::unique_ptr<http::H2Stream> stream, ConnectionPlace place) {
-  const LongLivedFrames long_lived;
-  return ServeInboundStream(worker, pod, peer, std::move(stream), std::move(place));
-}
-
 Task<void> ServeSession(Worker& worker, PodContext& pod, std::unique_ptr<tls::TlsStream> secure,
                         InboundPeer& peer) {
   peer.identity = secure->peer().identity;
@@ -90,7 +83,7 @@ Task<void> ServeSession(Worker& worker, PodContext& pod, std::unique_ptr<tls::Tl
       RefuseInboundStream(*stream, FailureReason::kConnectionLimit);
       continue;
     }
-    scope.Spawn(Serve(worker, pod, peer, std::move(stream), *std::move(place)));
+    scope.Spawn(ServeInboundStream(worker, pod, peer, scope, std::move(stream), *std::move(place)));
   }
   if (pod.accepting.requested()) {
     scope.Spawn(RefuseLateStreams(worker, pod, session));
@@ -106,7 +99,7 @@ Task<void> ServeInboundHbone(Worker& worker, PodContext& pod, Incoming incoming)
       .address = incoming.accepted->peer(), .local = incoming.accepted->local(), .identity = {}};
   auto transport = incoming.accepted->Attach(worker.loop());
   transport->LimitUnsent(kTunnelUnsentBytesMax);
-  auto secure = co_await Secure(worker, pod, std::move(transport));
+  auto secure = co_await Secure(worker, pod, peer.address.ip, std::move(transport));
   incoming.accepted.reset();
   if (!secure) {
     // A flood is counted, not logged.

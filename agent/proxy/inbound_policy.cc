@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "agent/proxy/serve.h"
 #include "agent/proxy/worker.h"
 #include "lib/base/strings.h"
 
@@ -68,10 +67,11 @@ Task<std::optional<FailureReason>> AwaitWorkload(Worker& worker, PodContext& pod
   co_return co_await worker.AwaitState(known, FailureReason::kStateTimeout, stop);
 }
 
-TunnelResult<void> Authorize(Worker& worker, PodContext& pod, const ConnectionFacts& facts) {
-  const WorkloadRef workload = worker.FindWorkload(pod);
+TunnelResult<void> Authorize(ServedConnection& connection) {
+  const State* state = connection.worker.state();
+  const WorkloadRef workload = connection.worker.FindWorkload(connection.pod);
   const Verdict verdict =
-      worker.state() == nullptr ? Verdict() : Decide(*worker.state(), workload.get(), facts);
+      state == nullptr ? Verdict() : Decide(*state, workload.get(), *connection.facts());
   if (verdict.allowed) return {};
   std::string detail(ToString(verdict.reason));
   if (!verdict.policy.empty()) absl::StrAppend(&detail, " ", ToAbsl(verdict.policy));
@@ -79,26 +79,28 @@ TunnelResult<void> Authorize(Worker& worker, PodContext& pod, const ConnectionFa
       TunnelFailure{{FailureReason::kPolicyDenied, FailureSide::kDownstream}, std::move(detail)});
 }
 
-void DescribeInbound(Worker& worker, PodContext& pod, const ConnectionFacts& facts,
-                     ConnectionRecord& record) {
-  record.destination.workload = worker.FindWorkload(pod);
+void DescribeInbound(ServedConnection& connection) {
+  ConnectionRecord& record = connection.record;
+  record.destination.workload = connection.worker.FindWorkload(connection.pod);
   const Workload* own = record.destination.workload.get();
   if (own == nullptr) return;
-  WorkloadRef source = worker.state()->FindWorkload(own->network, facts.source);
+  WorkloadRef source =
+      connection.worker.state()->FindWorkload(own->network, record.source.address->ip);
   // With TLS, the certificate says who it is; a record of another identity at that address is stale
   // or a gateway's.
-  if (source && facts.identity != nullptr && source->identity != *facts.identity) source = nullptr;
+  const tls::SpiffeId* identity = record.source.identity;
+  if (source && identity != nullptr && source->identity != *identity) source = nullptr;
   if (source) record.source.workload = std::move(source);
 }
 
-Task<TunnelResult<std::unique_ptr<io::Connection>>> DialLocal(Worker& worker, PodContext& pod,
-                                                              TrackedConnection& connection,
+Task<TunnelResult<std::unique_ptr<io::Connection>>> DialLocal(ServedConnection& connection,
                                                               StopToken stop) {
   const ConnectionFacts facts = *connection.facts();
   const io::SocketAddress to{facts.destination, facts.destination_port};
-  Deadline dial(worker.loop(), stop, worker.limits().connect_timeout);
+  io::Loop& loop = connection.worker.loop();
+  Deadline dial(loop, stop, connection.worker.limits().connect_timeout);
   auto application =
-      co_await pod.network->DialApplication(worker.loop(), to, facts.source, dial.token());
+      co_await connection.pod.network->DialApplication(loop, to, facts.source, dial.token());
   if (connection.stop().requested()) {
     if (application) (*application)->Reset();
     co_return std::unexpected(TunnelFailure{{connection.stop_reason()}, {}});

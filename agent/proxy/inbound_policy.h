@@ -5,9 +5,8 @@
 
 #include "agent/hbone/connect_request.h"
 #include "agent/hbone/tunnel.h"
-#include "agent/proxy/connection_table.h"
 #include "agent/proxy/pod_context.h"
-#include "agent/telemetry/connection_record.h"
+#include "agent/proxy/served_connection.h"
 
 namespace heddle::agent {
 
@@ -18,17 +17,16 @@ class Worker;
 // Waits until state is complete and knows the pod's workload; empty when it does.
 Task<std::optional<FailureReason>> AwaitWorkload(Worker& worker, PodContext& pod, StopToken stop);
 
-// Asks the authorizer with the current state. A denial carries its reason and the policy's name.
-TunnelResult<void> Authorize(Worker& worker, PodContext& pod, const ConnectionFacts& facts);
+// Asks the authorizer with the connection's facts and the current state. A denial carries its reason
+// and the policy's name.
+TunnelResult<void> Authorize(ServedConnection& connection);
 
 // Writes into the record what state knows of both ends.
-void DescribeInbound(Worker& worker, PodContext& pod, const ConnectionFacts& facts,
-                     ConnectionRecord& record);
+void DescribeInbound(ServedConnection& connection);
 
 // Connects to the application at the connection's facts, with the client's address as source. A
 // change of policy during the dial counts. `stop` ends the wait.
-Task<TunnelResult<std::unique_ptr<io::Connection>>> DialLocal(Worker& worker, PodContext& pod,
-                                                              TrackedConnection& connection,
+Task<TunnelResult<std::unique_ptr<io::Connection>>> DialLocal(ServedConnection& connection,
                                                               StopToken stop);
 
 // Where a CONNECT request leads inside the pod. `local` is the address that the peer has reached us

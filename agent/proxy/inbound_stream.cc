@@ -3,21 +3,18 @@
 #include <absl/strings/str_cat.h>
 
 #include "agent/hbone/connect_request.h"
-#include "agent/proxy/either_readable.h"
 #include "agent/proxy/inbound_policy.h"
-#include "agent/proxy/serve.h"
+#include "agent/proxy/served_connection.h"
 #include "agent/proxy/worker.h"
 
 namespace heddle::agent {
 namespace {
 
+// While it is set up; `stream` is the connection's client.
 struct InboundStream {
-  Worker& worker;
-  PodContext& pod;
+  ServedConnection& connection;
   const InboundPeer& peer;
   http::H2Stream& stream;
-  Served served;
-  std::unique_ptr<io::Connection> application;
 };
 
 using Application = TunnelResult<std::unique_ptr<io::Connection>>;
@@ -36,36 +33,36 @@ std::unique_ptr<const PeerClaim> ClaimOf(const Baggage& baggage) {
 }
 
 void Describe(InboundStream& in, const ConnectRequest& request, const InboundTarget& target) {
-  ConnectionRecord& record = in.served.record;
+  ConnectionRecord& record = in.connection.record;
   record.service = target.service;
-  DescribeInbound(in.worker, in.pod, *in.served.connection.facts(), record);
+  DescribeInbound(in.connection);
   if (!record.source.workload) record.source.claim = ClaimOf(request.claims.source);
-  if (in.pod.identity) record.destination.identity = &*in.pod.identity;
+  const PodContext& pod = in.connection.pod;
+  if (pod.identity) record.destination.identity = &*pod.identity;
 }
 
 // Everything that may fail before the answer. The token of the stream also ends with its tunnel and
 // its pod.
 FRAME_OF_ITS_OWN Task<Application> DialWhenAllowed(InboundStream& in) {
-  TrackedConnection& connection = in.served.connection;
+  ServedConnection& connection = in.connection;
+  Worker& worker = connection.worker;
   const http::Headers headers = in.stream.TakeHeaders();
   const auto request = ReadConnectRequest(headers);
   if (!request) co_return Refuse(request.error());
-  in.served.record.hbone_address = ToString(request->authority);
-  connection.authority = &in.served.record.hbone_address;
-  const auto failed = co_await AwaitWorkload(in.worker, in.pod, in.stream.aborted());
+  connection.record.hbone_address = ToString(request->authority);
+  const auto failed = co_await AwaitWorkload(worker, connection.pod, in.stream.aborted());
   if (failed) co_return Refuse(*failed);
 
-  const WorkloadRef workload = in.worker.FindWorkload(in.pod);
-  const auto target =
-      FindInboundTarget(*in.worker.state(), *workload, in.pod.pod(), *request, in.peer.local.ip);
+  const WorkloadRef workload = worker.FindWorkload(connection.pod);
+  const auto target = FindInboundTarget(*worker.state(), *workload, connection.pod.pod(), *request,
+                                        in.peer.local.ip);
   if (!target) co_return Refuse(target.error());
   // In the table with its facts first, then judged: a change of policy in between cannot be missed.
   connection.actual_destination = target->application;
-  connection.SetIdentity(in.peer.identity ? &*in.peer.identity : nullptr);
   Describe(in, *request, *target);
-  in.served.record.Open();
-  CO_TRY_VOID(Authorize(in.worker, in.pod, *connection.facts()));
-  co_return co_await DialLocal(in.worker, in.pod, connection, in.stream.aborted());
+  connection.record.Open();
+  CO_TRY_VOID(Authorize(connection));
+  co_return co_await DialLocal(connection, in.stream.aborted());
 }
 
 // With the destination's baggage, as Istio's node proxy answers; a refusal has none.
@@ -78,20 +75,22 @@ http::Headers AcceptingAnswer(const WorkloadRef& destination) {
 
 // Everything before the relay: false when it failed and all is said.
 FRAME_OF_ITS_OWN Task<bool> Establish(InboundStream& in) {
-  ConnectionRecord& record = in.served.record;
+  ServedConnection& connection = in.connection;
+  ConnectionRecord& record = connection.record;
   record.destination.address = in.peer.local;
   if (in.peer.identity) record.source.identity = &*in.peer.identity;
   record.mutual_tls = true;
   auto application = co_await DialWhenAllowed(in);
   if (!application) {
-    const Failure failure = Explain(application.error().failure, in.served.connection);
+    const Failure failure = connection.Explain(application.error().failure);
     RefuseInboundStream(in.stream, failure.reason);
     record.Fail(failure, std::move(application.error().detail));
     co_return false;
   }
-  in.application = *std::move(application);
-  if (in.stream.Respond(AcceptingAnswer(in.worker.FindWorkload(in.pod)), false)) co_return true;
-  in.application->Reset();
+  connection.server = *std::move(application);
+  const WorkloadRef own = connection.worker.FindWorkload(connection.pod);
+  if (in.stream.Respond(AcceptingAnswer(own), false)) co_return true;
+  connection.server->Reset();
   record.Fail({FailureReason::kTunnelLost, FailureSide::kDownstream});
   co_return false;
 }
@@ -103,25 +102,14 @@ void RefuseInboundStream(http::H2Stream& stream, FailureReason reason) {
   static_cast<void>(stream.Respond(response, true));
 }
 
-Task<void> ServeInboundStream(Worker& worker, PodContext& pod, const InboundPeer& peer,
+Task<void> ServeInboundStream(Worker& worker, PodContext& pod, const InboundPeer& peer, Scope& scope,
                               std::unique_ptr<http::H2Stream> stream, ConnectionPlace place) {
-  InboundStream in{.worker = worker,
-                   .pod = pod,
-                   .peer = peer,
-                   .stream = *stream,
-                   .served = Served(worker, pod, ConnectionKind::kInboundHbone, peer.address),
-                   .application = nullptr};
+  auto connection = std::make_unique<ServedConnection>(
+      worker, pod, scope, ConnectionKind::kInboundHbone, peer.address, std::move(place));
+  InboundStream in{.connection = *connection, .peer = peer, .stream = *stream};
+  connection->client = std::move(stream);
   const bool established = co_await Establish(in);
-  if (!established) co_return;
-  Served& served = in.served;
-  // Not Relay(): a parked connection would have its frame too.
-  RelayRunEnd end;
-  do {
-    end = co_await RelayUntilIdle(worker.loop(), *stream, *in.application, served.record.bytes,
-                                  served.connection.stop());
-    if (end.idle) co_await EitherReadable(worker.loop(), *stream, *in.application, served.connection.stop());
-  } while (end.idle);
-  served.RecordEnd(end.failure);
+  if (established) ServedConnection::Carry(std::move(connection));
 }
 
 }  // namespace heddle::agent

@@ -21,8 +21,8 @@ struct InboundPeer {
 };
 
 // Serves one request of a tunnel, in three phases: what it is; everything that may fail, each
-// failure with its status; the relay.
-Task<void> ServeInboundStream(Worker& worker, PodContext& pod, const InboundPeer& peer,
+// failure with its status; the relay, which goes on in `scope` when this has ended.
+Task<void> ServeInboundStream(Worker& worker, PodContext& pod, const InboundPeer& peer, Scope& scope,
                               std::unique_ptr<http::H2Stream> stream, ConnectionPlace place);
 
 // Answers with the reason's status and no more: the rest of the story is ours. The stream can be

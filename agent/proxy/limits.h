@@ -34,7 +34,8 @@ struct ProxyLimits {
 
   // Streams that share one tunnel; more would share too small a part of one TCP connection, fewer
   // would each bear more of a tunnel's memory (some 40 KiB at each end). The peer may allow less.
-  uint32_t tunnel_streams_max = 200;
+  // A table of 512 places, as nghttp2 has one, takes so many before it is doubled.
+  uint32_t tunnel_streams_max = 384;
   // Tunnels of one pod on one worker, whatever their peers.
   size_t tunnels_per_pod_max = 4096;
   // Long enough that a client which polls once a minute keeps its tunnel.
@@ -42,7 +43,7 @@ struct ProxyLimits {
 
   // What peers may open at once on a tunnel to us: twice what our agents do, for a stream counts
   // here until its work has ended, and its peer may have reset it and opened the next by then.
-  uint32_t inbound_streams_max = 400;
+  uint32_t inbound_streams_max = 768;
 
   // Bytes of HTTP/2 peers that wait for readers which do not take them, of the whole process: windows
   // stop growing at half of it, which is 32 stalled flows of the largest window.

@@ -15,18 +15,20 @@ std::string TextOf(const std::optional<io::SocketAddress>& address) {
   return address ? address->ToString() : std::string();
 }
 
-ConnectionInfo InfoOf(const TrackedConnection& connection) {
-  const tls::SpiffeId* identity = connection.identity();
-  const CapturedPod& pod = connection.pod();
+ConnectionInfo InfoOf(const ServedConnection& connection) {
+  const ConnectionRecord& record = connection.record;
+  const std::optional<ConnectionFacts> facts = connection.facts();
+  const CapturedPod& pod = connection.pod.pod();
   return {.kind = connection.kind,
           .pod_uid = pod.uid,
           .pod_namespace = pod.namespace_name,
           .pod_name = pod.name,
-          .source = connection.source,
-          .original_destination = connection.authority ? *connection.authority
-                                                       : TextOf(connection.original_destination),
+          .source = *record.source.address,
+          .original_destination = connection.kind == ConnectionKind::kInboundHbone
+                                      ? record.hbone_address
+                                      : TextOf(connection.original_destination),
           .actual_destination = TextOf(connection.actual_destination),
-          .source_identity = identity ? identity->ToString() : std::string()};
+          .source_identity = facts && facts->identity ? facts->identity->ToString() : std::string()};
 }
 
 // On the worker's loop.
@@ -35,7 +37,7 @@ Task<void> Collect(Worker& worker, std::vector<ConnectionInfo>& out) {
   do {
     last = worker.connections().VisitAfter(
         last, kConnectionsPerSlice,
-        [&out](const TrackedConnection& connection) { out.push_back(InfoOf(connection)); });
+        [&out](const ServedConnection& connection) { out.push_back(InfoOf(connection)); });
     co_await worker.loop().Yield();
   } while (last != 0);
 }
@@ -44,8 +46,8 @@ Task<void> Count(Worker& worker, const std::string& pod_uid, size_t& out) {
   uint64_t last = 0;
   do {
     last = worker.connections().VisitAfter(last, kConnectionsPerSlice,
-                                           [&pod_uid, &out](const TrackedConnection& connection) {
-                                             if (connection.pod().uid == pod_uid) ++out;
+                                           [&pod_uid, &out](const ServedConnection& connection) {
+                                             if (connection.pod.pod().uid == pod_uid) ++out;
                                            });
     co_await worker.loop().Yield();
   } while (last != 0);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/proxy/served_connection.h"
 #include "agent/proxy/snapshot.h"
 #include "agent/proxy/worker.h"
 #include "agent/seams/pod_network.h"

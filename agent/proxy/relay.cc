@@ -4,7 +4,6 @@
 #include <cerrno>
 #include <utility>
 
-#include "agent/proxy/either_readable.h"
 #include "lib/base/scope.h"
 #include "lib/http/error_code.h"
 #include "lib/io/read_size.h"
@@ -203,28 +202,90 @@ Task<void> RelayRun::WatchSender(Direction direction, StopToken stop) {
   Fail(direction, *broken, direction.from_side);
 }
 
-}  // namespace
+// How a run of a relay ended: by its end, or because nothing has come for long.
+struct RelayRunEnd {
+  bool idle = false;
+  std::optional<RelayFailure> failure;
+};
 
-Task<RelayRunEnd> RelayUntilIdle(io::Loop& loop, io::Stream& client, io::Stream& server, RelayBytes& bytes,
-                              StopToken stop) {
-  Scope scope(loop);
+Task<RelayRunEnd> RelayUntilIdle(RelayParts relay) {
+  Scope scope(relay.loop);
   const std::array<Direction, 2> directions{
-      Direction{client, server, bytes.from_client, RelaySide::kClient},
-      Direction{server, client, bytes.from_server, RelaySide::kServer}};
-  RelayRun run(loop, scope, directions, stop);
+      Direction{relay.client, relay.server, relay.bytes.from_client, RelaySide::kClient},
+      Direction{relay.server, relay.client, relay.bytes.from_server, RelaySide::kServer}};
+  RelayRun run(relay.loop, scope, directions, relay.stop);
   run.Start();
   co_await scope.Join();
   co_return RelayRunEnd{run.parked(), run.failure()};
 }
 
+// A relay in the frame of whoever waits for it.
+class AwaitedRelay final : public ParkingRelay {
+ public:
+  AwaitedRelay(Scope& scope, const RelayParts& parts) : ParkingRelay(scope), parts_(parts), ended_(parts.loop) {}
+
+  auto Ended() { return ended_.Wait({}); }
+  const std::optional<RelayFailure>& failure() const { return failure_; }
+
+ private:
+  RelayParts parts() override { return parts_; }
+  void OnEnd(const std::optional<RelayFailure>& failure) override {
+    failure_ = failure;
+    ended_.Set();
+  }
+
+  const RelayParts parts_;
+  Event ended_;
+  std::optional<RelayFailure> failure_;
+};
+
+}  // namespace
+
+void ParkingRelay::Begin() { hold_.scope().Spawn(Go()); }
+
+Task<void> ParkingRelay::Go() {
+  const RelayRunEnd end = co_await RelayUntilIdle(parts());
+  if (end.idle) {
+    Park();
+  } else {
+    OnEnd(end.failure);
+  }
+}
+
+// Nothing is under way on either stream, and neither has ended.
+void ParkingRelay::Park() {
+  const RelayParts relay = parts();
+  // What the stop means is found by the next run, as is the end of a stream.
+  if (relay.stop.requested()) return relay.loop.Schedule(*this);
+  watches_ = 2;
+  Subscribe(relay.stop);
+  relay.client.Watch(*this);
+  relay.server.Watch(*this);
+  // The client was readable before the server was watched.
+  if (watches_ == 1) EndWatches();
+}
+
+void ParkingRelay::OnReadable() {
+  StopCallback::Unlink();
+  if (--watches_ == 1) return EndWatches();
+  parts().loop.Schedule(*this);
+}
+
+void ParkingRelay::EndWatches() {
+  const RelayParts relay = parts();
+  relay.client.Unwatch();
+  relay.server.Unwatch();
+}
+
+void ParkingRelay::Run() { Begin(); }
+
 Task<std::optional<RelayFailure>> Relay(io::Loop& loop, io::Stream& client, io::Stream& server,
                                         RelayBytes& bytes, StopToken stop) {
-  while (true) {
-    const RelayRunEnd end = co_await RelayUntilIdle(loop, client, server, bytes, stop);
-    if (!end.idle) co_return end.failure;
-    // Its end or a stop is found by the next run.
-    co_await EitherReadable(loop, client, server, stop);
-  }
+  Scope scope(loop);
+  AwaitedRelay relay(scope, RelayParts{loop, client, server, bytes, stop});
+  relay.Begin();
+  co_await relay.Ended();
+  co_return relay.failure();
 }
 
 bool IsOrderlyClose(const io::Error& error) {

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "agent/telemetry/relay_bytes.h"
+#include "lib/base/scope.h"
 #include "lib/base/stop.h"
 #include "lib/base/task.h"
 #include "lib/io/loop.h"
@@ -50,16 +51,44 @@ struct RelayFailure {
 Task<std::optional<RelayFailure>> Relay(io::Loop& loop, io::Stream& client, io::Stream& server,
                                         RelayBytes& bytes, StopToken stop);
 
-// How a run of a relay ended: by its end, or because nothing has come for long.
-struct RelayRunEnd {
-  bool idle = false;
-  std::optional<RelayFailure> failure;
+// What there is between two streams; all of it outlives the relay.
+struct RelayParts {
+  io::Loop& loop;
+  io::Stream& client;
+  io::Stream& server;
+  RelayBytes& bytes;
+  StopToken stop;
 };
 
-// Relay() up to where it would be parked. Then nothing is under way on either stream and neither has ended: to be
-// called again when EitherReadable.
-FRAME_OF_ITS_OWN Task<RelayRunEnd> RelayUntilIdle(io::Loop& loop, io::Stream& client, io::Stream& server,
-                                               RelayBytes& bytes, StopToken stop);
+// The same without a task, for whoever has very many connections: it is the base of what is kept of one, and while it
+// is parked there is no frame and no buffer, only that.
+//
+// Lifetime: from Begin() to OnEnd(), and counted by its scope from its construction to its destruction.
+class ParkingRelay : private io::ReadWatcher, private StopCallback, private Runnable {
+ public:
+  // Once.
+  void Begin();
+
+ protected:
+  explicit ParkingRelay(Scope& scope) : hold_(scope) {}
+  ~ParkingRelay() = default;
+
+ private:
+  virtual RelayParts parts() = 0;
+  // It has ended, as Relay() returns it. Nothing of the relay is used any more: it may be destroyed here.
+  virtual void OnEnd(const std::optional<RelayFailure>& failure) = 0;
+
+  // From the beginning or a wake-up to the end or until it is parked.
+  Task<void> Go();
+  void Park();
+  void EndWatches();
+  void OnReadable() override;
+  void OnStop(StopReason) noexcept override { EndWatches(); }
+  void Run() override;
+
+  ScopeHold hold_;
+  int watches_ = 0;  // While it is parked: streams that have not told yet.
+};
 
 // Whether an end of a relay is part of an application's normal life and so no failure of the
 // connection in logs and metrics: applications, load balancers and probes end connections by a

@@ -238,6 +238,43 @@ TIMED_TEST(ParksWhileNothingComesAndGoesOnWhenBytesDo) {
   }
 }
 
+// Goes by itself at its end.
+class OwnedByItself final : public ParkingRelay {
+ public:
+  OwnedByItself(Scope& scope, const RelayParts& parts, std::optional<RelayFailure>& failure)
+      : ParkingRelay(scope), parts_(parts), failure_(failure) {}
+
+ private:
+  RelayParts parts() override { return parts_; }
+  void OnEnd(const std::optional<RelayFailure>& failure) override {
+    failure_ = failure;
+    delete this;
+  }
+  const RelayParts parts_;
+  std::optional<RelayFailure>& failure_;
+};
+
+TIMED_TEST(HasNoFrameWhileItIsParkedAndCountsInItsScopeUntilItHasGone) {
+  for (const bool stopped : {true, false}) {
+    Between between(loop);
+    const uint64_t frames = ThreadFrameStats().live_bytes;
+    const RelayParts parts{loop, *between.near.second, *between.beyond.first, between.bytes, between.stop.token()};
+    (new OwnedByItself(between.scope, parts, between.failure))->Begin();
+    EXPECT_GT(ThreadFrameStats().live_bytes, frames);
+    co_await Idle(loop);
+    EXPECT_EQ(ThreadFrameStats().live_bytes, frames);
+    EXPECT_EQ(between.scope.live(), 1u);
+    if (stopped) {
+      between.stop.RequestStop();
+    } else {
+      CO_ASSERT_TRUE(co_await between.app().ShutdownWrite({}));
+      CO_ASSERT_TRUE(co_await between.far().ShutdownWrite({}));
+    }
+    co_await between.scope.Join();
+    EXPECT_EQ(between.failure.has_value(), stopped);
+  }
+}
+
 TIMED_TEST(WakesForBothSidesAtOnce) {
   Between between(loop);
   between.Start();

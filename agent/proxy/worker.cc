@@ -6,7 +6,7 @@
 #include "agent/proxy/inbound_hbone.h"
 #include "agent/proxy/inbound_plaintext.h"
 #include "agent/proxy/outbound.h"
-#include "lib/base/frame_allocator.h"
+#include "agent/proxy/served_connection.h"
 #include "lib/base/log.h"
 
 namespace heddle::agent {
@@ -93,17 +93,17 @@ Task<void> Worker::Reevaluate() {
     do {
       last = connections_.VisitAfter(
           last, limits().reevaluations_per_turn,
-          [this](TrackedConnection& connection) { Reevaluate(connection); });
+          [this](ServedConnection& connection) { Reevaluate(connection); });
       co_await loop_.Yield();
     } while (last != 0 && !reevaluate_again_);
   }
   reevaluating_ = false;
 }
 
-void Worker::Reevaluate(TrackedConnection& connection) {
+void Worker::Reevaluate(ServedConnection& connection) {
   const std::optional<ConnectionFacts> facts = connection.facts();
   if (state() == nullptr || !facts || connection.stop().requested()) return;
-  const WorkloadRef workload = state()->FindWorkload(WorkloadUid(connection.pod().workload_uid));
+  const WorkloadRef workload = state()->FindWorkload(WorkloadUid(connection.pod.pod().workload_uid));
   if (!Decide(*state(), workload.get(), *facts).allowed) connection.EndByPolicy();
 }
 
@@ -158,9 +158,7 @@ void Worker::Start(PodContext& pod, ListenerRole role, Incoming incoming) {
   pod.connections.Spawn(Serve(pod, role, std::move(incoming)));
 }
 
-// Not started yet: only its own frame is among the long-lived ones.
 Task<void> Worker::Serve(PodContext& pod, ListenerRole role, Incoming incoming) {
-  const LongLivedFrames long_lived;
   switch (role) {
     case ListenerRole::kOutbound: return ServeOutbound(*this, pod, std::move(incoming));
     case ListenerRole::kInboundPlaintext:

@@ -126,7 +126,7 @@ class Worker {
   void Start(PodContext& pod, ListenerRole role, Incoming incoming);
   Task<void> Serve(PodContext& pod, ListenerRole role, Incoming incoming);
   Task<void> Reevaluate();
-  void Reevaluate(TrackedConnection& connection);
+  void Reevaluate(ServedConnection& connection);
   void RetireOldTunnels();
   Task<void> EndPod(PodContext& pod);
   Task<void> DrainPod(std::shared_ptr<PodContext> pod, MonotonicTime until);

@@ -3,9 +3,19 @@
 namespace heddle::agent {
 
 void ConnectionPlace::Release() {
-  if (loads_ == nullptr) return;
-  loads_->loads_[worker_].connections.fetch_sub(1, std::memory_order_relaxed);
-  std::exchange(loads_, nullptr)->total_.fetch_sub(1, std::memory_order_relaxed);
+  if (load_ == nullptr) return;
+  load_->connections.fetch_sub(1, std::memory_order_relaxed);
+  std::exchange(load_, nullptr)->loads->total_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+WorkerLoads::WorkerLoads(size_t workers, size_t connections_max)
+    : workers_(workers),
+      connections_max_(connections_max),
+      loads_(std::make_unique<internal::WorkerLoad[]>(workers)) {
+  for (size_t i = 0; i < workers; ++i) {
+    loads_[i].loads = this;
+    loads_[i].worker = i;
+  }
 }
 
 std::optional<ConnectionPlace> WorkerLoads::Take(size_t own) {
@@ -23,7 +33,7 @@ std::optional<ConnectionPlace> WorkerLoads::TakeOn(size_t worker) {
     return std::nullopt;
   }
   loads_[worker].connections.fetch_add(1, std::memory_order_relaxed);
-  return ConnectionPlace(*this, worker);
+  return ConnectionPlace(loads_[worker]);
 }
 
 }  // namespace heddle::agent

@@ -13,37 +13,44 @@ namespace heddle::agent {
 
 class WorkerLoads;
 
+namespace internal {
+
+struct alignas(64) WorkerLoad {  // A cache line of its own: written by its worker for each connection.
+  std::atomic<size_t> connections = 0;
+  WorkerLoads* loads = nullptr;
+  size_t worker = 0;
+};
+
+}  // namespace internal
+
 // One connection's share of a worker and of the process's limit. Moves with the connection; given
-// back when it goes.
+// back when it goes. A pointer, because there are very many.
 class ConnectionPlace {
  public:
   ConnectionPlace() = default;
-  ConnectionPlace(ConnectionPlace&& other) noexcept
-      : loads_(std::exchange(other.loads_, nullptr)), worker_(other.worker_) {}
+  ConnectionPlace(ConnectionPlace&& other) noexcept : load_(std::exchange(other.load_, nullptr)) {}
   ConnectionPlace& operator=(ConnectionPlace&& other) noexcept {
     Release();
-    loads_ = std::exchange(other.loads_, nullptr);
-    worker_ = other.worker_;
+    load_ = std::exchange(other.load_, nullptr);
     return *this;
   }
   ~ConnectionPlace() { Release(); }
-  size_t worker() const { return worker_; }
+  // Not of one that was moved from.
+  size_t worker() const { return load_->worker; }
 
  private:
   friend class WorkerLoads;
-  ConnectionPlace(WorkerLoads& loads, size_t worker) : loads_(&loads), worker_(worker) {}
+  explicit ConnectionPlace(internal::WorkerLoad& load) : load_(&load) {}
   void Release();
 
-  WorkerLoads* loads_ = nullptr;
-  size_t worker_ = 0;
+  internal::WorkerLoad* load_ = nullptr;
 };
 
 // How many connections each worker has, and the limit on all of them together. Thread-safe.
 // Outlives its places.
 class WorkerLoads {
  public:
-  WorkerLoads(size_t workers, size_t connections_max)
-      : workers_(workers), connections_max_(connections_max), loads_(new Load[workers]) {}
+  WorkerLoads(size_t workers, size_t connections_max);
   ~WorkerLoads() { CHECK(total() == 0); }
 
   // A place on the least loaded worker, `own` when it is one of them: a connection that changes
@@ -61,13 +68,9 @@ class WorkerLoads {
 
  private:
   friend class ConnectionPlace;
-  struct alignas(64) Load {  // A cache line of its own: written by its worker for each connection.
-    std::atomic<size_t> connections = 0;
-  };
-
   const size_t workers_;
   const size_t connections_max_;
-  const std::unique_ptr<Load[]> loads_;
+  const std::unique_ptr<internal::WorkerLoad[]> loads_;
   std::atomic<size_t> total_ = 0;
   std::atomic<uint64_t> refused_total_ = 0;
 };

@@ -37,7 +37,6 @@ struct ThreadFrames {
   std::array<FreeFrames, kClasses> free{};
   FrameSlabs slabs;
   FrameSlabs long_lived;  // Without lists before them: a frame that is freed makes its slab emptier at once.
-  bool lives_long = false;  // What is allocated now.
   FrameStats stats;
 
   ~ThreadFrames() {
@@ -106,7 +105,7 @@ void* Allocate(size_t size, bool lives_long) {
 
 }  // namespace
 
-void* AllocateFrame(size_t size) { return Allocate(size, thread_frames.lives_long); }
+void* AllocateFrame(size_t size) { return Allocate(size, false); }
 
 void* AllocateLongLivedFrame(size_t size) { return Allocate(size, true); }
 
@@ -134,8 +133,5 @@ FrameStats ThreadFrameStats() {
 }
 
 size_t TrimFrames() { return thread_frames.Trim(); }
-
-LongLivedFrames::LongLivedFrames() : outer_(std::exchange(thread_frames.lives_long, true)) {}
-LongLivedFrames::~LongLivedFrames() { thread_frames.lives_long = outer_; }
 
 }  // namespace heddle

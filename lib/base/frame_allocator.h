@@ -28,25 +28,10 @@ struct FrameStats {
 };
 
 void* AllocateFrame(size_t size);
-// Among long-lived frames: of objects that live as long as the coroutine that serves their connection.
+// In slabs of their own: for what lives as long as a connection and of which there is much. Beside frames of equal size
+// that are soon gone, each would keep a slab of those.
 void* AllocateLongLivedFrame(size_t size);
 void FreeFrame(void* frame, size_t size) noexcept;
-
-// While one exists, the calling thread's new frames lie in slabs of their own. For coroutines that live long and of
-// which there are many, a connection that is served: each begins beside short-lived ones of the same size (its dial,
-// its first half second), which would leave holes between the long-lived frames when they end.
-//
-// Put it around the call that makes a task, which does not start it: never across a co_await.
-class LongLivedFrames {
- public:
-  LongLivedFrames();
-  ~LongLivedFrames();
-  LongLivedFrames(const LongLivedFrames&) = delete;
-  LongLivedFrames& operator=(const LongLivedFrames&) = delete;
-
- private:
-  const bool outer_;
-};
 
 // Counters of the calling thread.
 FrameStats ThreadFrameStats();

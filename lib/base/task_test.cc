@@ -173,61 +173,38 @@ TEST(Frames, ABurstOfThemIsGivenBackAtOnce) {
   EXPECT_LT(ThreadFrameStats().free_bytes, 600'000u);
 }
 
-Task<void> WaitFor(bool* go, Executor* executor) {
-  while (!*go) co_await executor->Yield();
-}
-
-// Pairs of a short-lived and a long-lived task of the same size: when the short-lived ones have ended, their memory
+// Pairs of a short-lived and a long-lived frame of the same size: when the short-lived ones have ended, their memory
 // goes back, although the others are there.
 TEST(Frames, LongLivedOnesLeaveNoHolesAmongOthers) {
-  constexpr size_t kTasks = 5000;
-  SystemClock clock;
-  Executor executor(clock);
-  bool short_may_end = false;
-  bool long_may_end = false;
-  Scope scope(executor);
+  constexpr size_t kFrames = 5000;
+  constexpr size_t kSize = 304;
+  constexpr size_t kBytes = kFrames * kSize;
   while (ThreadFrameStats().free_bytes > 0) (void)TrimFrames();
   const FrameStats before = ThreadFrameStats();
-  for (size_t i = 0; i < kTasks; ++i) {
-    scope.Spawn(WaitFor(&short_may_end, &executor));
-    auto lives_long = [&] {
-      const LongLivedFrames long_lived;
-      return WaitFor(&long_may_end, &executor);
-    }();
-    scope.Spawn(std::move(lives_long));
+  std::vector<void*> short_lived, long_lived;
+  for (size_t i = 0; i < kFrames; ++i) {
+    short_lived.push_back(AllocateFrame(kSize));
+    long_lived.push_back(AllocateLongLivedFrame(kSize));
   }
-  const uint64_t bytes = (ThreadFrameStats().live_bytes - before.live_bytes) / 2;
-  short_may_end = true;
-  executor.RunReady();
-  EXPECT_EQ(scope.live(), kTasks);
+  EXPECT_EQ(ThreadFrameStats().live_bytes - before.live_bytes, 2 * kBytes);
+  for (void* frame : short_lived) FreeFrame(frame, kSize);
   size_t given_back = 0;
   for (int i = 0; i < 3; ++i) given_back += TrimFrames();
   if (!kPlainFrames) {
-    EXPECT_GT(given_back, bytes * 9 / 10);
+    EXPECT_GT(given_back, kBytes * 9 / 10);
   }
-  long_may_end = true;
-  executor.RunReady();
-  EXPECT_EQ(scope.live(), 0u);
+  for (void* frame : long_lived) FreeFrame(frame, kSize);
   EXPECT_EQ(ThreadFrameStats().live_bytes, before.live_bytes);
   for (int i = 0; i < 3; ++i) given_back += TrimFrames();
   if (!kPlainFrames) {
-    EXPECT_GT(given_back, 2 * bytes * 9 / 10);
+    EXPECT_GT(given_back, 2 * kBytes * 9 / 10);
   }
 }
 
 // What a lone connection leaves is not the memory of a burst, after which the heap is trimmed.
-TEST(Frames, OfOneLongLivedTaskLittleIsGivenBack) {
-  SystemClock clock;
-  Executor executor(clock);
-  Scope scope(executor);
-  bool may_end = true;
+TEST(Frames, OfOneLongLivedOneLittleIsGivenBack) {
   while (ThreadFrameStats().free_bytes > 0) (void)TrimFrames();
-  auto lives_long = [&] {
-    const LongLivedFrames long_lived;
-    return WaitFor(&may_end, &executor);
-  }();
-  scope.Spawn(std::move(lives_long));
-  EXPECT_EQ(scope.live(), 0u);
+  FreeFrame(AllocateLongLivedFrame(304), 304);
   size_t given_back = 0;
   for (int i = 0; i < 3; ++i) given_back += TrimFrames();
   EXPECT_LT(given_back, 4096u);
