@@ -66,7 +66,12 @@ void UringBuffers::Provide(uint16_t entry, Buffer block) {
 }
 
 uint32_t UringBuffers::Trim() {
-  if (std::exchange(taken_, 0) < entries_) wanted_ = few();
+  const uint32_t taken = std::exchange(taken_, 0);
+  if (taken == 0) {
+    wanted_ = 0;
+  } else if (taken < entries_) {
+    wanted_ = few();
+  }
   return provided() - std::min(provided(), wanted_);
 }
 

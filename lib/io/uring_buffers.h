@@ -13,7 +13,7 @@ namespace heddle::io {
 // (io_uring_register_buf_ring(3)). A receive that waits holds no block; the kernel takes one when bytes are
 // there. Taken blocks are replaced at once from the pool, so all connections of the loop share what the kernel has.
 // That is few blocks, for it takes them in turn and so touches them all; as many as there are entries once a
-// receive has found none, until few are taken again.
+// receive has found none, until few are taken again; and none after a time in which none was taken.
 class UringBuffers {
  public:
   UringBuffers(io_uring& ring, BufferPool& pool, uint16_t group, size_t block_size, uint32_t entries);
@@ -25,8 +25,8 @@ class UringBuffers {
   Result<void> Register();
   // Provides blocks until the kernel has as many as it shall or the pool is at its limit.
   void Fill();
-  // A receive has found no block: from now on the kernel has all.
-  void Grow() { wanted_ = entries_; }
+  // A receive has found no block: from now on the kernel has a few, or if it has those already, all.
+  void Grow() { wanted_ = wanted_ == 0 ? few() : entries_; }
   // The block that the kernel has taken, with `size` readable bytes. With size 0 it goes back to the kernel.
   Buffer Take(uint16_t block, size_t size);
   // Ends a time in which blocks were taken or not. Returns how many the kernel has beyond what it needs: the caller

@@ -65,5 +65,23 @@ TEST(UringReactor, TakesBlocksBackThatOnlyABurstNeeded) {
   }
 }
 
+TEST(UringReactor, HasNoBlocksAfterATimeWithoutReceives) {
+  BufferPool pool(size_t{64} << 20);
+  auto made = MakeIoUringReactor(pool, {});
+  if (!made) GTEST_SKIP() << "no io_uring here: " << made.error().ToString();
+  std::unique_ptr<Reactor> reactor = *std::move(made);
+  for (int round = 0; round < 3; ++round) {
+    // The first finds none, the second has made the kernel have some.
+    for (int i = 0; i < 3; ++i) ReceiveAtOnce(*reactor, 1);
+    EXPECT_GT(pool.stats().in_use_bytes, 0u);
+    reactor->Trim();
+    for (int turns = 0; turns < 10; ++turns) WaitOnce(*reactor);
+    EXPECT_GT(pool.stats().in_use_bytes, 0u);
+    reactor->Trim();
+    for (int turns = 0; turns < 1000 && pool.stats().in_use_bytes > 0; ++turns) WaitOnce(*reactor);
+    EXPECT_EQ(pool.stats().in_use_bytes, 0u);
+  }
+}
+
 }  // namespace
 }  // namespace heddle::io
