@@ -37,13 +37,13 @@ Task<void> GrpcPort::Run(std::unique_ptr<io::Listener> listener, StopToken stop)
       refused_.Add();
       continue;  // Destroying it resets it.
     }
-    scope.Spawn(Serve((*accepted)->Attach(loop_), scope.stop()));
+    std::string peer = (*accepted)->peer().ToString();
+    scope.Spawn(Serve((*accepted)->Attach(loop_), std::move(peer), scope.stop()));
   }
   co_await scope.Join();
 }
 
-Task<void> GrpcPort::Serve(std::unique_ptr<io::Connection> connection, StopToken stop) {
-  const std::string peer = connection->peer().ToString();
+Task<void> GrpcPort::Serve(std::unique_ptr<io::Connection> connection, std::string peer, StopToken stop) {
   auto context = certificate_.Context();
   if (!context.ok()) {
     LOG_ERROR("connection.refused", KV("peer", peer), KV("error", context.status()));

@@ -27,7 +27,7 @@ class GrpcPort {
   Task<void> Run(std::unique_ptr<io::Listener> listener, StopToken stop);
 
  private:
-  Task<void> Serve(std::unique_ptr<io::Connection> connection, StopToken stop);
+  Task<void> Serve(std::unique_ptr<io::Connection> connection, std::string peer, StopToken stop);
 
   io::Loop& loop_;
   grpc::Server& server_;

@@ -38,6 +38,8 @@ TunnelFailure SecureFailure(const io::Error& error, const tls::TlsStream* secure
 http::H2ConnectionOptions HboneOptions() {
   http::H2ConnectionOptions options;
   options.session.receive_frame_bytes_max = 1024 * 1024;
+  // Of hundreds of connections: when their application dies and comes back every few seconds, that is no attack.
+  options.session.resets_received = {.burst = 2000, .per_second = 200};
   return options;
 }
 
@@ -95,6 +97,12 @@ Task<void> Tunnel::RunConnection() {
   co_await connection_->Run({});
   ended_ = true;
   changed_.NotifyAll();
+}
+
+bool Tunnel::CanOpen() const {
+  if (retired_ || !connection_->CanOpen()) return false;
+  const size_t ours = options_.http.session.open_streams_max;
+  return connection_->peer_max_streams() >= 2 * ours || connection_->active_streams() < kStreamsOfANarrowPeer;
 }
 
 absl::Duration Tunnel::Patience(const std::vector<Tunnel*>& peers) const {

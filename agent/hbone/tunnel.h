@@ -48,7 +48,7 @@ struct TunnelOptions {
   absl::Duration request_timeout = absl::Seconds(30);
   absl::Duration idle_timeout = absl::Minutes(5);
   // Of a tunnel that was opened because others were full, and is needed no more: it holds some 40 KiB
-  // at each end, and a handshake for a hundred connections is cheap.
+  // at each end, and a handshake for hundreds of connections is cheap.
   absl::Duration surplus_idle_timeout = absl::Seconds(1);
   size_t tunnels_max = 4096;  // Of one pool.
   http::H2ConnectionOptions http;
@@ -70,6 +70,11 @@ struct FirstRequest {
 // what waits there waits before every other stream's bytes and before pings. So much that it
 // does not run dry while a loop turns; with the largest write of ours before it, 2 ms of a 1 Gbit/s link.
 inline constexpr size_t kTunnelUnsentBytesMax = 128 * 1024;
+
+// Streams that we open on a tunnel whose peer allows fewer than twice as many as ours may have. To the peer a stream is
+// open until its work has ended, so one that is reset and replaced counts twice for a moment, and what exceeds its
+// limit costs the tunnel. (Agents before this one allow 400.)
+inline constexpr size_t kStreamsOfANarrowPeer = 200;
 
 // What a new tunnel takes of its thread's heap, roughly: its handshake, the sessions of TLS and HTTP/2.
 inline constexpr size_t kTunnelHeapBytes = 40 * 1024;
@@ -99,7 +104,7 @@ class Tunnel {
   // Whether the peer takes streams at all.
   bool TakesStreams() const { return connection_->usable() && connection_->peer_max_streams() > 0; }
   // Whether another stream fits now.
-  bool CanOpen() const { return !retired_ && connection_->CanOpen(); }
+  bool CanOpen() const;
   // Sends the request; never waits.
   io::Result<std::unique_ptr<http::H2Stream>> Request(const http::Headers& request) {
     return connection_->Open(request);

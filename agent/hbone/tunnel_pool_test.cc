@@ -297,6 +297,24 @@ POOL_TEST(OpensAnotherTunnelWhenThePeerTakesNoMoreStreams, .streams_max = 2) {
   EXPECT_EQ(f.tunnels_accepted, 3);
 }
 
+// So many streams reset at once and as many anew must not be more than the peer takes.
+Task<void> OpenMoreThanANarrowPeerGetsOnOneTunnel(Fixture& f, int tunnels) {
+  f.tunnel_options.http.session.open_streams_max = 300;
+  Outcomes outcomes;
+  co_await ConnectAtOnce(f, 1, outcomes);
+  co_await ConnectAtOnce(f, kStreamsOfANarrowPeer, outcomes);
+  EXPECT_EQ(outcomes.streams.size(), kStreamsOfANarrowPeer + 1);
+  EXPECT_EQ(f.tunnels_accepted, tunnels);
+}
+
+POOL_TEST(LeavesRoomOnTheTunnelsOfAPeerThatAllowsNotTwiceAsMany, .streams_max = 599) {
+  co_await OpenMoreThanANarrowPeerGetsOnOneTunnel(f, 2);
+}
+
+POOL_TEST(OpensAllItsStreamsWhereThePeerAllowsTwiceAsMany, .streams_max = 600) {
+  co_await OpenMoreThanANarrowPeerGetsOnOneTunnel(f, 1);
+}
+
 POOL_TEST(SendsARefusedRequestOnceMoreOnAnotherTunnel, .refusals = 1) {
   Outcomes outcomes;
   co_await ConnectAtOnce(f, 1, outcomes);

@@ -74,7 +74,7 @@ Task<void> ServeSession(Worker& worker, PodContext& pod, std::unique_ptr<tls::Tl
                         InboundPeer& peer) {
   peer.identity = secure->peer().identity;
   http::H2ServerConnection session(worker.loop(), std::move(secure), ServerOptions(worker));
-  Scope scope(worker.loop());
+  Scope scope(worker.loop(), pod.connections.stop());
   scope.Spawn(session.Run({}));
   while (auto stream = co_await session.Accept(pod.accepting.token())) {
     auto place = worker.group().loads.TakeOn(worker.index());

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "agent/proxy/relay.h"
-#include "agent/proxy/testing/mesh.h"
+#include "agent/proxy/testing/two_pods.h"
 #include "lib/base/frame_allocator.h"
 #include "lib/io/testing/co_test.h"
 
@@ -11,56 +11,6 @@ namespace heddle::agent::testing {
 namespace {
 
 using ::testing::HasSubstr;
-
-// A client's end and the server application's end of one connection through the mesh.
-struct Ends {
-  std::unique_ptr<io::Connection> client;
-  std::unique_ptr<io::Connection> server;
-  bool complete() const { return client && server; }
-};
-
-Task<void> AcceptOne(Mesh& mesh, io::Listener& listener, std::unique_ptr<io::Connection>& out,
-                     StopToken stop) {
-  auto accepted = co_await listener.Accept(stop);
-  if (accepted) out = (*accepted)->Attach(mesh.loop());
-}
-
-// Connects and waits until the server's application has accepted, or the client has seen the end.
-Task<Ends> Join(Mesh& mesh, Mesh::Pod& from, io::SocketAddress to, Mesh::Pod& at) {
-  Ends ends;
-  const auto listener = mesh.Listen(at);
-  Scope scope(mesh.loop());
-  scope.Spawn(AcceptOne(mesh, *listener, ends.server, scope.stop()));
-  auto connected = co_await mesh.Connect(from, to);
-  if (connected) ends.client = *std::move(connected);
-  co_await scope.Drain(absl::Seconds(60));
-  co_return ends;
-}
-
-Task<bool> Says(io::Stream& from, io::Stream& to, std::string_view text) {
-  auto written = co_await from.Write(ToBytes(text), {});
-  if (!written) co_return false;
-  co_return co_await ReadAtLeast(to, text.size()) == text;
-}
-
-// Two pods on two nodes, each other's clients.
-struct TwoPods {
-  explicit TwoPods(const MeshOptions& options = {})
-      : mesh(options), a(mesh.AddPod("a", 0, "a")), b(mesh.AddPod("b", 1, "b")) {}
-  Mesh mesh;
-  Mesh::Pod& a;
-  Mesh::Pod& b;
-};
-
-#define MESH_TEST(name)                                      \
-  Task<void> name##_Scenario(TwoPods& t, Mesh& mesh);        \
-  TEST(Proxy, name) {                                        \
-    TwoPods t;                                               \
-    t.mesh.Run(name##_Scenario(t, t.mesh));                  \
-    EXPECT_EQ(t.mesh.node(0).proxy->connection_count(), 0u); \
-    EXPECT_EQ(t.mesh.node(1).proxy->connection_count(), 0u); \
-  }                                                          \
-  Task<void> name##_Scenario([[maybe_unused]] TwoPods& t, Mesh& mesh)
 
 MESH_TEST(CarriesBytesBothWaysUnderBothIdentities) {
   co_await mesh.Start();
@@ -86,16 +36,6 @@ MESH_TEST(CarriesBytesBothWaysUnderBothIdentities) {
   EXPECT_EQ(in.bytes_from_server, 10u);
   EXPECT_THAT(mesh.node(0).log.connections[0].destination, HasSubstr("10.0.0.2:15008"));
 }
-
-// What a client sees that connects to `to`: an end (nobody accepts), or kMoreBytes when nothing
-// happens.
-Task<StreamEnd> Outcome(Mesh& mesh, Mesh::Pod& from, io::SocketAddress to) {
-  auto connected = co_await mesh.Connect(from, to);
-  if (!connected) co_return StreamEnd::kReset;
-  co_return co_await ReadEnd(**connected);
-}
-
-const LoggedConnection& Last(Mesh::Node& node) { return node.log.connections.back(); }
 
 MESH_TEST(ResetsAConnectionWhoseApplicationRefuses) {
   co_await mesh.Start();
@@ -141,57 +81,6 @@ MESH_TEST(TurnsAResetOfEitherApplicationIntoAResetOfTheOther) {
     EXPECT_EQ(logged.flags, "-") << logged.error;
 }
 
-// Nobody may be reached by "a".
-constexpr std::string_view kDenyA =
-    R"(name: "no-a" namespace: "default" scope: NAMESPACE action: DENY
-    rules { clauses { matches { principals { exact: "cluster.local/ns/default/sa/a" } } } })";
-
-MESH_TEST(DeniesByPolicyWithAResetAndSaysWhy) {
-  mesh.world().AddPolicy(kDenyA);
-  co_await mesh.Start();
-  EXPECT_EQ(co_await Outcome(mesh, t.a, t.b.address), StreamEnd::kReset);
-  EXPECT_EQ(Last(mesh.node(1)).flags, "DENY");
-  EXPECT_THAT(Last(mesh.node(1)).error, HasSubstr("default/no-a"));
-  EXPECT_THAT(Last(mesh.node(0)).error, HasSubstr("http status: 401"));
-  Ends back = co_await Join(mesh, t.b, t.a.address, t.a);
-  EXPECT_TRUE(back.complete());
-  back = {};
-  co_await mesh.Stop();
-}
-
-MESH_TEST(EndsLiveConnectionsThatAChangeOfPolicyForbids) {
-  co_await mesh.Start();
-  {
-    Ends denied = co_await Join(mesh, t.a, t.b.address, t.b);
-    Ends kept = co_await Join(mesh, t.b, t.a.address, t.a);
-    CO_ASSERT_TRUE(denied.complete() && kept.complete());
-    mesh.world().AddPolicy(kDenyA);
-    mesh.Publish();
-    EXPECT_EQ(co_await ReadEnd(*denied.client), StreamEnd::kReset);
-    EXPECT_EQ(co_await ReadEnd(*denied.server), StreamEnd::kReset);
-    EXPECT_TRUE(co_await Says(*kept.client, *kept.server, "still here"));
-    EXPECT_EQ(Last(mesh.node(1)).reason, FailureReason::kPolicyChanged);
-  }
-  co_await mesh.Stop();
-}
-
-MESH_TEST(JudgesLiveConnectionsByTheWorkloadAsItIsNow) {
-  co_await mesh.Start();
-  {
-    Ends ends = co_await Join(mesh, t.a, t.b.address, t.b);
-    CO_ASSERT_TRUE(ends.complete());
-    mesh.world().AddPolicy(
-        R"(name: "none" namespace: "default" scope: WORKLOAD_SELECTOR action: ALLOW)");
-    mesh.Publish();
-    EXPECT_TRUE(co_await Says(*ends.client, *ends.server, "not selected"));
-    t.b.workload.policies = {"default/none"};
-    mesh.world().Add(t.b.workload);
-    mesh.Publish();
-    EXPECT_EQ(co_await ReadEnd(*ends.server), StreamEnd::kReset);
-  }
-  co_await mesh.Stop();
-}
-
 MESH_TEST(GivesTwoPodsOfOneIdentityTheirOwnTunnelsAndAddresses) {
   Mesh::Pod& twin = mesh.AddPod("a2", 0, "a");
   co_await mesh.Start();
@@ -206,27 +95,6 @@ MESH_TEST(GivesTwoPodsOfOneIdentityTheirOwnTunnelsAndAddresses) {
     EXPECT_EQ(co_await ReadEnd(*first.server), StreamEnd::kReset);
     EXPECT_TRUE(co_await Says(*second.client, *second.server, "mine is untouched"));
   }
-  co_await mesh.Stop();
-}
-
-MESH_TEST(ServesPlaintextFromOutsideUnlessPolicyWantsAnIdentity) {
-  Mesh::Pod& outsider = mesh.AddOutsider("out");
-  co_await mesh.Start();
-  {
-    Ends ends = co_await Join(mesh, outsider, t.b.address, t.b);
-    CO_ASSERT_TRUE(ends.complete());
-    EXPECT_EQ(ends.server->peer().ip, outsider.address.ip);
-    EXPECT_TRUE(co_await Says(*ends.client, *ends.server, "hello"));
-  }
-  mesh.world().AddPolicy(R"(name: "strict" namespace: "default" scope: NAMESPACE action: DENY
-                            rules { clauses { matches { not_principals { presence {} } } } })");
-  mesh.Publish();
-  co_await mesh.loop().Sleep(absl::Milliseconds(100), {});
-  EXPECT_EQ(co_await Outcome(mesh, outsider, t.b.address), StreamEnd::kReset);
-  EXPECT_EQ(Last(mesh.node(1)).flags, "DENY");
-  Ends meshed = co_await Join(mesh, t.a, t.b.address, t.b);
-  EXPECT_TRUE(meshed.complete());
-  meshed = {};
   co_await mesh.Stop();
 }
 
@@ -470,11 +338,13 @@ TEST(Proxy, ServesAtMostItsLimitOfConnections) {
   t.mesh.Run(ReachLimit(t, t.mesh));
 }
 
-// What coroutines an idle connection keeps, on both nodes together: the outbound relay on one and
-// the inbound stream's on the other. Measured: 4.8 KiB in release until it is parked, 7.1 KiB for a tunnel, which
-// streams share. What is set up before the relay must not be part of its frame (FRAME_OF_ITS_OWN).
+// What is of slabs for frames of an idle connection, on both nodes together: the outbound relay on one and the
+// inbound stream's on the other. Measured: 4.8 KiB in release until it is parked, 7.1 KiB for a tunnel, which
+// streams share. Parked, it has no coroutine: on each node the connection itself and a stream with its part of the
+// session (the sockets are pipes here, and not of slabs).
 constexpr size_t kFrameBytesPerConnection = 7 * 1024;
 constexpr size_t kFrameBytesPerTunnel = 12 * 1024;
+constexpr size_t kParkedBytesPerConnection = 2 * (416 + 160 + 64);
 
 MESH_TEST(KeepsFewBytesOfCoroutinesForAnIdleConnection) {
   constexpr size_t kConnections = 32;
@@ -498,9 +368,10 @@ MESH_TEST(KeepsFewBytesOfCoroutinesForAnIdleConnection) {
     EXPECT_LE(per_tunnel, kFrameBytesPerTunnel);
     // Once nothing has come for a while, and all bytes that went over it have arrived.
     co_await mesh.loop().Sleep(4 * kParkDelay, {});
-    const uint64_t parked = (all - ThreadFrameStats().live_bytes) / (kConnections + 2);
-    std::printf("parked: %zu bytes less for each connection\n", static_cast<size_t>(parked));
-    EXPECT_GE(4 * parked, per_connection);
+    const uint64_t tunnels = 2 * per_tunnel;
+    const uint64_t parked = (ThreadFrameStats().live_bytes - before - tunnels) / (kConnections + 2);
+    std::printf("parked: %zu bytes for each connection\n", static_cast<size_t>(parked));
+    EXPECT_LE(parked, kParkedBytesPerConnection);
     for (size_t node = 0; node < 2; ++node) {
       for (const auto& loop : mesh.node(node).workers)
         EXPECT_EQ(loop->buffers().stats().in_use_bytes, 0u);

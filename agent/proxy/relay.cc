@@ -241,7 +241,7 @@ class AwaitedRelay final : public ParkingRelay {
 
 }  // namespace
 
-void ParkingRelay::Begin() { hold_.scope().Spawn(Go()); }
+void ParkingRelay::Begin() { Run(); }
 
 Task<void> ParkingRelay::Go() {
   const RelayRunEnd end = co_await RelayUntilIdle(parts());
@@ -276,8 +276,6 @@ void ParkingRelay::EndWatches() {
   relay.client.Unwatch();
   relay.server.Unwatch();
 }
-
-void ParkingRelay::Run() { Begin(); }
 
 Task<std::optional<RelayFailure>> Relay(io::Loop& loop, io::Stream& client, io::Stream& server,
                                         RelayBytes& bytes, StopToken stop) {

@@ -43,7 +43,7 @@ struct RelayFailure {
 // a reset of both, never as an orderly end: at once, or for a sender that is not being read from
 // within 3 * kSenderWatchDelay. It reads only after the other side has taken the last
 // block: that is the back-pressure, and no buffer is held while it waits for bytes. While both directions are open and
-// neither has bytes for long it is parked, which costs a twentieth of the memory.
+// neither has bytes for long it is parked.
 //
 // Both streams, `bytes` and the stop token outlive the task. On return nothing is under way on
 // either stream, and unless both directions ended in order both have been reset. A stop resets
@@ -60,10 +60,10 @@ struct RelayParts {
   StopToken stop;
 };
 
-// The same without a task, for whoever has very many connections: it is the base of what is kept of one, and while it
-// is parked there is no frame and no buffer, only that.
+// The same without a task that waits for it, as the proxy has its connections: the base of what is kept of one. While
+// it is parked there is no frame and no buffer, only that.
 //
-// Lifetime: from Begin() to OnEnd(), and counted by its scope from its construction to its destruction.
+// Lifetime: it runs from Begin() to OnEnd(), and its scope counts it from its construction to its destruction.
 class ParkingRelay : private io::ReadWatcher, private StopCallback, private Runnable {
  public:
   // Once.
@@ -84,7 +84,7 @@ class ParkingRelay : private io::ReadWatcher, private StopCallback, private Runn
   void EndWatches();
   void OnReadable() override;
   void OnStop(StopReason) noexcept override { EndWatches(); }
-  void Run() override;
+  void Run() override { hold_.scope().Spawn(Go()); }
 
   ScopeHold hold_;
   int watches_ = 0;  // While it is parked: streams that have not told yet.

@@ -37,18 +37,21 @@ ServedConnection::ServedConnection(Worker& worker, PodContext& pod, Scope& scope
              kind == ConnectionKind::kOutbound ? Direction::kOutbound : Direction::kInbound, source),
       id_(worker.connections().Add(*this)),
       place_(std::move(place)),
-      stop_(pod.connections.stop()) {}
+      stop_(scope.stop()) {}
 
 // The record is written after the streams have gone.
 ServedConnection::~ServedConnection() { worker.connections().Remove(id_); }
 
 void ServedConnection::Carry(std::unique_ptr<ServedConnection> connection) {
   CHECK(connection->client != nullptr && connection->server != nullptr);
+  // Policy must be able to end what is let in.
+  CHECK(connection->kind == ConnectionKind::kOutbound || connection->facts());
   connection.release()->Begin();
 }
 
 std::optional<ConnectionFacts> ServedConnection::facts() const {
   if (kind == ConnectionKind::kOutbound || !record.opened()) return std::nullopt;
+  CHECK(actual_destination.has_value());
   return ConnectionFacts{.source = record.source.address->ip,
                          .destination = actual_destination->ip,
                          .destination_port = actual_destination->port,

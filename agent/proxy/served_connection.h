@@ -39,7 +39,7 @@ TunnelFailure DialFailure(const io::Error& error, const io::SocketAddress& to);
 // sets it up until Carry(), then by itself. One loop's only.
 class ServedConnection final : public ParkingRelay {
  public:
-  // `scope` is joined before `worker` and `pod` go.
+  // `scope` stops with the pod's connections, and is joined before `worker` and `pod` go.
   ServedConnection(Worker& worker, PodContext& pod, Scope& scope, ConnectionKind kind,
                    const io::SocketAddress& source, ConnectionPlace place);
   ~ServedConnection();

@@ -56,7 +56,7 @@ class ConnectionRecord {
   ConnectionRecord(const ConnectionRecord&) = delete;
   ConnectionRecord& operator=(const ConnectionRecord&) = delete;
 
-  RecordedPeer source;
+  RecordedPeer source;  // Its address and identity are also what an open inbound connection is judged by.
   RecordedPeer destination;
   ServiceRef service;         // nullptr: none, or unknown.
   std::string hbone_address;  // The authority of the CONNECT request.

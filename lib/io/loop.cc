@@ -101,7 +101,8 @@ void Loop::EndTurn(MonotonicTime now) {
 
 MonotonicTime Loop::TrimWhenDue(MonotonicTime now) {
   if (trim_at_ <= now) {
-    reactor_->Trim();
+    // Once in an interval: it asks what was needed in that.
+    if (!std::exchange(trimming_, true)) reactor_->Trim();
     const bool more = buffers_->Trim(kTrimBytesPerTurn) >= kTrimBytesPerTurn;
     // What malloc has of a burst stays with the process otherwise, in holes between what is in use.
     if (!more && TrimFrames() >= kFrameBytesOfABurst) heap_trims_due_ = kHeapTrimsAfterABurst;
@@ -109,6 +110,7 @@ MonotonicTime Loop::TrimWhenDue(MonotonicTime now) {
       --heap_trims_due_;
       TrimHeap();
     }
+    trimming_ = more;
     trim_at_ = more ? now : MonotonicTime::Infinite();
   }
   const bool kept = buffers_->stats().mapped_bytes > 0 || ThreadFrameStats().free_bytes > 0;

@@ -81,6 +81,7 @@ class Loop final : public Executor {
   std::atomic<bool> exit_ = false;
   MonotonicTime turn_started_;
   MonotonicTime trim_at_ = MonotonicTime::Infinite();  // When free memory is given back next.
+  bool trimming_ = false;  // In several turns: there is much.
   int heap_trims_due_ = 0;
 };
 

@@ -49,6 +49,16 @@ Result<void> UringBuffers::Register() {
 
 void UringBuffers::Fill() {
   while (provided() < wanted_ && Refill(missing_.back())) missing_.pop_back();
+  filled_ |= wanted_ > 0 && provided() >= wanted_;
+}
+
+void UringBuffers::Grow() {
+  ++taken_;
+  if (wanted_ == 0) {
+    wanted_ = few();
+  } else if (filled_) {
+    wanted_ = entries_;
+  }
 }
 
 bool UringBuffers::Refill(uint16_t entry) {
@@ -69,6 +79,7 @@ uint32_t UringBuffers::Trim() {
   const uint32_t taken = std::exchange(taken_, 0);
   if (taken == 0) {
     wanted_ = 0;
+    filled_ = false;
   } else if (taken < entries_) {
     wanted_ = few();
   }

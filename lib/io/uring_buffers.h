@@ -25,8 +25,9 @@ class UringBuffers {
   Result<void> Register();
   // Provides blocks until the kernel has as many as it shall or the pool is at its limit.
   void Fill();
-  // A receive has found no block: from now on the kernel has a few, or if it has those already, all.
-  void Grow() { wanted_ = wanted_ == 0 ? few() : entries_; }
+  // A receive has found no block and taken its bytes without: from now on the kernel has a few, or if it had those
+  // already, all.
+  void Grow();
   // The block that the kernel has taken, with `size` readable bytes. With size 0 it goes back to the kernel.
   Buffer Take(uint16_t block, size_t size);
   // Ends a time in which blocks were taken or not. Returns how many the kernel has beyond what it needs: the caller
@@ -53,7 +54,8 @@ class UringBuffers {
   std::vector<Buffer> blocks_;           // By entry: what the kernel has.
   std::vector<uint16_t> missing_;        // Entries without a block.
   uint32_t wanted_;                      // Blocks that the kernel shall have.
-  uint32_t taken_ = 0;                   // Since the last Trim().
+  bool filled_ = false;                  // It has had blocks since it last had none.
+  uint32_t taken_ = 0;                   // Since the last Trim(), or received without a block.
 };
 
 }  // namespace heddle::io

@@ -344,8 +344,8 @@ void UringReactor::OnReceived(ReceiveOperation& operation, const io_uring_cqe& c
   }
   // More receives in one turn than blocks with the kernel: this one takes its block from the pool itself.
   if (result == -ENOBUFS && !operation.reactor_cancelled) {
-    BuffersFor(operation.size_hint).Grow();
     result = ReceiveWithoutRing(operation);
+    if (result > 0) BuffersFor(operation.size_hint).Grow();
   }
   if (result == -EAGAIN) return WaitForReadiness(operation);
   Finish(operation, result);
@@ -353,7 +353,13 @@ void UringReactor::OnReceived(ReceiveOperation& operation, const io_uring_cqe& c
 
 int32_t UringReactor::ReceiveWithoutRing(ReceiveOperation& operation) {
   Buffer buffer = pool_.Allocate(std::min(operation.size_hint, BufferPool::kBulkMax));
-  if (buffer.capacity() == 0) return -ENOBUFS;
+  if (buffer.capacity() == 0) {
+    // That there is no memory is no reason to end a connection that has nothing to say.
+    uint8_t next = 0;
+    const ssize_t n = ::recv(operation.fd, &next, 1, MSG_DONTWAIT | MSG_PEEK);
+    if (n < 0) return errno == EINTR ? -EAGAIN : -errno;
+    return n == 0 ? 0 : -ENOBUFS;
+  }
   const auto room = buffer.writable().first(std::min(operation.size_hint, buffer.capacity()));
   const ssize_t n = ::recv(operation.fd, room.data(), room.size(), MSG_DONTWAIT);
   if (n < 0) return errno == EINTR ? -EAGAIN : -errno;
