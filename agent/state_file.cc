@@ -36,10 +36,10 @@ StateFile::StateFile(io::Loop& loop, io::Loop& disk, std::string path, metrics::
       failures_(registry, {"heddle_state_save_failures",
                            "Attempts to save the controller's state on disk that failed"}) {}
 
-absl::StatusOr<std::string> StateFile::Read(const std::string& path) {
-  auto bytes = ReadFile(path, kMaxStateFileBytes);
-  if (absl::IsOutOfRange(bytes.status())) return absl::DataLossError(bytes.status().message());
-  return bytes;
+absl::StatusOr<MappedFile> StateFile::Map(const std::string& path) {
+  auto file = MappedFile::Map(path, kMaxStateFileBytes);
+  if (absl::IsOutOfRange(file.status())) return absl::DataLossError(file.status().message());
+  return file;
 }
 
 Task<bool> StateFile::Save(const DeltaSession& session) {

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "agent/xds/delta_session.h"
+#include "lib/base/file.h"
 #include "lib/base/wait_queue.h"
 #include "lib/io/loop.h"
 #include "lib/metrics/registry.h"
@@ -18,9 +19,9 @@ class StateFile {
   // Encoding, writing and syncing happen on `disk`, which runs as long as Run() and Flush().
   StateFile(io::Loop& loop, io::Loop& disk, std::string path, metrics::Registry& registry);
 
-  // The bytes at `path`, for ViewState(), or why there are none: a missing file is NOT_FOUND, one that
-  // is too long DATA_LOSS. Blocks; on any thread.
-  static absl::StatusOr<std::string> Read(const std::string& path);
+  // The file at `path`, for ViewState(), or why there is none: a missing file is NOT_FOUND, one that is too long
+  // DATA_LOSS. Blocks; on any thread.
+  static absl::StatusOr<MappedFile> Map(const std::string& path);
 
   // There is something new to save.
   void Notify() {

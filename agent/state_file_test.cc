@@ -45,9 +45,9 @@ class StateFileTest : public ::testing::TestWithParam<uint64_t> {
   }
   // The version of the workload on disk; empty when there is no file.
   std::string Saved() const {
-    const auto bytes = StateFile::Read(folder_ / "state");
-    if (!bytes.ok()) return "";
-    const HeldResources held = HoldAll(ViewState(*bytes).value());
+    const auto file = StateFile::Map(folder_ / "state");
+    if (!file.ok()) return "";
+    const HeldResources held = HoldAll(ViewState(file->bytes()).value());
     const auto* resource = held[static_cast<size_t>(ResourceKind::kAddress)].resources.Find(
         testing::WorkloadOptions().uid());
     return resource == nullptr ? "" : (*resource)->version;
@@ -141,10 +141,10 @@ TEST_P(StateFileTest, GivesUpAtTheStopWhenTheDiskIsFull) {
 
 TEST_P(StateFileTest, SaysWhyThereIsNothingToRead) {
   const fs::path path = folder_ / "state";
-  EXPECT_TRUE(absl::IsNotFound(StateFile::Read(path).status()));
+  EXPECT_TRUE(absl::IsNotFound(StateFile::Map(path).status()));
   ASSERT_TRUE(ReplaceFile(path, "", Durability::kProcessCrash).ok());
   fs::resize_file(path, kMaxStateFileBytes + 1);
-  EXPECT_TRUE(absl::IsDataLoss(StateFile::Read(path).status()));
+  EXPECT_TRUE(absl::IsDataLoss(StateFile::Map(path).status()));
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, StateFileTest, ::testing::Range<uint64_t>(1, 6));

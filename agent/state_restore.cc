@@ -17,9 +17,9 @@ StateRestore::StateRestore(std::string path, NodeDescription node, std::vector<R
 }
 
 void StateRestore::Run() {
-  const absl::StatusOr<std::string> bytes = StateFile::Read(path_);
-  if (!bytes.ok()) return state_.set_value(bytes.status());
-  const absl::StatusOr<StateView> stored = ViewState(*bytes);
+  const absl::StatusOr<MappedFile> file = StateFile::Map(path_);
+  if (!file.ok()) return state_.set_value(file.status());
+  const absl::StatusOr<StateView> stored = ViewState(file->bytes());
   if (!stored.ok()) return state_.set_value(stored.status());
   state_.set_value(session_.Restore(*stored));
   session_.HoldRestored(*stored);

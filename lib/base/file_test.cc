@@ -86,6 +86,32 @@ TEST(ReplaceFile, LeavesNothingWhenThePathIsTaken) {
   EXPECT_EQ(folder.entries(), 1u);
 }
 
+TEST(MappedFile, HasWhatWasWritten) {
+  const Folder folder;
+  const std::string path = folder.path / "file";
+  const std::string bytes(100'000, 'x');
+  ASSERT_TRUE(ReplaceFile(path, bytes, Durability::kProcessCrash).ok());
+  auto file = MappedFile::Map(path, bytes.size());
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(file->bytes(), bytes);
+  // What replaces it is another file.
+  ASSERT_TRUE(ReplaceFile(path, "", Durability::kProcessCrash).ok());
+  const MappedFile moved = *std::move(file);
+  EXPECT_EQ(moved.bytes(), bytes);
+  file = MappedFile::Map(path, 0);
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(file->bytes(), "");
+}
+
+TEST(MappedFile, SaysWhyThereIsNone) {
+  const Folder folder;
+  const std::string path = folder.path / "file";
+  EXPECT_TRUE(absl::IsNotFound(MappedFile::Map(path, 1).status()));
+  ASSERT_TRUE(ReplaceFile(path, "12", Durability::kProcessCrash).ok());
+  EXPECT_TRUE(absl::IsOutOfRange(MappedFile::Map(path, 1).status()));
+  EXPECT_FALSE(MappedFile::Map(folder.path, 1 << 20).ok());
+}
+
 TEST(ReadFile, SaysWhatIsNotThere) {
   const Folder folder;
   EXPECT_TRUE(absl::IsNotFound(ReadFile(folder.path / "none", 100).status()));
