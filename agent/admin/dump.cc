@@ -91,7 +91,7 @@ Json ServiceJson(const State& state, const Service& service) {
   for (const ServiceAddress& address : service.addresses) {
     const bool host = address.is_host();
     json[host ? "vips" : "cidrVips"].push_back(
-        absl::StrCat(address.network, "/",
+        absl::StrCat(address.network.ToString(), "/",
                      host ? address.prefix.address().ToString() : address.prefix.ToString()));
   }
   json["ports"] = Json::object();

@@ -2,42 +2,65 @@
 
 #include <absl/status/status.h>
 
+#include <span>
 #include <string_view>
 #include <vector>
 
+#include "agent/model/address_decoder.h"
+#include "agent/model/hash_order.h"
 #include "agent/model/state.h"
 #include "lib/base/run_both.h"
-#include "proto/workload.pb.h"
 
 namespace heddle::agent {
 
 // Workloads and services of a state that has none: an agent that starts with a hundred thousand on disk has each index
 // made at once, at a fraction of what it costs to put one after the other. Decoding touches no state, so that several
-// loads can be filled by as many threads and then be joined; each is one thread's at a time.
+// threads can fill loads, of which then one state is made; each load is one thread's at a time.
 class AddressLoad {
  public:
   // Room for so many, of which most are workloads with an address and a service.
   void Reserve(size_t addresses);
-  // No name twice. What is refused is not in the load.
-  absl::Status Add(std::string_view name, const istio::workload::Address& message);
-  // What `next` has comes after what this has.
-  void Append(AddressLoad next);
+  // No name twice, in other loads of the same state neither. What is refused is not in the load.
+  absl::Status Add(std::string_view name, std::string_view bytes, AddressDecoder& decoder);
 
-  // The following two end the load, each about half of it, and may run at the same time.
-  void BuildAddressIndex(State& state, EditId edit);
-  void BuildWorkloadsAndEndpoints(State& state, EditId edit);
+  // The following two end the loads, each about half of it, and may run at the same time. What is in a later load
+  // comes after what is in an earlier one.
+  static void BuildAddressIndex(std::span<AddressLoad> loads, State& state, EditId edit);
+  static void BuildWorkloadsAndEndpoints(std::span<AddressLoad> loads, State& state, EditId edit);
   const std::vector<ServiceRef>& services() const { return services_; }
-  size_t size() const { return workloads_.size() + services_.size(); }
+  size_t size() const { return workloads_.all.size() + services_.size(); }
   // What so many are worth: a second thread gains milliseconds from here on.
-  static Threads ThreadsFor(size_t addresses) { return addresses < 1000 ? Threads::kOne : Threads::kTwo; }
+  static Threads ThreadsFor(size_t addresses) {
+    return addresses < 1000 ? Threads::kOne : Threads::kTwo;
+  }
 
  private:
+  // What an index will be made of, and the hashes of its keys: computed while they are in the CPU's cache.
+  template <typename Entry>
+  struct Hashed {
+    std::vector<Entry> all;
+    std::vector<uint64_t> digits;
+
+    void Add(uint64_t hash, Entry entry) {
+      digits.push_back(ReverseHashDigits(hash));
+      all.push_back(std::move(entry));
+    }
+    void Reserve(size_t count) {
+      all.reserve(count);
+      digits.reserve(count);
+    }
+  };
+
+  // One list of all loads, sorted.
+  template <typename Entry>
+  struct Merged;
+
   void AddWorkload(const WorkloadRef& workload);
 
-  std::vector<PersistentMap<WorkloadUid, WorkloadRef>::Entry> workloads_;
+  Hashed<PersistentMap<WorkloadUid, WorkloadRef>::Entry> workloads_;
   // Views of what is in the workloads.
-  std::vector<Grouped<NetworkAddressView, WorkloadRef>> by_address_;
-  std::vector<Grouped<IdView<ServiceName>, Endpoint>> by_service_;
+  Hashed<Grouped<NetworkAddressView, WorkloadRef>> by_address_;
+  Hashed<Grouped<IdView<ServiceName>, Endpoint>> by_service_;
   std::vector<WorkloadRef> weighted_;
   std::vector<ServiceRef> services_;
 };

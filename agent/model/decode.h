@@ -7,14 +7,16 @@
 #include "agent/model/node_pod.h"
 #include "agent/model/policy.h"
 #include "agent/model/service.h"
+#include "agent/model/shared_parts.h"
 #include "agent/model/workload.h"
+#include "agent/model/workload_view.h"
 #include "proto/authorization.pb.h"
 #include "proto/node.pb.h"
 #include "proto/workload.pb.h"
 
 // From wire messages to validated values. Strict: what we do not understand is refused with a sentence, never
 // dropped, because a dropped entry of a list can turn "these addresses" into "all addresses". The caller adds the
-// resource's name to the sentence. Pure functions.
+// resource's name to the sentence. Pure functions, but for what they share.
 namespace heddle::agent {
 
 // Limits per resource. The real ones are orders of magnitude smaller; these only keep one resource from being a burden.
@@ -27,15 +29,11 @@ inline constexpr int kMaxPolicyReferences = 10'000;
 // Entries of all lists of one policy together.
 inline constexpr int kMaxPolicyEntries = 100'000;
 
-absl::StatusOr<WorkloadRef> DecodeWorkload(const istio::workload::Workload& message);
+// Texts and identities that it has in common with others come from `shared`.
+absl::StatusOr<WorkloadRef> DecodeWorkload(const istio::workload::Workload& message, SharedParts& shared);
+// All that the view has.
+absl::StatusOr<std::shared_ptr<Workload>> DecodeWorkload(const WorkloadView& view, SharedParts& shared);
 absl::StatusOr<Service> DecodeService(const istio::workload::Service& message);
-// One of the two.
-struct DecodedAddress {
-  WorkloadRef workload;
-  ServiceRef service;
-};
-// `name` is the resource's name on the wire; it must agree with what is inside.
-absl::StatusOr<DecodedAddress> DecodeAddressResource(std::string_view name, const istio::workload::Address& message);
 
 absl::StatusOr<Policy> DecodePolicy(const istio::security::Authorization& message);
 absl::StatusOr<NodePod> DecodeNodePod(const heddle::node::v1::NodePod& message);

@@ -43,20 +43,22 @@ TEST(DecodeWorkload, RefusesWhatItDoesNotUnderstandWithASentence) {
       {"uid: 'u' waypoint { hostname { hostname: 'h' } }", "waypoint 0 is not a port"},
       {"uid: 'u' application_tunnel { protocol: 2 }", "application tunnel protocol 2 is unknown"},
   };
+  SharedParts shared;
   for (const Refused& test : cases) {
-    const auto result = DecodeWorkload(FromText<istio::workload::Workload>(test.text));
+    const auto result = DecodeWorkload(FromText<istio::workload::Workload>(test.text), shared);
     ASSERT_FALSE(result.ok()) << test.text;
     EXPECT_THAT(std::string(result.status().message()), HasSubstr(std::string(test.sentence))) << test.text;
   }
 }
 
 TEST(DecodeWorkload, FillsInTheMeshsDefaults) {
-  const auto workload = DecodeWorkload(FromText<istio::workload::Workload>("uid: 'u' namespace: 'shop'"));
+  SharedParts shared;
+  const auto workload = DecodeWorkload(FromText<istio::workload::Workload>("uid: 'u' namespace: 'shop'"), shared);
   ASSERT_TRUE(workload.ok());
   EXPECT_EQ((*workload)->identity->ToString(), "spiffe://cluster.local/ns/shop/sa/default");
   EXPECT_EQ((*workload)->cluster_id, "Kubernetes");
   EXPECT_EQ((*workload)->capacity, 1u);
-  const auto nobody = DecodeWorkload(FromText<istio::workload::Workload>("uid: 'u'"));
+  const auto nobody = DecodeWorkload(FromText<istio::workload::Workload>("uid: 'u'"), shared);
   EXPECT_FALSE((*nobody)->identity.has_value());
 }
 

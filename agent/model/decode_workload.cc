@@ -1,5 +1,7 @@
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
+#include <span>
 #include <utility>
 
 #include "agent/model/decode.h"
@@ -28,60 +30,87 @@ absl::StatusOr<GatewayAddress> DecodeGateway(const wire::GatewayAddress& message
   return absl::InvalidArgumentError(absl::StrCat(std::string(what), " has no destination"));
 }
 
-absl::StatusOr<std::vector<PortMapping>> DecodePorts(const google::protobuf::RepeatedPtrField<wire::Port>& messages) {
-  if (messages.size() > kMaxServicePorts) return TooMany("ports", messages.size(), kMaxServicePorts);
+// Of messages or of views.
+uint32_t ServicePort(const wire::Port& port) { return port.service_port(); }
+uint32_t TargetPort(const wire::Port& port) { return port.target_port(); }
+uint32_t ServicePort(const WorkloadView::Port& port) { return port.service_port; }
+uint32_t TargetPort(const WorkloadView::Port& port) { return port.target_port; }
+
+template <typename Ports>
+absl::StatusOr<std::vector<PortMapping>> DecodePorts(const Ports& given) {
+  const int count = static_cast<int>(given.size());
+  if (count > kMaxServicePorts) return TooMany("ports", count, kMaxServicePorts);
   std::vector<PortMapping> ports;
-  ports.reserve(messages.size());
-  for (const wire::Port& message : messages) {
+  ports.reserve(given.size());
+  for (const auto& one : given) {
     PortMapping port;
-    TRY_ASSIGN(port.service_port, DecodePort(message.service_port(), "service port"));
-    if (message.target_port() != 0) {
-      TRY_ASSIGN(port.target_port, DecodePort(message.target_port(), "target port"));
+    TRY_ASSIGN(port.service_port, DecodePort(ServicePort(one), "service port"));
+    if (TargetPort(one) != 0) {
+      TRY_ASSIGN(port.target_port, DecodePort(TargetPort(one), "target port"));
     }
     ports.push_back(port);
   }
   return ports;
 }
 
-absl::Status DecodeEnums(const wire::Workload& message, Workload& workload) {
-  switch (message.tunnel_protocol()) {
+absl::Status DecodeEnums(const WorkloadView& view, Workload& workload) {
+  switch (view.tunnel_protocol) {
     case wire::NONE: workload.protocol = TunnelProtocol::kNone; break;
     case wire::HBONE: workload.protocol = TunnelProtocol::kHbone; break;
     case wire::LEGACY_ISTIO_MTLS:
       return absl::InvalidArgumentError("tunnel protocol LEGACY_ISTIO_MTLS is not supported; the workload needs HBONE");
-    default: return UnknownEnum("tunnel protocol", message.tunnel_protocol());
+    default: return UnknownEnum("tunnel protocol", view.tunnel_protocol);
   }
-  switch (message.workload_type()) {
+  switch (view.workload_type) {
     case wire::DEPLOYMENT: workload.type = WorkloadType::kDeployment; break;
     case wire::CRONJOB: workload.type = WorkloadType::kCronJob; break;
     case wire::POD: workload.type = WorkloadType::kPod; break;
     case wire::JOB: workload.type = WorkloadType::kJob; break;
-    default: return UnknownEnum("workload type", message.workload_type());
+    default: return UnknownEnum("workload type", view.workload_type);
   }
-  switch (message.status()) {
+  switch (view.status) {
     case wire::HEALTHY: workload.healthy = true; break;
     case wire::UNHEALTHY: workload.healthy = false; break;
-    default: return UnknownEnum("workload status", message.status());
+    default: return UnknownEnum("workload status", view.status);
   }
-  switch (message.network_mode()) {
+  switch (view.network_mode) {
     case wire::STANDARD: workload.host_network = false; break;
     case wire::HOST_NETWORK: workload.host_network = true; break;
-    default: return UnknownEnum("network mode", message.network_mode());
+    default: return UnknownEnum("network mode", view.network_mode);
   }
   return absl::OkStatus();
 }
 
-absl::Status DecodeServices(const wire::Workload& message, Workload& workload) {
-  const int count = static_cast<int>(message.services().size());
+absl::Status DecodeServices(const WorkloadView& view, SharedParts& shared, Workload& workload) {
+  const int count = static_cast<int>(view.services.size());
   if (count > kMaxWorkloadServices) return TooMany("services", count, kMaxWorkloadServices);
-  for (const auto& [name, ports] : message.services()) {
-    ServiceMembership membership{.service = ServiceName(name)};
-    TRY_ASSIGN(membership.ports, DecodePorts(ports.ports()));
+  workload.services.reserve(view.services.size());
+  for (const WorkloadView::Service& service : view.services) {
+    ServiceMembership membership{.service = ServiceName(shared.Text(TextKind::kService, service.name))};
+    const auto ports = std::span(view.ports).subspan(service.ports_begin, service.ports_end - service.ports_begin);
+    TRY_ASSIGN(membership.ports, DecodePorts(ports));
     workload.services.push_back(std::move(membership));
   }
   std::sort(workload.services.begin(), workload.services.end(),
             [](const auto& a, const auto& b) { return a.service < b.service; });
   return absl::OkStatus();
+}
+
+void DecodeTexts(const WorkloadView& view, SharedParts& shared, Workload& workload) {
+  workload.uid = WorkloadUid(view.uid);
+  workload.name = SharedString(view.name);
+  workload.name_space = shared.Text(TextKind::kNamespace, view.name_space);
+  workload.network = shared.Text(TextKind::kNetwork, view.network);
+  workload.cluster_id = shared.Text(TextKind::kCluster, view.cluster_id.empty() ? "Kubernetes" : view.cluster_id);
+  workload.node = shared.Text(TextKind::kNode, view.node);
+  workload.hostname = shared.Text(TextKind::kHostname, view.hostname);
+  // A pod that belongs to nothing is its own.
+  workload.workload_name =
+      view.workload_name == view.name ? workload.name : shared.Text(TextKind::kOwner, view.workload_name);
+  workload.canonical_name = shared.Text(TextKind::kCanonicalName, view.canonical_name);
+  workload.canonical_revision = shared.Text(TextKind::kRevision, view.canonical_revision);
+  workload.locality = {shared.Text(TextKind::kRegion, view.region), shared.Text(TextKind::kZone, view.zone),
+                       shared.Text(TextKind::kSubzone, view.subzone)};
 }
 
 absl::Status DecodeGateways(const wire::Workload& message, Workload& workload) {
@@ -145,7 +174,7 @@ absl::Status DecodeServiceAddresses(const wire::Service& message, Service& servi
     const auto full_length = static_cast<uint32_t>(address.address().size() * 8);
     const uint32_t length = address.has_length() ? address.length() : full_length;
     TRY_ASSIGN(const io::IpPrefix prefix, DecodePrefix(address.address(), length, "service address"));
-    service.addresses.push_back({address.network(), prefix});
+    service.addresses.push_back({SharedString(address.network()), prefix});
   }
   return absl::OkStatus();
 }
@@ -164,45 +193,43 @@ absl::Status DecodeServiceIdentities(const wire::Service& message, Service& serv
 
 }  // namespace
 
-absl::StatusOr<WorkloadRef> DecodeWorkload(const wire::Workload& message) {
-  if (message.uid().empty()) return absl::InvalidArgumentError("the workload has no uid");
-  // Where it stays: there are a hundred thousand, and to move one is to move twenty strings and lists.
+absl::StatusOr<std::shared_ptr<Workload>> DecodeWorkload(const WorkloadView& view, SharedParts& shared) {
+  if (view.uid.empty()) return absl::InvalidArgumentError("the workload has no uid");
+  // Where it stays: there are a hundred thousand, and to move one is to move twenty texts and lists.
   auto decoded = std::make_shared<Workload>();
   Workload& workload = *decoded;
-  workload.native_tunnel = message.native_tunnel();
-  workload.capacity = message.has_capacity() ? message.capacity().value() : 1;
-  workload.uid = WorkloadUid(message.uid());
-  workload.name = message.name();
-  workload.name_space = message.namespace_();
-  workload.network = message.network();
-  workload.cluster_id = message.cluster_id().empty() ? "Kubernetes" : message.cluster_id();
-  workload.node = message.node();
-  workload.hostname = message.hostname();
-  workload.workload_name = message.workload_name();
-  workload.canonical_name = message.canonical_name();
-  workload.canonical_revision = message.canonical_revision();
-  workload.locality = {message.locality().region(), message.locality().zone(), message.locality().subzone()};
-  TRY_STATUS(DecodeEnums(message, workload));
-  if (message.addresses_size() > kMaxWorkloadAddresses) {
-    return TooMany("addresses", message.addresses_size(), kMaxWorkloadAddresses);
+  workload.native_tunnel = view.native_tunnel;
+  workload.capacity = view.capacity;
+  DecodeTexts(view, shared, workload);
+  TRY_STATUS(DecodeEnums(view, workload));
+  if (view.addresses.size() > kMaxWorkloadAddresses) {
+    return TooMany("addresses", static_cast<int>(view.addresses.size()), kMaxWorkloadAddresses);
   }
-  for (const std::string& bytes : message.addresses()) {
+  workload.addresses.reserve(view.addresses.size());
+  for (const std::string_view bytes : view.addresses) {
     TRY_ASSIGN(const io::IpAddress address, DecodeAddress(bytes, "address"));
     workload.addresses.push_back(address);
   }
-  if (!message.namespace_().empty()) {
-    TRY_ASSIGN(workload.identity,
-               MakeIdentity(message.trust_domain(), message.namespace_(), message.service_account()));
+  if (!view.name_space.empty()) {
+    TRY_ASSIGN(workload.identity, shared.Identity(view.trust_domain, view.name_space, view.service_account));
   }
-  TRY_STATUS(DecodeServices(message, workload));
-  if (message.authorization_policies_size() > kMaxPolicyReferences) {
-    return TooMany("authorization policies", message.authorization_policies_size(), kMaxPolicyReferences);
+  TRY_STATUS(DecodeServices(view, shared, workload));
+  if (view.authorization_policies.size() > kMaxPolicyReferences) {
+    return TooMany("authorization policies", static_cast<int>(view.authorization_policies.size()),
+                   kMaxPolicyReferences);
   }
-  for (const std::string& name : message.authorization_policies()) {
-    workload.authorization_policies.emplace_back(name);
+  for (const std::string_view name : view.authorization_policies) {
+    workload.authorization_policies.emplace_back(shared.Text(TextKind::kPolicy, name));
   }
-  TRY_STATUS(DecodeGateways(message, workload));
   return decoded;
+}
+
+absl::StatusOr<WorkloadRef> DecodeWorkload(const wire::Workload& message, SharedParts& shared) {
+  WorkloadView view;
+  ViewWorkload(message, view);
+  TRY_ASSIGN(const std::shared_ptr<Workload> workload, DecodeWorkload(view, shared));
+  TRY_STATUS(DecodeGateways(message, *workload));
+  return workload;
 }
 
 absl::StatusOr<Service> DecodeService(const wire::Service& message) {
@@ -229,23 +256,6 @@ absl::StatusOr<Service> DecodeService(const wire::Service& message) {
     TRY_ASSIGN(service.waypoint, DecodeGateway(message.waypoint(), "waypoint"));
   }
   return service;
-}
-
-absl::StatusOr<DecodedAddress> DecodeAddressResource(std::string_view name, const wire::Address& message) {
-  switch (message.type_case()) {
-    case wire::Address::kWorkload: {
-      TRY_ASSIGN(WorkloadRef workload, DecodeWorkload(message.workload()));
-      if (workload->uid.ToString() != name) return NameDiffers("workload", workload->uid.ToString());
-      return DecodedAddress{.workload = std::move(workload)};
-    }
-    case wire::Address::kService: {
-      TRY_ASSIGN(Service service, DecodeService(message.service()));
-      if (service.id.ToString() != name) return NameDiffers("service", service.id.ToString());
-      return DecodedAddress{.service = std::make_shared<const Service>(std::move(service))};
-    }
-    case wire::Address::TYPE_NOT_SET: break;
-  }
-  return absl::InvalidArgumentError("it is neither a workload nor a service");
 }
 
 }  // namespace heddle::agent

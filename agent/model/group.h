@@ -43,34 +43,35 @@ void AddMember(GroupMap<Key, Member>& map, EditId edit, const Key& key, Member m
 template <typename View, typename Member>
 struct Grouped {
   View view;
-  uint64_t hash = 0;
   Member member;
 };
 
-// All of them at once: see PersistentMap::Make. Members of one key keep their order.
-template <typename Key, typename View, typename Member>
-GroupMap<Key, Member> MakeGroups(EditId edit, std::vector<Grouped<View, Member>> all) {
+// All of them at once, from their places as SortByHash() leaves them; `at` gives each by its index, to be moved from.
+// Members of one key keep the order of their indexes.
+template <typename Key, typename Member, typename At>
+GroupMap<Key, Member> MakeGroups(EditId edit, const std::vector<HashPlace>& order, const At& at) {
   using Map = GroupMap<Key, Member>;
-  std::vector<std::pair<uint64_t, uint32_t>> order(all.size());  // By hash, then as they came.
-  for (uint32_t i = 0; i < all.size(); ++i) order[i] = {all[i].hash, i};
-  std::sort(order.begin(), order.end());
   std::vector<typename Map::Entry> entries;
+  std::vector<HashPlace> places;  // Of the entries.
+  entries.reserve(order.size());
+  places.reserve(order.size());
   for (size_t begin = 0, end = 0; begin < order.size(); begin = end) {
-    while (end < order.size() && order[end].first == order[begin].first) ++end;
+    while (end < order.size() && order[end].digits == order[begin].digits) ++end;
     const size_t first = entries.size();  // Of this hash: as a rule there will be one.
     for (size_t i = begin; i < end; ++i) {
-      auto& [view, hash, member] = all[order[i].second];
-      size_t at = first;
-      while (at < entries.size() && !(entries[at].key == view)) ++at;
-      if (at == entries.size()) {
+      auto& [view, member] = at(order[i].index);
+      size_t found = first;
+      while (found < entries.size() && !(entries[found].key == view)) ++found;
+      if (found == entries.size()) {
+        places.push_back({order[i].digits, found});
         entries.push_back({Key(view), std::make_shared<Group<Member>>()});
-        entries[at].value->edit = edit;
-        entries[at].value->members.reserve(end - begin);
+        entries[found].value->edit = edit;
+        entries[found].value->members.reserve(end - begin);
       }
-      entries[at].value->members.push_back(std::move(member));
+      entries[found].value->members.push_back(std::move(member));
     }
   }
-  return Map::Make(edit, std::move(entries));
+  return Map::MakeSorted(edit, std::move(places), [&entries](uint64_t index) -> auto& { return entries[index]; });
 }
 
 // Removes the members for which `is` holds, and the group when nothing is left.

@@ -5,18 +5,21 @@
 #include <string_view>
 #include <utility>
 
+#include "lib/base/shared_string.h"
+
 namespace heddle::agent {
 
-// A string that names one kind of thing, so that one kind of name is never passed for another.
+// A string that names one kind of thing, so that one kind of name is never passed for another. Copies share it.
 template <typename Kind>
 class Id {
  public:
   Id() = default;
+  explicit Id(SharedString value) : value_(std::move(value)) {}
   explicit Id(std::string value) : value_(std::move(value)) {}
   explicit Id(std::string_view value) : value_(value) {}
   explicit Id(const char* value) : value_(value) {}
 
-  const std::string& ToString() const { return value_; }
+  const std::string& ToString() const { return value_.ToString(); }
   bool empty() const { return value_.empty(); }
 
   auto operator<=>(const Id&) const = default;
@@ -26,7 +29,7 @@ class Id {
   }
 
  private:
-  std::string value_;
+  SharedString value_;
 };
 
 // An id that somebody else holds; hashes and compares like it.

@@ -7,7 +7,6 @@
 #include <concepts>
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -39,9 +38,16 @@ class PersistentMap {
 
   // A map of all these: at a fraction of what it costs to put one after the other. Of two with one key the last.
   static PersistentMap Make(EditId edit, std::vector<Entry> entries) {
-    const std::vector<HashPlace> places = OrderByHash(entries, [](const Entry& entry) { return Hash(entry.key); });
+    return MakeSorted(edit, OrderByHash(entries, [](const Entry& entry) { return Hash(entry.key); }),
+                      [&entries](uint64_t index) -> Entry& { return entries[index]; });
+  }
+
+  // The same of entries whose places are sorted; `entry_at` gives each by its index, to be moved from.
+  template <typename EntryAt>
+  static PersistentMap MakeSorted(EditId edit, std::vector<HashPlace> places, const EntryAt& entry_at) {
+    DropReplaced(places, entry_at);
     PersistentMap map;
-    if (!places.empty()) map.root_ = MakeNode(edit, entries, places, 0);
+    if (!places.empty()) map.root_ = MakeNode(edit, entry_at, places, 0);
     return map;
   }
 
@@ -133,29 +139,23 @@ class PersistentMap {
 
   static size_t Slot(uint64_t hash, int shift) { return (hash >> shift) & (kFanOut - 1); }
 
-  static std::shared_ptr<Node> MakeNode(EditId edit, std::vector<Entry>& entries, std::span<const HashPlace> places,
-                                        size_t depth) {
-    auto node = std::make_shared<Node>();
-    node->edit = edit;
-    node->count = places.size();
+  template <typename EntryAt>
+  static std::shared_ptr<Node> MakeNode(EditId edit, const EntryAt& entry_at, HashPlaces places, size_t depth) {
+    auto node = std::make_shared<Node>(Node{.edit = edit, .count = places.size()});
     if (places.size() <= kShardEntriesMax || depth + 1 == kDepthMax) {
       node->hashes.reserve(places.size());
       node->entries.reserve(places.size());
       for (const HashPlace& place : places) {
         node->hashes.push_back(ReverseHashDigits(place.digits));
-        node->entries.push_back(std::move(entries[place.index]));
+        node->entries.push_back(std::move(entry_at(place.index)));
       }
       return node;
     }
     node->children = std::make_unique<Children>();
-    const int shift = 64 - kBits * static_cast<int>(depth + 1);
     while (!places.empty()) {
-      const uint64_t slot = places.front().digits >> shift & (kFanOut - 1);
-      const auto end = std::ranges::find_if(
-          places, [&](const HashPlace& place) { return (place.digits >> shift & (kFanOut - 1)) != slot; });
-      const auto count = static_cast<size_t>(end - places.begin());
-      (*node->children)[slot] = MakeNode(edit, entries, places.first(count), depth + 1);
-      places = places.subspan(count);
+      const auto same = FirstOfOneDigit(places, depth);
+      (*node->children)[DigitAt(same.front(), depth)] = MakeNode(edit, entry_at, same, depth + 1);
+      places = places.subspan(same.size());
     }
     return node;
   }

@@ -26,7 +26,7 @@ struct LoadBalancing {
 
 // A virtual address of a service: one host, or a block when `prefix` is shorter than the address.
 struct ServiceAddress {
-  std::string network;
+  SharedString network;
   io::IpPrefix prefix;
   bool is_host() const { return prefix.length() == (prefix.address().is_v4() ? 32 : 128); }
   bool operator==(const ServiceAddress&) const = default;

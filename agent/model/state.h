@@ -17,6 +17,7 @@
 #include "agent/model/policy_index.h"
 #include "agent/model/service.h"
 #include "agent/model/workload.h"
+#include "lib/base/shared_string.h"
 #include "lib/base/strings.h"
 #include "lib/io/address.h"
 
@@ -24,12 +25,12 @@ namespace heddle::agent {
 
 // An address on a named network.
 struct NetworkAddress {
-  std::string network;
+  SharedString network;
   io::IpAddress ip;
   bool operator==(const NetworkAddress&) const = default;
   template <typename H>
   friend H AbslHashValue(H state, const NetworkAddress& a) {
-    return H::combine(std::move(state), ToAbsl(a.network), a.ip);
+    return H::combine(std::move(state), a.network, a.ip);
   }
 };
 
@@ -40,7 +41,7 @@ struct NetworkAddressView {
   friend bool operator==(const NetworkAddress& a, const NetworkAddressView& b) {
     return a.ip == b.ip && a.network == b.network;
   }
-  explicit operator NetworkAddress() const { return {std::string(network), ip}; }
+  explicit operator NetworkAddress() const { return {SharedString(network), ip}; }
   template <typename H>
   friend H AbslHashValue(H state, const NetworkAddressView& a) {
     return H::combine(std::move(state), ToAbsl(a.network), a.ip);

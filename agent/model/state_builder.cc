@@ -33,9 +33,17 @@ std::optional<std::string> ScopeKey(const Policy& policy) {
 
 }  // namespace
 
-absl::Status StateBuilder::PutAddress(std::string_view name,
-                                      const istio::workload::Address& message) {
-  TRY_ASSIGN(const DecodedAddress address, DecodeAddressResource(name, message));
+absl::Status StateBuilder::PutAddress(std::string_view name, const istio::workload::Address& message) {
+  TRY_ASSIGN(const DecodedAddress address, decoder_.Decode(name, message));
+  return Put(address);
+}
+
+absl::Status StateBuilder::PutAddress(std::string_view name, std::string_view bytes) {
+  TRY_ASSIGN(const DecodedAddress address, decoder_.Decode(name, bytes));
+  return Put(address);
+}
+
+absl::Status StateBuilder::Put(const DecodedAddress& address) {
   if (address.workload != nullptr) {
     TRY_STATUS(CheckRoom(state_.workloads_, address.workload->uid));
     PutWorkload(address.workload);
@@ -64,12 +72,16 @@ void StateBuilder::PutWorkload(const WorkloadRef& workload) {
   }
 }
 
-void StateBuilder::Load(AddressLoad load) {
-  CHECK(load.size() <= kMaxResourcesPerKind);
-  RunBoth(AddressLoad::ThreadsFor(load.size()), [&] { load.BuildAddressIndex(state_, edit_); },
+void StateBuilder::Load(std::span<AddressLoad> loads) {
+  size_t addresses = 0;
+  for (const AddressLoad& load : loads) addresses += load.size();
+  CHECK(addresses <= kMaxResourcesPerKind);
+  RunBoth(AddressLoad::ThreadsFor(addresses), [&] { AddressLoad::BuildAddressIndex(loads, state_, edit_); },
           [&] {
-            load.BuildWorkloadsAndEndpoints(state_, edit_);
-            for (const ServiceRef& service : load.services()) PutService(service);
+            AddressLoad::BuildWorkloadsAndEndpoints(loads, state_, edit_);
+            for (const AddressLoad& load : loads) {
+              for (const ServiceRef& service : load.services()) PutService(service);
+            }
           });
 }
 

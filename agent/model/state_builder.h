@@ -3,8 +3,10 @@
 #include <absl/status/status.h>
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 
+#include "agent/model/address_decoder.h"
 #include "agent/model/address_load.h"
 #include "agent/model/state.h"
 #include "proto/authorization.pb.h"
@@ -26,6 +28,7 @@ class StateBuilder {
  public:
   // `name` is the resource's name on the wire; it must agree with what is inside.
   absl::Status PutAddress(std::string_view name, const istio::workload::Address& message);
+  absl::Status PutAddress(std::string_view name, std::string_view bytes);
   absl::Status PutPolicy(std::string_view name, const istio::security::Authorization& message);
   absl::Status PutNodePod(std::string_view name, const heddle::node::v1::NodePod& message);
   // For a policy whose bytes are no message at all.
@@ -38,7 +41,7 @@ class StateBuilder {
 
   // All at once, into a state that has neither workloads nor services: for the first one, which may be large. At most
   // kMaxResourcesPerKind. A second thread helps with a large one.
-  void Load(AddressLoad load);
+  void Load(std::span<AddressLoad> loads);
 
   // The control plane (or the file of the last state) has said all it has of this kind.
   void SetReceived(ResourceKind kind) { state_.received_.set(static_cast<size_t>(kind)); }
@@ -47,6 +50,7 @@ class StateBuilder {
   StateRef Publish();
 
  private:
+  absl::Status Put(const DecodedAddress& address);
   void PutWorkload(const WorkloadRef& workload);
   void PutService(const ServiceRef& service);
   void PutPolicy(const PolicyRef& policy);
@@ -57,6 +61,7 @@ class StateBuilder {
 
   State state_;
   EditId edit_ = 1;
+  AddressDecoder decoder_;
 };
 
 }  // namespace heddle::agent

@@ -8,6 +8,7 @@
 
 #include "agent/model/id.h"
 #include "lib/base/rare.h"
+#include "lib/base/shared_string.h"
 #include "lib/io/address.h"
 #include "lib/tls/spiffe_id.h"
 
@@ -32,9 +33,9 @@ struct GatewayAddress {
 };
 
 struct Locality {
-  std::string region;
-  std::string zone;
-  std::string subzone;
+  SharedString region;
+  SharedString zone;
+  SharedString subzone;
   bool operator==(const Locality&) const = default;
 };
 
@@ -57,7 +58,8 @@ struct ApplicationTunnel {
   bool operator==(const ApplicationTunnel&) const = default;
 };
 
-// A workload as the control plane describes it, validated. Immutable once in a State.
+// A workload as the control plane describes it, validated. Immutable once in a State. Most of its texts are those of
+// many others, with which it shares them.
 struct Workload {
   // Looked at for each connection, and so before the rest.
   TunnelProtocol protocol = TunnelProtocol::kNone;
@@ -70,18 +72,18 @@ struct Workload {
   std::optional<tls::SpiffeId> identity;
 
   WorkloadUid uid;
-  std::string name;  // Of the pod.
-  std::string name_space;
+  SharedString name;  // Of the pod.
+  SharedString name_space;
   std::vector<io::IpAddress> addresses;
-  std::string network;
-  std::string cluster_id;
-  std::string node;
-  std::string hostname;
+  SharedString network;
+  SharedString cluster_id;
+  SharedString node;
+  SharedString hostname;
 
   WorkloadType type = WorkloadType::kDeployment;
-  std::string workload_name;  // Of the Deployment, Job...
-  std::string canonical_name;
-  std::string canonical_revision;
+  SharedString workload_name;  // Of the Deployment, Job...
+  SharedString canonical_name;
+  SharedString canonical_revision;
   Locality locality;
 
   std::vector<ServiceMembership> services;

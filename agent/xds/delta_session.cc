@@ -1,10 +1,9 @@
 #include "agent/xds/delta_session.h"
 
 #include <absl/strings/str_cat.h>
-#include <google/protobuf/arena.h>
 
 #include <algorithm>
-#include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -27,37 +26,55 @@ absl::Status ParseAndPut(std::string_view value, Message& message, Put put) {
 
 bool IsStandIn(const ResourceView& resource) { return resource.version.empty() && resource.value.empty(); }
 
-// Some of the addresses on their way from bytes to values. One thread's.
-class AddressPart {
+// Addresses on their way from bytes to values. Each thread takes the next slice, so that none waits long for another.
+class AddressSlices {
  public:
-  // `room` is for so many, those of the parts that will be appended included.
-  AddressPart(std::span<const ResourceView> resources, size_t room) : resources_(resources), room_(room) {}
+  explicit AddressSlices(std::span<const ResourceView> resources)
+      : resources_(resources), slices_((resources.size() + kSliceResources - 1) / kSliceResources) {}
 
+  // Until none is left; on any number of threads.
   void Decode() {
-    if (resources_.size() >= kHeapGrownFrom) GrowHeap(resources_.size() * kBytesOfAnAddress);
-    load_.Reserve(room_);
-    std::array<char, 8192> block;  // More than one of them needs, so that Reset() frees nothing.
-    google::protobuf::Arena arena(block.data(), block.size());
-    for (const ResourceView& resource : resources_) {
-      if (IsStandIn(resource)) continue;
-      auto& address = *google::protobuf::Arena::CreateMessage<istio::workload::Address>(&arena);
-      const absl::Status added = ParseAndPut(
-          resource.value, address, [&](const auto& message) { return load_.Add(resource.name, message); });
-      if (!added.ok()) refused_.push_back(resource.name);
-      arena.Reset();
-    }
+    if (resources_.size() >= kHeapGrownFrom) GrowHeap(resources_.size() / 2 * kBytesOfAnAddress);
+    AddressDecoder decoder;
+    for (size_t i = next_++; i < slices_.size(); i = next_++) DecodeSlice(i, decoder);
   }
-  const std::vector<std::string_view>& refused() const { return refused_; }
-  AddressLoad Take() && { return std::move(load_); }
+
+  // In the order of the resources.
+  std::vector<AddressLoad> TakeLoads() {
+    std::vector<AddressLoad> loads;
+    for (Slice& slice : slices_) loads.push_back(std::move(slice.load));
+    return loads;
+  }
+  std::vector<std::string_view> Refused() const {
+    std::vector<std::string_view> refused;
+    for (const Slice& slice : slices_) refused.insert(refused.end(), slice.refused.begin(), slice.refused.end());
+    return refused;
+  }
 
  private:
-  static constexpr size_t kHeapGrownFrom = 10'000;   // Resources: below it memory is not what takes long.
-  static constexpr size_t kBytesOfAnAddress = 1200;  // Once it is decoded: about.
+  static constexpr size_t kSliceResources = 4096;
+  static constexpr size_t kHeapGrownFrom = 10'000;  // Resources: below it memory is not what takes long.
+  static constexpr size_t kBytesOfAnAddress = 700;  // Once it is decoded: about.
+
+  struct Slice {
+    AddressLoad load;
+    std::vector<std::string_view> refused;
+  };
+
+  void DecodeSlice(size_t number, AddressDecoder& decoder) {
+    Slice& slice = slices_[number];
+    const size_t begin = number * kSliceResources;
+    const auto resources = resources_.subspan(begin, std::min(kSliceResources, resources_.size() - begin));
+    slice.load.Reserve(resources.size());
+    for (const ResourceView& resource : resources) {
+      if (IsStandIn(resource)) continue;
+      if (!slice.load.Add(resource.name, resource.value, decoder).ok()) slice.refused.push_back(resource.name);
+    }
+  }
 
   const std::span<const ResourceView> resources_;
-  const size_t room_;
-  AddressLoad load_;
-  std::vector<std::string_view> refused_;
+  std::vector<Slice> slices_;  // Each is written by the thread that took it.
+  std::atomic<size_t> next_ = 0;
 };
 
 }  // namespace
@@ -158,9 +175,7 @@ void DeltaSession::Apply(ResourceKind kind,
 
 absl::Status DeltaSession::Put(ResourceKind kind, std::string_view name, std::string_view value) {
   switch (kind) {
-    case ResourceKind::kAddress:
-      return ParseAndPut(
-          value, address_, [&](const auto& message) { return builder_.PutAddress(name, message); });
+    case ResourceKind::kAddress: return builder_.PutAddress(name, value);
     case ResourceKind::kAuthorization: {
       istio::security::Authorization message;
       if (message.ParseFromArray(value.data(), static_cast<int>(value.size())))
@@ -215,18 +230,12 @@ void DeltaSession::HoldRestored(const StateView& stored) {
 }
 
 void DeltaSession::RestoreAddresses(const KindView& from) {
-  const std::span all(from.resources);
-  const size_t half = all.size() / 2;
-  AddressPart first(all.first(half), all.size());
-  AddressPart second(all.subspan(half), all.size() - half);
-  RunBoth(
-      AddressLoad::ThreadsFor(all.size()), [&first] { first.Decode(); }, [&second] { second.Decode(); });
-  for (const AddressPart* part : {&first, &second}) {
-    for (const std::string_view name : part->refused()) refused_.emplace_back(ResourceKind::kAddress, name);
-  }
-  AddressLoad load = std::move(first).Take();
-  load.Append(std::move(second).Take());
-  builder_.Load(std::move(load));
+  AddressSlices slices(from.resources);
+  const auto decode = [&slices] { slices.Decode(); };
+  RunBoth(AddressLoad::ThreadsFor(from.resources.size()), decode, decode);
+  for (const std::string_view name : slices.Refused()) refused_.emplace_back(ResourceKind::kAddress, name);
+  std::vector<AddressLoad> loads = slices.TakeLoads();
+  builder_.Load(loads);
 }
 
 void DeltaSession::RestoreEach(ResourceKind kind, const KindView& from) {

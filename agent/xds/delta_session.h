@@ -101,7 +101,6 @@ class DeltaSession {
   HeldResources held_;   // With what the running batch has changed so far.
   HeldResources whole_;  // Shares with held_ all that the running batch has not touched.
   EditId edit_ = 1;
-  istio::workload::Address address_;  // Parsed into again and again: there are a hundred thousand.
   std::optional<Batch> batch_;
   // Restored and not good any more: asked for again, whatever their versions were.
   std::vector<std::pair<ResourceKind, std::string>> refused_;

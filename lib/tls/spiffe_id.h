@@ -9,6 +9,8 @@
 #include <string_view>
 #include <utility>
 
+#include "lib/base/shared_string.h"
+
 namespace heddle::tls {
 
 // Longest URI that Parse reads: what the SPIFFE-ID standard (section 2.3) requires implementations
@@ -27,7 +29,7 @@ inline constexpr size_t kMaxSpiffePartBytes = 253;
 // [a-zA-Z0-9._-] and are not "." or ".." (SPIFFE-ID sections 2.1 and 2.2). Because there is one
 // spelling, two identities are equal exactly when their bytes are.
 //
-// A value: copies, compares, hashes, prints. There is no empty or invalid one.
+// A value: copies, which share the text, compares, hashes, prints. There is no empty or invalid one.
 class SpiffeId {
  public:
   // Errors are sentences that quote the URI with unprintable bytes escaped.
@@ -39,7 +41,9 @@ class SpiffeId {
   std::string_view trust_domain() const;
   std::string_view name_space() const;
   std::string_view service_account() const;
-  const std::string& ToString() const { return uri_; }
+  const std::string& ToString() const { return uri_.ToString(); }
+  // How many share its text.
+  size_t holders() const { return uri_.holders(); }
 
   friend bool operator==(const SpiffeId& a, const SpiffeId& b) { return a.uri_ == b.uri_; }
   friend auto operator<=>(const SpiffeId& a, const SpiffeId& b) { return a.uri_ <=> b.uri_; }
@@ -54,7 +58,7 @@ class SpiffeId {
         trust_domain_end_(static_cast<uint16_t>(trust_domain_end)),
         name_space_end_(static_cast<uint16_t>(name_space_end)) {}
 
-  std::string uri_;
+  SharedString uri_;
   uint16_t trust_domain_end_;
   uint16_t name_space_end_;
 };
