@@ -1,11 +1,14 @@
 #include "agent/xds/state_store.h"
 
+#include <absl/hash/hash.h>
 #include <absl/strings/str_cat.h>
 #include <google/protobuf/io/coded_stream.h>
 
 #include <memory>
 #include <utility>
+#include <vector>
 
+#include "agent/model/hash_order.h"
 #include "agent/xds/crc32c.h"
 #include "lib/base/strings.h"
 #include "proto/stored_state.pb.h"
@@ -101,9 +104,13 @@ bool ViewResource(std::string_view bytes, ResourceView& resource) {
   });
 }
 
+// Most have more, and what is not used of a list's room costs nothing.
+constexpr size_t kResourceBytesMin = 128;
+
 // Of a kind that is none of ours nothing is kept.
 bool ViewKind(std::string_view bytes, StateView& state) {
   KindView view;
+  view.resources.reserve(bytes.size() / kResourceBytesMin);
   std::string_view type_url;
   const bool whole = VisitFields(bytes, [&](const WireField& field) {
     if (field.IsBytes(StoredKind::kTypeUrlFieldNumber)) type_url = field.bytes;
@@ -116,6 +123,30 @@ bool ViewKind(std::string_view bytes, StateView& state) {
   return whole;
 }
 
+struct NamedResource {
+  const std::string* name;
+  const HeldResource* resource;
+};
+
+// Those that belong together, one after the other: pods of one kind are called alike but for what follows the last '-'.
+// They have most in common, and who reads the file decodes them faster that way (SharedParts).
+std::vector<NamedResource> InGroups(const HeldKind& kind) {
+  std::vector<NamedResource> resources;
+  std::vector<HashPlace> places;
+  resources.reserve(kind.resources.size());
+  places.reserve(kind.resources.size());
+  kind.resources.ForEach([&](const std::string& name, const std::shared_ptr<const HeldResource>& resource) {
+    const std::string_view group = std::string_view(name).substr(0, name.rfind('-'));
+    places.push_back({absl::Hash<absl::string_view>()(ToAbsl(group)), resources.size()});
+    resources.push_back({&name, resource.get()});
+  });
+  SortByHash(places);
+  std::vector<NamedResource> grouped;
+  grouped.reserve(places.size());
+  for (const HashPlace& place : places) grouped.push_back(resources[place.index]);
+  return grouped;
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> EncodeState(const HeldResources& held) {
@@ -125,12 +156,12 @@ absl::StatusOr<std::string> EncodeState(const HeldResources& held) {
     auto& stored = *state.add_kinds();
     stored.set_type_url(std::string(TypeUrl(kind)));
     stored.set_received(from.received);
-    from.resources.ForEach([&stored](const std::string& name, const std::shared_ptr<const HeldResource>& resource) {
+    for (const NamedResource& named : InGroups(from)) {
       auto& entry = *stored.add_resources();
-      entry.set_name(name);
-      entry.set_version(resource->version);
-      entry.set_value(resource->value);
-    });
+      entry.set_name(*named.name);
+      entry.set_version(named.resource->version);
+      entry.set_value(named.resource->value);
+    }
   }
   const size_t body_bytes = state.ByteSizeLong();
   if (body_bytes > kMaxStateFileBytes - kHeaderBytes) {

@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <set>
 #include <string>
+#include <string_view>
 
 #include "agent/xds/crc32c.h"
 #include "lib/base/strings.h"
@@ -35,6 +37,26 @@ TEST(StateStore, ReadsWhatItWrote) {
   EXPECT_FALSE(held[static_cast<size_t>(ResourceKind::kAuthorization)].received);
   EXPECT_EQ(addresses.resources.size(), 300u);
   EXPECT_EQ((*addresses.resources.Find("name-7"))->value, std::string("\0\xff", 2));
+}
+
+TEST(StateStore, WritesWhatIsNamedAlikeSideBySide) {
+  HeldResources held;
+  HeldKind& addresses = held[static_cast<size_t>(ResourceKind::kAddress)];
+  for (int i = 0; i < 1000; ++i) {
+    const std::string name = absl::StrCat("Kubernetes//Pod/default/web-", i % 50, "-", i);
+    addresses.resources.Put(1, name, std::make_shared<const HeldResource>(HeldResource{"v", "x"}));
+  }
+  const std::string file = EncodeState(held).value();
+  const auto state = ViewState(file);
+  ASSERT_TRUE(state.ok()) << state.status();
+  std::set<std::string_view> groups;
+  std::string_view last;
+  for (const ResourceView& resource : (*state)[static_cast<size_t>(ResourceKind::kAddress)].resources) {
+    const std::string_view group = resource.name.substr(0, resource.name.rfind('-'));
+    if (group != last) EXPECT_TRUE(groups.insert(group).second) << group;
+    last = group;
+  }
+  EXPECT_EQ(groups.size(), 50u);
 }
 
 TEST(StateStore, RefusesAFileThatWasCutAnywhere) {
