@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kPods = 3000;  // So many that the state is built by two threads.
+constexpr int kPods = 3001;  // So many that two threads take turns with slices, of which the last is short.
 
 class StateRestoreTest : public ::testing::Test {
  protected:

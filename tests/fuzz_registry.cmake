@@ -19,6 +19,7 @@ set(HEDDLE_FUZZ_REGISTRY
   kube_config_fuzz
   kube_watch_fuzz
   state_file_fuzz
+  workload_view_fuzz
 )
 
 # Run as a script (cmake -DBUILT="a b" -P tests/fuzz_registry.cmake) it does the comparison.

@@ -36,8 +36,9 @@ class AddressDecoder {
  private:
   SharedParts shared_;
   WorkloadView view_;
-  std::array<char, 8192>
-      block_;  // More than one of them needs, so that a reset of the arena frees nothing.
+  // More than one of them needs, so that a reset of the arena frees nothing. (Each Decode() resets it first: the block
+  // is then the calling thread's.)
+  alignas(8) std::array<char, 8192> block_;
   google::protobuf::Arena arena_{block_.data(), block_.size()};
 };
 

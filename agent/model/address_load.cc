@@ -51,7 +51,7 @@ void AddressLoad::AddWorkload(const WorkloadRef& workload) {
   workloads_.Add(decltype(State::workloads_)::Hash(workload->uid), {workload->uid, workload});
   if (!workload->host_network) {
     for (const io::IpAddress& ip : workload->addresses) {
-      const NetworkAddressView view{workload->network, ip};
+      const NetworkAddressRef view{workload->network, ip};
       by_address_.Add(decltype(State::workloads_by_address_)::Hash(view), {view, workload});
     }
   }

@@ -59,7 +59,7 @@ class AddressLoad {
 
   Hashed<PersistentMap<WorkloadUid, WorkloadRef>::Entry> workloads_;
   // Views of what is in the workloads.
-  Hashed<Grouped<NetworkAddressView, WorkloadRef>> by_address_;
+  Hashed<Grouped<NetworkAddressRef, WorkloadRef>> by_address_;
   Hashed<Grouped<IdView<ServiceName>, Endpoint>> by_service_;
   std::vector<WorkloadRef> weighted_;
   std::vector<ServiceRef> services_;

@@ -31,7 +31,7 @@ inline constexpr int kMaxPolicyEntries = 100'000;
 
 // Texts and identities that it has in common with others come from `shared`.
 absl::StatusOr<WorkloadRef> DecodeWorkload(const istio::workload::Workload& message, SharedParts& shared);
-// All that the view has.
+// All that the view has; the caller adds gateways, and an application tunnel.
 absl::StatusOr<std::shared_ptr<Workload>> DecodeWorkload(const WorkloadView& view, SharedParts& shared);
 absl::StatusOr<Service> DecodeService(const istio::workload::Service& message);
 

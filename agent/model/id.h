@@ -17,7 +17,7 @@ class Id {
   explicit Id(SharedString value) : value_(std::move(value)) {}
   explicit Id(std::string value) : value_(std::move(value)) {}
   explicit Id(std::string_view value) : value_(value) {}
-  explicit Id(const char* value) : value_(value) {}
+  explicit Id(const char* value) : value_(std::string_view(value)) {}
 
   const std::string& ToString() const { return value_.ToString(); }
   bool empty() const { return value_.empty(); }

@@ -48,6 +48,20 @@ struct NetworkAddressView {
   }
 };
 
+// The same, whose key shares the name; for an index that is made at once. What it names outlives it.
+struct NetworkAddressRef {
+  const SharedString& network;
+  const io::IpAddress& ip;
+  friend bool operator==(const NetworkAddress& a, const NetworkAddressRef& b) {
+    return a.ip == b.ip && a.network == b.network;
+  }
+  explicit operator NetworkAddress() const { return {network, ip}; }
+  template <typename H>
+  friend H AbslHashValue(H state, const NetworkAddressRef& a) {
+    return H::combine(std::move(state), a.network, a.ip);
+  }
+};
+
 struct NetworkPrefix {
   std::string network;
   io::IpPrefix prefix;

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <utility>
 
+#include "agent/model/decode.h"
+
 namespace heddle::agent {
 namespace {
 
@@ -134,7 +136,7 @@ bool ViewService(const Field& entry, WorkloadView& view) {
   });
   service.ports_end = view.ports.size();
   view.services.push_back(service);
-  return plain;
+  return plain && view.services.size() <= kMaxWorkloadServices;
 }
 
 bool ViewLocality(const Field& locality, WorkloadView& view) {
@@ -172,8 +174,14 @@ bool ViewText(const Field& field, WorkloadView& view) {
     case wire::Workload::kCanonicalRevisionFieldNumber:
       return SetText(field, view.canonical_revision);
     case wire::Workload::kAuthorizationPoliciesFieldNumber:
-      return SetText(field, view.authorization_policies.emplace_back());
-    default: return false;
+      return view.authorization_policies.size() < kMaxPolicyReferences &&
+             SetText(field, view.authorization_policies.emplace_back());
+    case wire::Workload::kWaypointFieldNumber:
+    case wire::Workload::kNetworkGatewayFieldNumber:
+    case wire::Workload::kApplicationTunnelFieldNumber:
+    case wire::Workload::kExtensionsFieldNumber: return false;
+    // What protobuf does not know it does not look at, and a later version's field must not send every workload to it.
+    default: return field.number != 0;
   }
 }
 
@@ -181,7 +189,7 @@ bool ViewField(const Field& field, WorkloadView& view) {
   switch (field.number) {
     case wire::Workload::kAddressesFieldNumber:
       view.addresses.push_back(field.bytes);
-      return field.type == kLength;
+      return field.type == kLength && view.addresses.size() <= kMaxWorkloadAddresses;
     case wire::Workload::kTunnelProtocolFieldNumber: return SetEnum(field, view.tunnel_protocol);
     case wire::Workload::kWorkloadTypeFieldNumber: return SetEnum(field, view.workload_type);
     case wire::Workload::kStatusFieldNumber: return SetEnum(field, view.status);

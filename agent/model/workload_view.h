@@ -16,6 +16,7 @@ struct WorkloadView {
   struct Port {
     uint32_t service_port = 0;
     uint32_t target_port = 0;
+    bool operator==(const Port&) const = default;
   };
   struct Service {
     std::string_view name;
@@ -45,8 +46,9 @@ struct WorkloadView {
 void ViewWorkload(const istio::workload::Workload& message, WorkloadView& view);
 
 // The same of an encoded istio.workload.Address, without making a message of it. False for all that is unusual, of
-// which the view then says nothing: no workload, one with the fields left out above or with unknown ones, a text that
-// is not ASCII, fields that come twice, bytes that are no message. What to make of those is for protobuf to say.
+// which the view then says nothing: no workload, one with the fields left out above or with more of something than may
+// be, a text that is not ASCII, messages that come twice, bytes that are no message. What to make of those is for
+// protobuf to say.
 bool ViewPlainWorkload(std::string_view address, WorkloadView& view);
 
 }  // namespace heddle::agent

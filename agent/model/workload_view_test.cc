@@ -9,6 +9,7 @@
 
 #include "agent/model/address_decoder.h"
 #include "agent/model/decode.h"
+#include "agent/model/testing/same_view.h"
 #include "lib/base/random.h"
 
 namespace heddle::agent {
@@ -40,7 +41,8 @@ Address FromText(std::string_view text) {
 std::string Bytes(std::string_view text) { return FromText(text).SerializeAsString(); }
 
 // What is in the bytes, decoded by way of a message and of the bytes themselves: the same, if they are plain.
-void ExpectSame(std::string_view bytes) {
+void ExpectSame(std::string_view bytes, uint64_t& plain) {
+  ASSERT_TRUE(testing::SeesWhatProtobufSees(bytes, plain));
   WorkloadView view;
   if (!ViewPlainWorkload(bytes, view)) return;
   Address message;
@@ -59,7 +61,9 @@ TEST(ViewPlainWorkload, SeesAllThatAMessageHas) {
   WorkloadView view;
   const std::string bytes = Bytes(kWhole);
   ASSERT_TRUE(ViewPlainWorkload(bytes, view));
-  ExpectSame(bytes);
+  uint64_t plain = 0;
+  ExpectSame(bytes, plain);
+  EXPECT_EQ(plain, 1u);
   SharedParts shared;
   const auto workload = DecodeWorkload(view, shared);
   ASSERT_TRUE(workload.ok()) << workload.status();
@@ -67,6 +71,13 @@ TEST(ViewPlainWorkload, SeesAllThatAMessageHas) {
   EXPECT_EQ((*workload)->services.size(), 2u);
   EXPECT_EQ((*workload)->services[1].ports[0].target_port, 8080);
   EXPECT_EQ((*workload)->capacity, 7u);
+  // A field of a later version, in the bytes as a length and as a number.
+  for (const std::string_view later : {std::string_view("\xfa\x01\x01x", 4), std::string_view("\xf8\x01\x05", 3)}) {
+    std::string more = Bytes("workload { uid: 'u' }") + std::string(later);
+    more[1] = static_cast<char>(static_cast<size_t>(more[1]) + later.size());
+    ExpectSame(more, plain);
+  }
+  EXPECT_EQ(plain, 3u);
   ASSERT_TRUE(ViewPlainWorkload(Bytes("workload { uid: 'u' }"), view));
   EXPECT_TRUE(view.services.empty() && view.ports.empty() && view.addresses.empty() &&
               view.node.empty());
@@ -94,8 +105,7 @@ TEST(ViewPlainWorkload, LeavesWhatIsUnusualToProtobuf) {
                   16),                         // One service twice.
       std::string("\x0a\x03\x28\x81\x00", 5),  // 1 in two bytes.
       std::string("\x0a\x02\x0d\x00", 4),      // Another wire type,
-      std::string("\x0a\x02\x08\x00", 4),      // a number where a text should be,
-      std::string("\x0a\x03\xf8\x01\x00", 5),  // an unknown field.
+      std::string("\x0a\x02\x08\x00", 4),      // a number where a text should be.
   };
   WorkloadView view;
   for (const std::string& bytes : cases)
@@ -106,7 +116,8 @@ TEST(ViewPlainWorkload, SeesWhatProtobufSeesWhateverTheBytesAre) {
   SeededRandom random(11);
   const std::string whole = Bytes(kWhole);
   const std::string small =
-      Bytes("workload { uid: 'u' namespace: 'n' services { key: 's' value { ports {} } } }");
+      Bytes("workload { uid: 'u' namespace: 'n' services { key: 's' value { ports { service_port: 80 } } } }");
+  uint64_t plain = 0;
   for (int i = 0; i < 200'000; ++i) {
     std::string bytes = i % 2 == 0 ? whole : small;
     for (uint64_t changes = 1 + random.Below(3); changes > 0; --changes) {
@@ -120,9 +131,10 @@ TEST(ViewPlainWorkload, SeesWhatProtobufSeesWhateverTheBytesAre) {
       }
       if (bytes.empty()) break;
     }
-    ExpectSame(bytes);
+    ExpectSame(bytes, plain);
     if (HasFatalFailure()) FAIL() << absl::BytesToHexString(bytes);
   }
+  EXPECT_GT(plain, 10'000u);
 }
 
 TEST(AddressDecoder, DecodesTheSameWithAndWithoutAMessage) {

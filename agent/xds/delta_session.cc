@@ -8,8 +8,11 @@
 #include <memory>
 #include <span>
 
+#include "agent/model/address_decoder.h"
+#include "agent/model/address_load.h"
 #include "lib/base/check.h"
 #include "lib/base/heap_grow.h"
+#include "lib/base/run_both.h"
 #include "lib/base/strings.h"
 
 namespace heddle::agent {
@@ -30,7 +33,9 @@ bool IsStandIn(const ResourceView& resource) { return resource.version.empty() &
 class AddressSlices {
  public:
   explicit AddressSlices(std::span<const ResourceView> resources)
-      : resources_(resources), slices_((resources.size() + kSliceResources - 1) / kSliceResources) {}
+      : resources_(resources),
+        slice_(std::clamp<size_t>(resources.size() / kSlices, kSliceMin, kSliceMax)),
+        slices_((resources.size() + slice_ - 1) / slice_) {}
 
   // Until none is left; on any number of threads.
   void Decode() {
@@ -52,7 +57,10 @@ class AddressSlices {
   }
 
  private:
-  static constexpr size_t kSliceResources = 4096;
+  // So many that two threads end at about the same time, and so long that a slice's parts are mostly known.
+  static constexpr size_t kSlices = 8;
+  static constexpr size_t kSliceMin = 256;
+  static constexpr size_t kSliceMax = 4096;
   static constexpr size_t kHeapGrownFrom = 10'000;  // Resources: below it memory is not what takes long.
   static constexpr size_t kBytesOfAnAddress = 700;  // Once it is decoded: about.
 
@@ -63,8 +71,8 @@ class AddressSlices {
 
   void DecodeSlice(size_t number, AddressDecoder& decoder) {
     Slice& slice = slices_[number];
-    const size_t begin = number * kSliceResources;
-    const auto resources = resources_.subspan(begin, std::min(kSliceResources, resources_.size() - begin));
+    const size_t begin = number * slice_;
+    const auto resources = resources_.subspan(begin, std::min(slice_, resources_.size() - begin));
     slice.load.Reserve(resources.size());
     for (const ResourceView& resource : resources) {
       if (IsStandIn(resource)) continue;
@@ -73,6 +81,7 @@ class AddressSlices {
   }
 
   const std::span<const ResourceView> resources_;
+  const size_t slice_;  // Resources.
   std::vector<Slice> slices_;  // Each is written by the thread that took it.
   std::atomic<size_t> next_ = 0;
 };

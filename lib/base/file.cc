@@ -71,18 +71,20 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, uint64_t size_max)
 }
 
 absl::StatusOr<MappedFile> MappedFile::Map(const std::string& path, uint64_t size_max) {
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  // A pipe in its place would else be waited for.
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd.valid()) return Failure("open", path);
   struct stat info{};
   if (::fstat(fd.get(), &info) != 0) return Failure("look at", path);
+  if (!S_ISREG(info.st_mode)) return absl::FailedPreconditionError(absl::StrCat(path, " is no regular file"));
   const auto size = static_cast<uint64_t>(info.st_size);
   if (size > size_max) return absl::OutOfRangeError(absl::StrCat(path, " is longer than ", size_max, " bytes"));
   if (size == 0) return MappedFile({});
   void* const at = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd.get(), 0);
   if (at == MAP_FAILED) return Failure("map", path);
   MappedFile file(std::string_view(static_cast<const char*>(at), size));
-  // All of it at once, and as an error what would else be a signal. Kernels older than 5.14 do not know this.
-  if (::madvise(at, size, MADV_POPULATE_READ) != 0 && errno != EINVAL) return Failure("read", path);
+  // All of it at once, and as an error what would else be a signal.
+  if (::madvise(at, size, MADV_POPULATE_READ) != 0) return Failure("read", path);
   return file;
 }
 

@@ -26,7 +26,7 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, uint64_t size_max)
 
 // A file's bytes where the kernel has them: nothing is copied, which of tens of megabytes takes tens of milliseconds.
 // For files that are only ever replaced (ReplaceFile): whoever shortens one in place while it is looked at ends the
-// process. A disk that cannot give the bytes is an error of Map().
+// process. A disk that cannot give the bytes is an error of Map(), which has read all of them.
 class MappedFile {
  public:
   // As ReadFile().

@@ -11,8 +11,8 @@ namespace heddle {
 
 // Values that are made again and again, so that equal ones share what they hold. T says by how many it is held
 // (holders()), as SharedString does; a View, made of a T or of what a T would be made of, is hashed and compared. What
-// nobody else holds is forgotten now and then: the pool has at most about twice as many as are in use. One thread's;
-// what comes from it is everybody's.
+// nobody else holds is forgotten when as many have been added as were in use the last time: the pool has at most about
+// twice as many as have been in use at once. One thread's; what comes from it is everybody's.
 template <typename T, typename View>
 class SharedPool {
  public:

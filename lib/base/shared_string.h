@@ -22,7 +22,8 @@ class SharedString {
   explicit SharedString(std::string value)
       : held_(value.empty() ? nullptr : new Held{.value = std::move(value)}) {}
   explicit SharedString(std::string_view value) : SharedString(std::string(value)) {}
-  SharedString(const char* value) : SharedString(std::string(value)) {}
+  template <size_t kSize>
+  SharedString(const char (&literal)[kSize]) : SharedString(std::string(literal)) {}
 
   SharedString(const SharedString& other) noexcept : held_(other.held_) {
     if (held_ != nullptr) held_->holders.fetch_add(1, std::memory_order_relaxed);
