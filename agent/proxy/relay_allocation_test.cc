@@ -49,10 +49,15 @@ Task<void> Carry(io::Stream& from, std::span<const uint8_t> message, io::Stream&
   }
 }
 
-// What 500 messages each way allocate, after some that filled the free lists.
+constexpr int kMessages = 500;
+// Once a second a loop gives back what is free just then, and may have to take it anew: a few allocations, where one
+// for each message would be five hundred.
+constexpr uint64_t kOncePerSecond = kMessages / 10;
+
+// What so many messages each way allocate, after some that filled the free lists.
 Task<uint64_t> AllocationsOf(io::Stream& app, io::Stream& far, std::span<const uint8_t> message) {
   uint64_t before = 0;
-  for (int i = 0; i < 600; ++i) {
+  for (int i = 0; i < 100 + kMessages; ++i) {
     if (i == 100) before = allocations;
     co_await Carry(app, message, far);
     co_await Carry(far, message, app);
@@ -68,7 +73,7 @@ CO_TEST_P(RelayAllocations, AreNoneForEachMessageAndForEachByte) {
   scope.Spawn(RelayBetween(loop, *near.server, *beyond.client));
   for (const size_t size : {size_t{100}, size_t{1000}, size_t{50'000}}) {
     const std::string message(size, 'x');
-    EXPECT_EQ(co_await AllocationsOf(*near.client, *beyond.server, io::BytesOf(message)), 0u) << size;
+    EXPECT_LT(co_await AllocationsOf(*near.client, *beyond.server, io::BytesOf(message)), kOncePerSecond) << size;
   }
   EXPECT_TRUE(co_await near.client->ShutdownWrite({}));
   EXPECT_TRUE(co_await beyond.server->ShutdownWrite({}));
@@ -120,7 +125,7 @@ CO_TEST_P(RelayAllocations, AreNoneOfOursThroughATunnel) {
     relays.Spawn(RelayBetween(loop, *in, *beyond.client));
     for (const size_t size : {size_t{100}, size_t{1000}, size_t{50'000}}) {
       const std::string message(size, 'x');
-      EXPECT_EQ(co_await AllocationsOf(*near.client, *beyond.server, io::BytesOf(message)), 0u) << size;
+      EXPECT_LT(co_await AllocationsOf(*near.client, *beyond.server, io::BytesOf(message)), kOncePerSecond) << size;
     }
     EXPECT_TRUE(co_await near.client->ShutdownWrite({}));
     EXPECT_TRUE(co_await beyond.server->ShutdownWrite({}));

@@ -87,6 +87,7 @@ struct BufferPool::Slabs {
     auto slab = std::make_unique<Slab>();
     slab->base = base;
     slab->size_class = size_class;
+    slab->free.reserve(slab->blocks());
     for (size_t i = slab->blocks(); i > 0; --i) slab->free.push_back(static_cast<uint16_t>(i - 1));
     slab->clean = slab->unneeded = slab->free.size();
     ASAN_POISON_MEMORY_REGION(base, kSlabSize);
