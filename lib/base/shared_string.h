@@ -40,7 +40,7 @@ class SharedString {
   // Lives as long as any of those that share it.
   const std::string& ToString() const { return held_ == nullptr ? Empty() : held_->value; }
   operator const std::string&() const { return ToString(); }
-  operator std::string_view() const { return ToString(); }
+  operator std::string_view() const { return held_ == nullptr ? std::string_view() : std::string_view(held_->value); }
   bool empty() const { return held_ == nullptr; }
   // How many share it; 0 for an empty one. Where it is 1 it stays so until this one is copied.
   size_t holders() const {
@@ -48,20 +48,20 @@ class SharedString {
   }
 
   friend bool operator==(const SharedString& a, const SharedString& b) {
-    return a.held_ == b.held_ || a.ToString() == b.ToString();
+    return a.held_ == b.held_ || std::string_view(a) == std::string_view(b);
   }
   template <typename Text>
     requires std::convertible_to<const Text&, std::string_view> &&
              (!std::same_as<Text, SharedString>)
   friend bool operator==(const SharedString& a, const Text& b) {
-    return a.ToString() == std::string_view(b);
+    return std::string_view(a) == std::string_view(b);
   }
   friend std::strong_ordering operator<=>(const SharedString& a, const SharedString& b) {
-    return a.held_ == b.held_ ? std::strong_ordering::equal : a.ToString() <=> b.ToString();
+    return a.held_ == b.held_ ? std::strong_ordering::equal : std::string_view(a) <=> std::string_view(b);
   }
   template <typename H>
   friend H AbslHashValue(H state, const SharedString& text) {
-    return H::combine(std::move(state), ToAbsl(text.ToString()));
+    return H::combine(std::move(state), ToAbsl(std::string_view(text)));
   }
 
  private:
