@@ -105,6 +105,7 @@ class Tunnel {
   bool TakesStreams() const { return connection_->usable() && connection_->peer_max_streams() > 0; }
   // Whether another stream fits now.
   bool CanOpen() const;
+  size_t streams() const { return connection_->active_streams(); }
   // Sends the request; never waits.
   io::Result<std::unique_ptr<http::H2Stream>> Request(const http::Headers& request) {
     return connection_->Open(request);

@@ -298,21 +298,31 @@ POOL_TEST(OpensAnotherTunnelWhenThePeerTakesNoMoreStreams, .streams_max = 2) {
 }
 
 // So many streams reset at once and as many anew must not be more than the peer takes.
-Task<void> OpenMoreThanANarrowPeerGetsOnOneTunnel(Fixture& f, int tunnels) {
+Task<void> OpenMoreThanANarrowPeerGetsOnFourTunnels(Fixture& f, int tunnels) {
   f.tunnel_options.http.session.open_streams_max = 300;
   Outcomes outcomes;
-  co_await ConnectAtOnce(f, 1, outcomes);
-  co_await ConnectAtOnce(f, kStreamsOfANarrowPeer, outcomes);
-  EXPECT_EQ(outcomes.streams.size(), kStreamsOfANarrowPeer + 1);
+  for (int i = 0; i < 4; ++i) co_await ConnectAtOnce(f, kStreamsOfANarrowPeer, outcomes);
+  EXPECT_EQ(f.tunnels_accepted, 4);
+  co_await ConnectAtOnce(f, 100, outcomes);
+  EXPECT_EQ(outcomes.streams.size(), 4 * kStreamsOfANarrowPeer + 100);
   EXPECT_EQ(f.tunnels_accepted, tunnels);
 }
 
 POOL_TEST(LeavesRoomOnTheTunnelsOfAPeerThatAllowsNotTwiceAsMany, .streams_max = 599) {
-  co_await OpenMoreThanANarrowPeerGetsOnOneTunnel(f, 2);
+  co_await OpenMoreThanANarrowPeerGetsOnFourTunnels(f, 5);
 }
 
 POOL_TEST(OpensAllItsStreamsWhereThePeerAllowsTwiceAsMany, .streams_max = 600) {
-  co_await OpenMoreThanANarrowPeerGetsOnOneTunnel(f, 1);
+  co_await OpenMoreThanANarrowPeerGetsOnFourTunnels(f, 4);
+}
+
+POOL_TEST(FillsTunnelsWhenNoOtherMayBeOpened, .streams_max = 600) {
+  f.tunnel_options.http.session.open_streams_max = 300;
+  f.tunnel_options.tunnels_max = 1;
+  Outcomes outcomes;
+  co_await ConnectAtOnce(f, 300, outcomes);
+  EXPECT_EQ(outcomes.streams.size(), 300u);
+  EXPECT_EQ(f.tunnels_accepted, 1);
 }
 
 POOL_TEST(SendsARefusedRequestOnceMoreOnAnotherTunnel, .refusals = 1) {
